@@ -1,0 +1,1 @@
+"""The sealed lab: namespaces, a private switch, and the channel that leads in and out of it."""

@@ -1,0 +1,43 @@
+"""One JSON object a line, both ways, between the lab and whoever started it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+
+class Channel:
+    """One end of the line. `receive` returns None when the other end is gone."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._reader = end.makefile("rb")
+
+    @classmethod
+    def from_fd(cls, fd: int) -> Channel:
+        """Take over an inherited file descriptor."""
+        return cls(socket.socket(fileno=fd))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one object. Raises OSError when the other end is gone."""
+        self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for one object."""
+        line = self._reader.readline()
+        if not line.endswith(b"\n"):  # closed, perhaps in the middle of a line
+            return None
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Receive until the other end is gone."""
+        while (message := self.receive()) is not None:
+            yield message
+
+    def close(self) -> None:
+        """Hang up."""
+        self._reader.close()
+        self._socket.close()

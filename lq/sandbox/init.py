@@ -1,0 +1,114 @@
+"""The lab's first process: enters the namespaces, starts the lab's main program, and ends with it.
+
+Run as `python -m lq.sandbox.init LIFELINE_FD -- COMMAND...`. Two processes carry
+a lab:
+
+* the *keeper*, outside the PID namespace, unshares and waits;
+* *init*, process 1 of the PID namespace, mounts, starts COMMAND and reaps orphans.
+
+Whatever is killed, everything goes: the kernel kills a PID namespace with its process 1, and
+init ends when COMMAND ends, when the keeper dies (parent-death signal), or when the caller's
+end of the lifeline pipe closes, which the kernel does for a caller that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+
+from lq.sandbox import namespace
+
+FAILED_TO_ENTER = 125  # as env(1), chroot(1) and unshare(1) say "the wrapper itself failed"
+
+
+def _enter() -> None:
+    """Unshare. Root does without a user namespace only where the system refuses one."""
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        namespace.unshare(namespace.CLONE_NEWUSER)
+    except OSError:
+        if uid != 0:
+            raise
+    else:
+        namespace.map_self_to_root(uid, gid)
+    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWNET | namespace.CLONE_NEWPID)
+
+
+def _mount_all() -> None:
+    namespace.make_mounts_private()
+    namespace.mount("proc", "/proc", "proc")
+    with contextlib.suppress(OSError):  # where forbidden, tools show the host's interface list
+        namespace.mount("sysfs", "/sys", "sysfs")
+    # The switch's data base and sockets, `ip netns` names: gone with the mount namespace.
+    namespace.mount("tmpfs", "/run", "tmpfs", "mode=755")
+
+
+def _init(lifeline: int, command: list[str]) -> int:
+    """Be process 1 until `command` ends or the lifeline closes; return an exit status."""
+    _mount_all()
+    namespace.bring_up("lo")
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_write)
+    child = os.fork()
+    if child == 0:
+        signal.set_wakeup_fd(-1)
+        os.close(lifeline)
+        try:
+            os.execvp(command[0], command)
+        except OSError as error:
+            print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+            os._exit(127)
+    poll = select.poll()
+    poll.register(lifeline, select.POLLHUP)
+    poll.register(wake_read, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == lifeline:
+                return 128 + signal.SIGHUP
+            os.read(fd, 512)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == child:
+                return _exit_status(status)
+
+
+def _exit_status(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def main(arguments: list[str]) -> int:
+    """Enter the namespaces, run the command in them, return its exit status."""
+    lifeline, command = int(arguments[0]), arguments[2:]
+    try:
+        _enter()
+    except OSError as error:
+        print(f"cannot create namespaces: {error}", file=sys.stderr)
+        return FAILED_TO_ENTER
+    pid = os.fork()
+    if pid == 0:
+        # The fork is made in the new PID namespace, where getppid() is 0 while the keeper lives.
+        namespace.die_with_parent()
+        try:
+            status = _init(lifeline, command)
+        except OSError as error:
+            print(f"cannot prepare the lab: {error}", file=sys.stderr)
+            status = FAILED_TO_ENTER
+        os._exit(status)
+    os.close(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _exit_status(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

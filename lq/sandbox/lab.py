@@ -1,0 +1,95 @@
+"""A sealed lab seen from outside: start a program in namespaces of its own, talk to it, end it.
+
+The program runs as root of a user, network, mount and PID namespace that hold nothing but it.
+There is no interface that leads out. When the lab is closed, or the process that opened it
+dies in whatever way, the kernel takes down everything in it (see `lq.sandbox.init`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from lq.sandbox.channel import Channel
+from lq.sandbox.init import FAILED_TO_ENTER
+
+_PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
+
+
+class LabError(Exception):
+    """The lab could not be set up, or what ran in it failed; the message is for the user."""
+
+
+class Lab:
+    """A program in a sealed lab.
+
+    `module` is run as `python -m module CHANNEL_FD arguments...`; its standard error goes to
+    the file `log`. With `terminal`, the program keeps the caller's terminal instead (`lq shell`).
+    """
+
+    def __init__(
+        self, module: str, arguments: Sequence[str] = (), *, log: Path, terminal: bool = False
+    ) -> None:
+        self._log = log
+        ours, theirs = socket.socketpair()
+        read_end, self._lifeline = os.pipe()
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
+        for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
+            environment.pop(variable, None)
+        python = [sys.executable, "-W", "ignore", "-m"]
+        with log.open("wb") as errors:
+            self._keeper = subprocess.Popen(
+                [*python, "lq.sandbox.init", str(read_end), "--"]
+                + [*python, module, str(theirs.fileno()), *arguments],
+                pass_fds=[read_end, theirs.fileno()],
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=None if terminal else errors,
+                stderr=None if terminal else errors,
+                env=environment,
+                start_new_session=not terminal,
+            )
+        os.close(read_end)
+        theirs.close()
+        self.channel = Channel(ours)
+
+    @property
+    def pid(self) -> int:
+        """The process that keeps the lab: killing it ends the lab."""
+        return self._keeper.pid
+
+    def wait(self) -> int:
+        """Wait for the program's end; return its exit status. Raises LabError when it never began."""
+        status = self._keeper.wait()
+        if status == FAILED_TO_ENTER:
+            raise LabError(f"{self.last_words()} (`lq doctor` says more)")
+        return status
+
+    def last_words(self) -> str:
+        """The last line that the program wrote on standard error."""
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        return lines[-1] if lines else f"it said nothing (exit status {self._keeper.poll()})"
+
+    def close(self) -> None:
+        """End the lab now, whatever runs in it. May be called twice."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+            self._keeper.wait()
+            self.channel.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _inherited_path() -> list[str]:
+    return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
