@@ -42,13 +42,14 @@ def add_network(topo: Topo) -> str:
     """Add what both figures share, the server and the network; return the concentrator's name."""
     topo.addSwitch("cmts", cls=Concentrator, dpid=f"{1:016x}")
     topo.addHost("network", cls=Router, ip=f"{plan.UPLINK_ROUTER}/30", mac=plan.ROUTER_UPLINK_MAC)
-    topo.addHost("server", cls=Station, ip=f"{plan.SERVER}/24", defaultRoute=f"via {plan.SERVER_ROUTER}")
-    topo.addHost(
-        "internet", cls=Station, ip=f"{plan.INTERNET}/24", defaultRoute=f"via {plan.INTERNET_ROUTER}"
-    )
     topo.addLink("network", "cmts", port1=0, port2=Concentrator.UPLINK)
-    topo.addLink("network", "server", port1=1, params1={"ip": f"{plan.SERVER_ROUTER}/24"})
-    topo.addLink("network", "internet", port1=2, params1={"ip": f"{plan.INTERNET_ROUTER}/24"})
+    stations = (
+        ("server", plan.SERVER, plan.SERVER_ROUTER),
+        ("internet", plan.INTERNET, plan.INTERNET_ROUTER),
+    )
+    for port, (name, address, router) in enumerate(stations, start=1):
+        topo.addHost(name, cls=Station, ip=f"{address}/24", defaultRoute=f"via {router}")
+        topo.addLink("network", name, port1=port, params1={"ip": f"{router}/24"})
     return "cmts"
 
 

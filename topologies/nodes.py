@@ -90,7 +90,7 @@ class Subscriber(Station):
     def leased_address(self) -> str | None:
         """The address that the client holds, or None."""
         try:
-            return (LEASES / self.name).read_text().strip()
+            return str((LEASES / self.name).read_text().strip())
         except FileNotFoundError:
             return None
 

@@ -24,7 +24,7 @@ INTERNET = IPv4Address("198.19.2.2")
 
 def hardware_address(kind: int, number: int) -> str:
     """Return a locally administered unicast hardware address, the same in every run."""
-    return f"02:{kind:02x}:{number >> 24 & 255:02x}:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+    return (bytes([0x02, kind]) + number.to_bytes(4, "big")).hex(":")
 
 
 CONCENTRATOR_UPLINK_MAC = hardware_address(0xC0, 1)

@@ -57,6 +57,7 @@ def _init(lifeline: int, command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(lifeline)
         try:
             os.execvp(command[0], command)
@@ -95,6 +96,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"cannot create namespaces: {error}", file=sys.stderr)
         return FAILED_TO_ENTER
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     pid = os.fork()
     if pid == 0:
         # The fork is made in the new PID namespace, where getppid() is 0 while the keeper lives.
@@ -106,7 +108,6 @@ def main(arguments: list[str]) -> int:
             status = FAILED_TO_ENTER
         os._exit(status)
     os.close(lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return _exit_status(os.waitpid(pid, 0)[1])
 
 

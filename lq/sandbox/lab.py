@@ -7,6 +7,7 @@ dies in whatever way, the kernel takes down everything in it (see `lq.sandbox.in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -28,13 +29,11 @@ class LabError(Exception):
 class Lab:
     """A program in a sealed lab.
 
-    `module` is run as `python -m module CHANNEL_FD arguments...`; its standard error goes to
-    the file `log`. With `terminal`, the program keeps the caller's terminal instead (`lq shell`).
+    `module` is run as `python -m module CHANNEL_FD arguments...`; what it prints goes to the file
+    `log`. Without a log it has the caller's terminal, standard input included.
     """
 
-    def __init__(
-        self, module: str, arguments: Sequence[str] = (), *, log: Path, terminal: bool = False
-    ) -> None:
+    def __init__(self, module: str, arguments: Sequence[str] = (), *, log: Path | None) -> None:
         self._log = log
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
@@ -42,16 +41,17 @@ class Lab:
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
             environment.pop(variable, None)
         python = [sys.executable, "-W", "ignore", "-m"]
-        with log.open("wb") as errors:
+        with contextlib.ExitStack() as files:
+            output = None if log is None else files.enter_context(log.open("wb"))
             self._keeper = subprocess.Popen(
                 [*python, "lq.sandbox.init", str(read_end), "--"]
                 + [*python, module, str(theirs.fileno()), *arguments],
                 pass_fds=[read_end, theirs.fileno()],
-                stdin=None if terminal else subprocess.DEVNULL,
-                stdout=None if terminal else errors,
-                stderr=None if terminal else errors,
+                stdin=None if log is None else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 env=environment,
-                start_new_session=not terminal,
+                start_new_session=log is not None,
             )
         os.close(read_end)
         theirs.close()
@@ -71,8 +71,8 @@ class Lab:
 
     def last_words(self) -> str:
         """The last line that the program wrote on standard error."""
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return lines[-1] if lines else f"it said nothing (exit status {self._keeper.poll()})"
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log else []
+        return lines[-1] if lines else f"it ended with exit status {self._keeper.poll()}"
 
     def close(self) -> None:
         """End the lab now, whatever runs in it. May be called twice."""

@@ -1,0 +1,24 @@
+"""`python -m controllers SETTINGS.json`: run the concentrator's controller."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from controllers.settings import VARIABLE, Settings
+
+
+def main(arguments: list[str]) -> None:
+    """Load the settings, then the framework that they name, then the application."""
+    settings = Settings.load(Path(arguments[0]))
+    os.environ[VARIABLE] = arguments[0]
+    os.environ["LQ_CONTROLLER_FRAMEWORK"] = settings.framework
+
+    from controllers import framework  # reads the environment when it is imported
+
+    framework.run("controllers.concentrator", settings.listen)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,48 @@
+"""The live lab at a Mininet prompt: `python -m lq.experiments.prompt CHANNEL_FD`, inside the sealed lab."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mininet.cli import CLI
+from mininet.log import setLogLevel
+
+from lq.errors import RunFailed
+from lq.experiments.emulation import Emulation
+from lq.experiments.spec import Spec
+from lq.sandbox.channel import Channel
+
+FILES = Path("/run/lab/shell")  # gone with the lab
+
+
+def main(channel: Channel) -> int:
+    """Bring everything up, prompt, and end."""
+    request = channel.receive()
+    if request is None:
+        return 1
+    lab = Emulation(Spec.model_validate(request["spec"]), FILES)
+    for directory in (lab.raw, lab.logs):
+        directory.mkdir(parents=True)
+    try:
+        lab.build()
+        lab.start_capture()
+        lab.start_server()
+        lab.start_controller()
+        leases = lab.lease_all(lambda *_: None)
+    except (RunFailed, RuntimeError) as error:
+        print(f"lq: {error}", file=sys.stderr)
+        return 1
+    print("The lab is up; it is sealed, and gone when you leave (exit, or Ctrl-D).")
+    for name, address in leases.items():
+        print(f"  {name:<8} {address}")
+    print(f"Try: nodes, net, internet ping -c3 {next(iter(leases))}, dpctl -O OpenFlow13 dump-flows cmts")
+    for name, address in leases.items():  # Mininet puts a node's address in place of its name
+        lab.net[name].defaultIntf().ip = address
+    setLogLevel("info")
+    CLI(lab.net)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Channel.from_fd(int(sys.argv[1]))))

@@ -1,0 +1,130 @@
+"""A run's tables, made from what its processes wrote down, and the summary that they add up to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lq.experiments.spec import Spec
+
+TABLES = ("events", "queries", "probes")
+_QUERY_COLUMNS = ["at", "server", "address", "form", "attempt"]
+
+
+def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the run's tidy tables; every time is in seconds since the reboot (the controller's kill).
+
+    events:  at, event, generation (0 before the reboot, 1 after), and the event's own columns
+    queries: at, server, address, form, attempt (1 = first transmission), answered (when), reply
+    probes:  subscriber (host), address, sequence, due, sent, received (NaN: lost)
+    """
+    zero = float(result["killed"])
+    frames = []
+    for generation, path in enumerate(sorted((run_dir / "raw").glob("controller-*.jsonl"))):
+        frame = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+        frames.append(frame[frame["event"] != "counters"].assign(generation=generation))
+    events = pd.concat(frames, ignore_index=True)
+    events = events.reindex(columns=[c for c in events.columns if c not in ("controller", "engine")])
+    events["at"] -= zero
+    return {
+        "events": events.dropna(axis="columns", how="all"),
+        "queries": _queries(events),
+        "probes": _probes(run_dir / "raw", result["addresses"], zero),
+    }
+
+
+def _queries(events: pd.DataFrame) -> pd.DataFrame:
+    """Pair each transmission of a query with the first answer about its address that follows it."""
+    events = events[events["generation"] > 0]
+    queries = events[events["event"] == "query"].reindex(columns=_QUERY_COLUMNS)
+    answers = events[events["event"] == "answered"].reindex(columns=["at", "address", "reply"])
+    answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
+    queries = queries.astype({"at": float, "attempt": "Int64"}).sort_values("at")
+    if answers.empty:
+        return queries.assign(answered=np.nan, reply=pd.NA).reset_index(drop=True)
+    answers["answered"] = answers["answered"].astype(float)
+    paired: pd.DataFrame = pd.merge_asof(
+        queries, answers, left_on="at", right_on="answered", by="address", direction="forward"
+    )
+    return paired
+
+
+def _probes(raw: Path, addresses: Mapping[str, str], zero: float) -> pd.DataFrame:
+    sent, received = pd.DataFrame(np.load(raw / "sent.npy")), pd.DataFrame(np.load(raw / "received.npy"))
+    received = received.drop_duplicates(["subscriber", "sequence"])
+    probes: pd.DataFrame = sent.merge(received, on=["subscriber", "sequence"], how="left")
+    probes[["due", "sent", "received"]] -= zero
+    names = pd.Series(list(addresses))
+    probes.insert(1, "address", probes["subscriber"].map(pd.Series(list(addresses.values()))))
+    probes["subscriber"] = probes["subscriber"].map(names)
+    return probes
+
+
+def recovery_times(probes: pd.DataFrame, ready: float) -> pd.Series:
+    """Return for each subscriber the seconds from `ready` to its first probe delivered after it.
+
+    NaN for a subscriber that received none. Both times in seconds since the reboot.
+    """
+    after = probes[probes["received"] >= ready]
+    first: pd.Series = after.groupby("subscriber")["received"].min() - ready
+    return first.reindex(pd.Index(probes["subscriber"].unique(), name="subscriber"))
+
+
+def summarize(
+    spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], counters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the run's summary, with the keys that every scenario shares."""
+    probes, queries, events = tables["probes"], tables["queries"], tables["events"]
+    ready = float(result["ready"]) - float(result["killed"])
+    recovery = recovery_times(probes, ready)
+    back = recovery.dropna()
+    first = queries[queries["attempt"] == 1]
+    asked = first["address"].nunique()
+    replies = events[(events["event"] == "answered") & (events["generation"] > 0)]
+    by_kind = replies["reply"].value_counts() if len(replies) else pd.Series(dtype=int)
+    after = probes[probes["sent"] >= ready]
+    return {
+        "scenario": spec.scenario,
+        "topology": spec.topology.figure,
+        "backend": spec.backend,
+        "server": spec.server.kind,
+        "controller": spec.controller.framework,
+        "seed": spec.seed,
+        "subscribers": len(recovery),
+        "recovered": len(back),
+        "recovery_p50_s": _quantile(back, 0.5),
+        "recovery_p99_s": _quantile(back, 0.99),
+        "recovery_max_s": _quantile(back, 1.0),
+        "outage_s": ready,
+        "queries_sent": len(first),
+        "queries_resent": len(queries) - len(first),
+        "queries_per_address": len(first) / asked if asked else 0.0,
+        **{
+            f"replies_{kind}": int(by_kind.get(kind, 0))
+            for kind in ("active", "known", "unknown", "unimplemented")
+        },
+        "packet_ins": int(counters.get("controller", {}).get("packet_ins", 0)),
+        "probes_sent": len(after),
+        "probes_delivered": int(after["received"].notna().sum()),
+        "server_cpu_s": float(result["server_cpu_s"]),
+        "controller_cpu_s": float(result["controller_cpu_s"]),
+    }
+
+
+def controller_counters(run_dir: Path) -> dict[str, Any]:
+    """Return the counters that the last controller wrote when it ended."""
+    for path in sorted((run_dir / "raw").glob("controller-*.jsonl"), reverse=True):
+        for line in reversed(path.read_text().splitlines()):
+            row: dict[str, Any] = json.loads(line)
+            if row["event"] == "counters":
+                return row
+    return {}
+
+
+def _quantile(values: pd.Series, share: float) -> float | None:
+    return float(values.quantile(share)) if len(values) else None

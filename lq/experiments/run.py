@@ -1,0 +1,196 @@
+"""One run from the outside: a directory, a sealed lab, the stage in it, then tables and a summary."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lq.errors import BadInput, RunFailed
+from lq.experiments import fidelity, record
+from lq.experiments.spec import Spec
+from lq.sandbox.lab import Lab
+from lq.sandbox.switch import datapath_type
+
+Progress = Callable[[str, int, int], None]
+_PACKAGES = ("leasequery-lab", "mininet", "ryu", "eventlet", "pandas", "numpy", "pyarrow")
+
+
+class Run:
+    """A finished run: a directory of files, and ways to read them. Nothing here starts anything."""
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        if not (self.directory / "summary.json").exists():
+            raise BadInput(f"{self.directory} is not the directory of a finished run: it has no summary.json")
+
+    @property
+    def spec(self) -> Spec:
+        """The specification that was run."""
+        return Spec.model_validate(yaml.safe_load((self.directory / "spec.yaml").read_text()))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The summary (DESIGN: the same keys for all scenarios)."""
+        return dict(json.loads((self.directory / "summary.json").read_text()))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Where the run comes from: versions, kernel, datapath, and how far it may be believed."""
+        return dict(json.loads((self.directory / "manifest.json").read_text()))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of the tables `events`, `queries`, `probes`; times in seconds since the reboot."""
+        return pd.read_parquet(self.directory / f"{name}.parquet")
+
+    @property
+    def recovery(self) -> pd.Series:
+        """Seconds from the new controller's taking over to each subscriber's first delivered probe."""
+        return record.recovery_times(self.table("probes"), self.summary["outage_s"])
+
+
+def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: None) -> Run:
+    """Play `spec` in a sealed lab and return the finished run.
+
+    `out` is the run's directory: new or empty; by default one below `runs/` is made. Raises
+    BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
+    emulation did not come up.
+    """
+    directory = prepare_directory(out, spec)
+    for part in ("raw", "logs"):
+        (directory / part).mkdir()
+    (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+    started = datetime.datetime.now(datetime.timezone.utc)
+    result = _play(spec, directory, progress)
+
+    progress("tables", 0, 1)
+    tables = record.tabulate(directory, result)
+    for name, table in tables.items():
+        _write_whole(directory / f"{name}.parquet", table.to_parquet(index=False))
+    reasons = fidelity.judge(result["observed"], tables["probes"], spec.probes.interval)
+    counters = record.controller_counters(directory)
+    manifest = {
+        **provenance(),
+        "started": started.isoformat(timespec="seconds"),
+        "seed": spec.seed,
+        "fidelity": {"valid": not reasons, "reasons": reasons, **result["observed"]},
+        "counters": counters,
+    }
+    summary = {
+        **record.summarize(spec, result, tables, counters),
+        "valid": not reasons,
+        "invalid_reasons": reasons,
+        "run_dir": str(directory),
+    }
+    _write_whole(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
+    _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
+    progress("tables", 1, 1)
+    return Run(directory)
+
+
+def shell(spec: Spec) -> int:
+    """Bring the network up, with leases, and give a Mininet prompt in it; return its exit status."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
+    try:
+        with Lab("lq.experiments.prompt", log=None) as lab:
+            lab.channel.send({"spec": spec.model_dump(mode="json")})
+            return lab.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _play(spec: Spec, directory: Path, progress: Progress) -> dict[str, Any]:
+    """Run the stage in a lab of its own; return its result."""
+    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log") as lab:
+        try:
+            lab.channel.send({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)})
+            for message in lab.channel:
+                if "progress" in message:
+                    progress(*message["progress"])
+                elif "error" in message:
+                    raise RunFailed(f"{message['error']} (logs: {directory / 'logs'})")
+                else:
+                    return dict(message["result"])
+        except OSError:  # it hung up while we spoke; its exit status says why
+            pass
+        lab.wait()
+        raise RunFailed(f"the lab ended early: {lab.last_words()} (logs: {directory / 'logs'})")
+
+
+def prepare_directory(out: Path | None, spec: Spec) -> Path:
+    """Make the run's directory. Raises BadInput with the reason and the fix."""
+    if out is None:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        base = Path("runs") / f"{spec.scenario}-{spec.topology.figure}-{stamp}"
+        out, number = base, 1
+        while out.exists():
+            number += 1
+            out = base.with_name(f"{base.name}-{number}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise BadInput(f"{out} is not empty: give --out a new directory")
+        (out / ".probe").touch()
+        (out / ".probe").unlink()
+    except OSError as error:
+        raise BadInput(f"cannot write to {out}: {error.strerror}; give --out a directory of yours") from None
+    return out.resolve()
+
+
+def provenance() -> dict[str, Any]:
+    """Return versions of what takes part: this package and its libraries, the switch, the kernel."""
+    versions: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "openvswitch": _first_version(["ovs-vswitchd", "--version"]),
+        "datapath": datapath_type(),
+        "commit": _commit(),
+    }
+
+
+def _first_version(command: list[str]) -> str | None:
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return None
+    found = re.search(r"\d+(\.\d+)+", text)
+    return found.group() if found else None
+
+
+def _commit() -> str | None:
+    """Return the source tree's commit, with a `+` when changed since; None for an installed package."""
+    tree = Path(__file__).resolve().parents[2]
+    if not (tree / ".git").exists():
+        return None
+    command = ["git", "-C", str(tree), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:
+        return None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
