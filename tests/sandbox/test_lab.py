@@ -1,0 +1,130 @@
+"""The sealed lab: what is inside, what is not, and what is left when it is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from lq.sandbox.lab import Lab
+from tests import support
+
+pytestmark = pytest.mark.lab
+
+INSIDE = '''
+"""A program for the lab: answers each request by evaluating it, until the other end hangs up."""
+import os, subprocess, sys
+from pathlib import Path
+from lq.sandbox.channel import Channel
+channel = Channel.from_fd(int(sys.argv[1]))
+for request in channel:
+    channel.send({"value": eval(request["expression"])})
+'''
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    (tmp_path / "inside_program.py").write_text(INSIDE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "inside_program"
+
+
+def ask(lab: Lab, expression: str):
+    lab.channel.send({"expression": expression})
+    message = lab.channel.receive()
+    assert message is not None, lab.last_words()
+    return message["value"]
+
+
+def test_nothing_leads_out(program, tmp_path):
+    with Lab(program, log=tmp_path / "log") as lab:
+        assert ask(lab, "sorted(os.listdir('/sys/class/net'))") == ["lo"]
+        assert ask(lab, "subprocess.getoutput('ip route show table all | grep -v local')") == ""
+        assert ask(lab, "os.listdir('/run')") == []
+        assert ask(lab, "os.getuid()") == 0
+        # Nothing but the lab's own processes can be seen, so nothing else can be signalled.
+        assert ask(lab, "sorted(int(p) for p in os.listdir('/proc') if p.isdigit())[:2]") == [1, 2]
+
+
+def test_two_labs_do_not_meet(program, tmp_path):
+    with Lab(program, log=tmp_path / "a") as one, Lab(program, log=tmp_path / "b") as other:
+        assert ask(one, "os.system('ip link add v0 type veth peer name v1 && touch /run/mark')") == 0
+        assert ask(one, "sorted(os.listdir('/sys/class/net'))") == ["lo", "v0", "v1"]
+        assert ask(other, "sorted(os.listdir('/sys/class/net'))") == ["lo"]
+        assert ask(other, "os.path.exists('/run/mark')") is False
+    assert not Path("/sys/class/net/v0").exists()
+    assert not Path("/run/mark").exists()
+
+
+def test_exit_status_and_last_words(tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text("import sys; print('no luck', file=sys.stderr); sys.exit(7)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Lab("failing", log=tmp_path / "log") as lab:
+        assert lab.channel.receive() is None
+        assert lab.wait() == 7
+        assert lab.last_words() == "no luck"
+
+
+def test_orphans_are_reaped(program, tmp_path):
+    """A daemon whose parent ended must not stay behind as a zombie."""
+    with Lab(program, log=tmp_path / "log") as lab:
+        ask(lab, "os.system('(sleep 0.05 & echo $! > /run/orphan) ')")
+        pid = ask(lab, "open('/run/orphan').read().strip()")
+        deadline = time.monotonic() + 10
+        while ask(lab, f"os.path.exists('/proc/{pid}')"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("victim", ["caller", "keeper", "init"])
+def test_killing_any_of_its_carriers_ends_everything(tmp_path, victim):
+    """The caller, the process that keeps the namespaces, or process 1 of them: SIGKILL to one is enough."""
+    mark = f"LQ_MARK={uuid.uuid4()}"
+    caller = tmp_path / "caller.py"
+    caller.write_text(
+        "import sys, time; from pathlib import Path; from lq.sandbox.lab import Lab\n"
+        f"lab = Lab('sleeper', log=Path({str(tmp_path / 'log')!r}))\n"
+        "print(lab.channel.receive(), flush=True); print(lab.pid, flush=True)\n"
+        "lab.channel.receive(); lab.close()"
+    )
+    (tmp_path / "sleeper.py").write_text(
+        "import subprocess, sys, time; from lq.sandbox.channel import Channel\n"
+        "children = [subprocess.Popen(['setsid', 'sleep', '1000']) for _ in range(3)]\n"
+        "Channel.from_fd(int(sys.argv[1])).send({'up': True}); time.sleep(1000)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{support.ROOT}"}
+    environment.update([mark.split("=")])
+    process = subprocess.Popen(
+        [sys.executable, str(caller)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "{'up': True}"
+    keeper = int(process.stdout.readline())
+    assert len(support.descendants_marked(mark)) >= 6
+    init = int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0])
+    os.kill({"caller": process.pid, "keeper": keeper, "init": init}[victim], signal.SIGKILL)
+    process.wait(timeout=30)
+    deadline = time.monotonic() + 30
+    while left := support.descendants_marked(mark):
+        assert time.monotonic() < deadline, f"{left} outlived the {victim}"
+        time.sleep(0.02)
+
+
+def test_an_ordinary_user_can_have_one(tmp_path):
+    home = support.private_directory(tmp_path)
+    code = (
+        "from pathlib import Path; from lq.sandbox.lab import Lab\n"
+        f"lab = Lab('lq.sandbox.init', log=Path({str(home / 'log')!r})); print(lab.wait())"
+    )
+    done = support.run(support.as_ordinary_user([sys.executable, "-c", "import os; print(os.getuid())"]))
+    assert int(done.stdout) != 0
+    done = support.run(support.as_ordinary_user([sys.executable, "-c", code]), home=home)
+    # The program got into the lab: it fails there, for want of arguments, and not on the way in.
+    assert done.stdout.strip() == "1", done.stderr + (home / "log").read_text()
+    assert "IndexError" in (home / "log").read_text()

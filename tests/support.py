@@ -1,0 +1,70 @@
+"""What several tests need: an ordinary user, and a look at what a lab left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LQ = [sys.executable, "-W", "ignore", "-m", "lq"]
+NOBODY = 65534
+
+
+def as_ordinary_user(command: list[str]) -> list[str]:
+    """Return a command that runs `command` as an ordinary user; as it is when the tests' user is one.
+
+    Root's tree may lie below a directory closed to others. Then, in a mount namespace of its
+    own, that directory is replaced by an open one that holds just the tree, at the same path.
+    """
+    if os.geteuid() != 0:
+        return command
+    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    closed = next((p for p in reversed(ROOT.parents) if not p.stat().st_mode & 0o001), None)
+    if closed is None and ROOT.stat().st_mode & 0o005 == 0o005:
+        return [*drop, *command]
+    closed, tree = shlex.quote(str(closed or ROOT)), shlex.quote(str(ROOT))
+    expose = f"exec 9<{tree} && mount -t tmpfs -o mode=755 tmpfs {closed} && mkdir -p {tree}"
+    expose += f" && mount --bind /proc/self/fd/9 {tree} && exec 9<&- && chmod o+rx {tree}"
+    return ["unshare", "--mount", "sh", "-c", f'{expose} && cd {tree} && exec "$@"', "sh", *drop, *command]
+
+
+def private_directory(base: Path) -> Path:
+    """Return a new directory that the ordinary user owns."""
+    path = base / "of-the-ordinary-user"
+    path.mkdir()
+    if os.geteuid() == 0:
+        for part in (path, *base.parents):
+            if part == Path("/tmp"):
+                break
+            part.chmod(part.stat().st_mode | 0o011)
+        base.chmod(base.stat().st_mode | 0o011)
+        os.chown(path, NOBODY, NOBODY)
+    return path
+
+
+def run(
+    command: list[str], *, home: Path | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in the tree; capture what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if home is not None:
+        environment["HOME"] = str(home)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def descendants_marked(mark: str) -> list[int]:
+    """Return processes of the whole machine whose environment holds `mark`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                continue
+    return found
