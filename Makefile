@@ -1,0 +1,47 @@
+# `make demo` shows the testbed at work, `make test` tests it; both set up what is missing first.
+
+VENV := .venv/bin
+LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.PHONY: help demo test lint format lab setup setup-system lock clean
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: setup ## reboot an emulated access concentrator and watch its subscribers come back
+	$(VENV)/lq run reboot --topology cable
+
+test: setup ## run the tests
+	@sh setup/system.sh test
+	$(VENV)/python -m pytest
+
+lint: setup ## check style and types
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+format: setup ## put the source into the common format
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+lab: setup ## open the notebooks in JupyterLab
+	$(VENV)/lq lab
+
+setup: setup-system .venv/.installed ## install what is missing (apt through sudo, Python packages in .venv)
+
+setup-system:
+	@sh setup/system.sh demo
+
+.venv/.installed: requirements.txt pyproject.toml setup/python.sh setup/uv.txt setup/build.txt | setup-system
+	@sh setup/python.sh
+
+lock: setup ## pin the newest versions of the Python packages
+	$(LOCK) --upgrade --all-extras pyproject.toml -o requirements.txt
+	echo uv | $(LOCK) --upgrade - -o setup/uv.txt
+	$(LOCK) --upgrade setup/build.in -o setup/build.txt
+
+clean: ## remove what was built; the results in runs/ stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

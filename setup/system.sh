@@ -1,0 +1,127 @@
+#!/bin/sh
+# Installs the system packages that are missing, through apt and sudo; does nothing when none is.
+#
+#   setup/system.sh [demo|test]     demo: what a run needs; test: also the peers that tests compare with
+#
+# Services that come with a package are neither started now nor at boot: the lab runs its own.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # where daemons are; not in every user's PATH
+POLICY=/usr/sbin/policy-rc.d
+MARK="# left by setup/system.sh of leasequery-lab: safe to remove"
+
+# COMMAND PACKAGE, for a run
+NEEDED="
+ovs-vswitchd openvswitch-switch
+mnexec       mininet
+udhcpc       udhcpc
+tcpdump      tcpdump
+ip           iproute2
+ifconfig     net-tools
+ethtool      ethtool
+ping         iputils-ping
+sysctl       procps
+unshare      util-linux
+"
+# COMMAND PACKAGE, for tests; a test whose peer is not to be had says so and is skipped
+PEERS="
+tshark       tshark
+dhcpd        isc-dhcp-server
+dhclient     isc-dhcp-client
+dnsmasq      dnsmasq-base
+git          git
+"
+
+say() { echo "setup: $*" >&2; }
+fail() { say "$@"; exit 1; }
+
+missing() { # PACKAGE of every "COMMAND PACKAGE" line on the input whose COMMAND is not there
+    while read -r command package; do
+        [ -z "$command" ] || command -v "$command" >/dev/null 2>&1 || echo "$package"
+    done
+}
+
+python_package() { # python3-venv, unless an interpreter that can make an environment is there
+    sh setup/python.sh --find >/dev/null 2>&1 || echo python3-venv
+}
+
+available() { # the packages among the arguments that apt could install
+    for package; do
+        LC_ALL=C apt-cache policy "$package" | grep -q '^  Candidate: [^(]' && echo "$package"
+    done
+    true
+}
+
+new_units() { # the services that the packages named here brought
+    for package; do
+        dpkg -L "$package" 2>/dev/null | sed -n 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.service\)$|\2|p'
+    done
+}
+
+# As root: install PACKAGE... after `--` they are optional.
+install() {
+    export DEBIAN_FRONTEND=noninteractive
+    if [ ! -e "$POLICY" ] || grep -qxF "$MARK" "$POLICY"; then
+        # The standard way to keep dpkg from starting services; interrupted or not, it goes away again.
+        trap 'rm -f "$POLICY"' EXIT
+        trap 'exit 129' HUP
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        printf '#!/bin/sh\n%s\nexit 101\n' "$MARK" >"$POLICY"
+        chmod 755 "$POLICY"
+    fi
+    apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed; trying with what apt knows"
+
+    wanted= optional=
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do wanted="$wanted $1"; shift; done
+    [ $# -eq 0 ] || { shift; optional=$(available "$@"); }
+    here=$(available $wanted)
+    for package in $wanted; do
+        case " $(echo $here) " in
+        *" $package "*) ;;
+        *) fail "no package source of this system has $package (on Ubuntu: sudo add-apt-repository universe)" ;;
+        esac
+    done
+    for package in "$@"; do
+        case " $(echo $optional) " in
+        *" $package "*) ;;
+        *) say "no package source of this system has $package: the tests that compare with it are skipped" ;;
+        esac
+    done
+    [ -n "$wanted$optional" ] || return 0
+    say "installing" $wanted $optional
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+        $wanted $optional >/dev/null || fail "apt-get install failed (see above)"
+    if command -v systemctl >/dev/null 2>&1; then
+        for unit in $(new_units $wanted $optional); do
+            systemctl --quiet is-active "$unit" 2>/dev/null || systemctl --quiet disable "$unit" 2>/dev/null || true
+        done
+    fi
+}
+
+if [ "${1-}" = --as-root ]; then
+    shift
+    install "$@"
+    exit
+fi
+
+needed=$({ echo "$NEEDED" | missing; python_package; } | sort -u)
+optional=
+[ "${1-demo}" = demo ] || optional=$(echo "$PEERS" | missing | sort -u)
+[ -n "$needed$optional" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    [ -n "$needed" ] || exit 0
+    fail "this system has no apt: install what Debian calls" $needed "with its package manager, then try again"
+fi
+if [ "$(id -u)" = 0 ]; then
+    become=
+elif command -v sudo >/dev/null 2>&1; then
+    become=sudo
+    say "sudo is for apt-get only:" $needed $optional
+else
+    [ -n "$needed" ] || exit 0
+    fail "as root, please: apt-get install --no-install-recommends" $needed
+fi
+# A missing peer never stops the set-up, unless apt itself fails.
+$become sh setup/system.sh --as-root $needed -- $optional
