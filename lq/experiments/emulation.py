@@ -244,7 +244,7 @@ class Emulation:
         if self._capture is not None:
             _end(self._capture, signal.SIGINT)
         namespaces = [node.pid for node in self.net.hosts] + [os.getpid()]
-        observed = self.watch.finish(namespaces, fidelity.upcall_statistics(), self.logs / "capture.log")
+        observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), self.logs / "capture.log")
         for process in (self.controller, self.server):
             if process is not None:
                 _end(process, signal.SIGTERM)

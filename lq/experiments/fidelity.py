@@ -8,7 +8,6 @@ should be, and whether the clock jumped.
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -83,12 +82,6 @@ def judge(observed: Mapping[str, Any], probes: pd.DataFrame, interval: float) ->
         reasons.append(f"the clock jumped by {observed['clock_step_s'] * 1000:.0f} ms")
     reasons += [f"{observed[key]} {what}" for key, what in DROPS.items() if observed[key]]
     return reasons
-
-
-def upcall_statistics() -> str:
-    """Ask the lab's switch for its datapaths' statistics."""
-    done = subprocess.run(["ovs-appctl", "dpctl/show"], capture_output=True, text=True, check=False)
-    return done.stdout
 
 
 def _run_delay(pid: int) -> float:

@@ -40,17 +40,16 @@ class PrivateSwitch:
         self._spawn("ovsdb-server", f"--remote=punix:{remote}", "--no-chdir", str(database))
         self._await("ovsdb-server", remote)
         self._run("ovs-vsctl", "--no-wait", "init")
-        self._spawn("ovs-vswitchd", "--no-chdir", "--enable-dummy", f"unix:{remote}")
+        self._spawn("ovs-vswitchd", "--no-chdir", "--pidfile", "--enable-dummy", f"unix:{remote}")
         # The data base is initialised once the daemon has set cur_cfg.
         self._run(
             "ovs-vsctl", f"--timeout={START_TIMEOUT:.0f}", "wait-until", "Open_vSwitch", ".", "cur_cfg>=0"
         )
-        self._await("ovs-vswitchd", RUN / f"ovs-vswitchd.{self.processes['ovs-vswitchd'].pid}.ctl")
+        self._await("ovs-vswitchd", RUN / "ovs-vswitchd.pid")
 
     def appctl(self, *arguments: str) -> str:
         """Ask the running daemon (ovs-appctl); return what it prints."""
-        control = RUN / f"ovs-vswitchd.{self.processes['ovs-vswitchd'].pid}.ctl"
-        return self._run("ovs-appctl", "-t", str(control), *arguments)
+        return self._run("ovs-appctl", *arguments)
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self._logs / f"{name}.log").open("wb") as log:
