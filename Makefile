@@ -1,4 +1,5 @@
 # `make demo` shows the testbed at work, `make test` tests it; both set up what is missing first.
+# Another interpreter than the system's: `make clean setup PYTHON=/path/to/python3.12`.
 
 VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \

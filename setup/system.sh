@@ -8,6 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # where daemons are; not in every user's PATH
 POLICY=/usr/sbin/policy-rc.d
+TRIED=.venv/.peers-tried
 MARK="# left by setup/system.sh of leasequery-lab: safe to remove"
 
 # COMMAND PACKAGE, for a run
@@ -41,8 +42,8 @@ missing() { # PACKAGE of every "COMMAND PACKAGE" line on the input whose COMMAND
     done
 }
 
-python_package() { # python3-venv, unless an interpreter that can make an environment is there
-    sh setup/python.sh --find >/dev/null 2>&1 || echo python3-venv
+python_package() { # python3-venv, unless an interpreter that can make an environment is there, or is named
+    [ -n "${PYTHON-}" ] || sh setup/python.sh --find >/dev/null 2>&1 || echo python3-venv
 }
 
 available() { # the packages among the arguments that apt could install
@@ -108,6 +109,7 @@ fi
 needed=$({ echo "$NEEDED" | missing; python_package; } | sort -u)
 optional=
 [ "${1-demo}" = demo ] || optional=$(echo "$PEERS" | missing | sort -u)
+[ "$optional" != "$(cat "$TRIED" 2>/dev/null)" ] || optional= # once is enough to learn that there is none
 [ -n "$needed$optional" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -123,5 +125,5 @@ else
     [ -n "$needed" ] || exit 0
     fail "as root, please: apt-get install --no-install-recommends" $needed
 fi
-# A missing peer never stops the set-up, unless apt itself fails.
 $become sh setup/system.sh --as-root $needed -- $optional
+[ ! -d .venv ] || echo "$PEERS" | missing | sort -u >"$TRIED"
