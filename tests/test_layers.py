@@ -1,0 +1,79 @@
+"""The architecture as a test: imports point down, and the engine has no I/O."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = [
+    {"lq.errors", "lq.wire", "lq.sandbox"},
+    {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
+    {"lq.sim", "controllers"},
+    {"lq.experiments", "lq.bench"},
+    {"lq.plots", "lq.drawing", "lq.doctor"},
+    {"lq.cli", "lq.__main__"},
+]
+FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
+SOURCES = sorted(p for top in ("lq", "topologies", "controllers") for p in (ROOT / top).rglob("*.py"))
+WITHOUT_IO = [
+    *(ROOT / "lq/wire").glob("*.py"),
+    *(ROOT / "lq/concentrator").glob("*.py"),
+    ROOT / "lq/server/assign.py",
+    ROOT / "lq/server/answer.py",
+]
+IO_MODULES = {
+    "socket",
+    "select",
+    "time",
+    "asyncio",
+    "subprocess",
+    "threading",
+    "ryu",
+    "os_ken",
+    "os",
+    "eventlet",
+}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def package(name: str) -> str | None:
+    return next((known for known in FLOOR if name == known or name.startswith(f"{known}.")), None)
+
+
+def test_there_is_something_to_check():
+    assert len(SOURCES) > 20
+    assert len(WITHOUT_IO) > 8
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_point_down(path):
+    own = package(module_name(path))
+    if own is None:
+        assert path.name == "__init__.py", f"{path} is on no floor"
+        return
+    for name in imports(path):
+        other = package(name)
+        if other is not None and other != own:
+            assert FLOOR[other] <= FLOOR[own], f"{module_name(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", WITHOUT_IO, ids=module_name)
+def test_the_engine_has_no_io(path):
+    assert not {name.split(".")[0] for name in imports(path)} & IO_MODULES
+    assert not any(name.startswith(("lq.sandbox", "controllers", "topologies")) for name in imports(path))
