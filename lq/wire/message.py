@@ -165,35 +165,50 @@ class Message:
         return describe(self)
 
 
-def decode(data: bytes) -> Message:
-    """Read one message. Raises MalformedMessage, and nothing else, if `data` is none.
+def decode_options(data: bytes) -> dict[int, bytes]:
+    """The options of one message, without the rest. Raises MalformedMessage if `data` is none.
 
     Options in `file` and `sname` (option 52) and in pieces (RFC 3396) are joined; option 52 itself is
     gone then. An option field may end without 255, as some old clients send it.
     """
+    return _options(bytes(data))[0]
+
+
+def _options(data: bytes) -> tuple[dict[int, bytes], int]:
+    """The options, and which fields they took up (the value of option 52)."""
     if len(data) < HEADER_LENGTH:
         raise MalformedMessage(f"{len(data)} octets are too short for a DHCP message ({HEADER_LENGTH})")
-    data = bytes(data)
-    (op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie) = (
-        _HEADER.unpack_from(data)
-    )
-    if cookie != MAGIC_COOKIE:
+    if data[236:HEADER_LENGTH] != MAGIC_COOKIE:
         raise MalformedMessage("the magic cookie of DHCP is missing (plain BOOTP?)")
-    if hlen > 16:
-        raise MalformedMessage(f"hlen is {hlen}, but chaddr holds 16 octets")
+    if data[2] > 16:
+        raise MalformedMessage(f"hlen is {data[2]}, but chaddr holds 16 octets")
     found: dict[int, list[bytes]] = {}
     parse(data[HEADER_LENGTH:], found)
-    overload = b"".join(found.pop(OptionCode.OVERLOAD, ())) or b"\0"
-    if len(overload) != 1 or overload[0] > (_IN_FILE | _IN_SNAME):
-        raise MalformedMessage("option 52 (overload) is not 1, 2 or 3")
-    if overload[0] & _IN_FILE:
-        parse(file, found, "file")
-        file = b""
-    if overload[0] & _IN_SNAME:
-        parse(sname, found, "sname")
-        sname = b""
+    used = 0
     if OptionCode.OVERLOAD in found:
-        raise MalformedMessage("option 52 (overload) stands outside the options field")
+        overload = b"".join(found.pop(OptionCode.OVERLOAD))
+        if len(overload) != 1 or not 1 <= overload[0] <= (_IN_FILE | _IN_SNAME):
+            raise MalformedMessage("option 52 (overload) is not 1, 2 or 3")
+        used = overload[0]
+        if used & _IN_FILE:
+            parse(data[108:236], found, "file")
+        if used & _IN_SNAME:
+            parse(data[44:108], found, "sname")
+        if OptionCode.OVERLOAD in found:
+            raise MalformedMessage("option 52 (overload) stands outside the options field")
+    return {code: value[0] if len(value) == 1 else b"".join(value) for code, value in found.items()}, used
+
+
+def decode(data: bytes) -> Message:
+    """Read one message. Raises MalformedMessage, and nothing else, if `data` is none.
+
+    The options are those of `decode_options`; `sname` and `file` are empty where they held options.
+    """
+    data = bytes(data)
+    options, overloaded = _options(data)
+    (op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, _) = (
+        _HEADER.unpack_from(data)
+    )
     return Message(
         op=op,
         htype=htype,
@@ -206,7 +221,7 @@ def decode(data: bytes) -> Message:
         siaddr=IPv4Address(siaddr),
         giaddr=IPv4Address(giaddr),
         chaddr=chaddr[:hlen],
-        sname=sname.rstrip(b"\0"),
-        file=file.rstrip(b"\0"),
-        options={code: value[0] if len(value) == 1 else b"".join(value) for code, value in found.items()},
+        sname=b"" if overloaded & _IN_SNAME else sname.rstrip(b"\0"),
+        file=b"" if overloaded & _IN_FILE else file.rstrip(b"\0"),
+        options=options,
     )

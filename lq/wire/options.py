@@ -75,7 +75,7 @@ _U32 = struct.Struct("!I")
 
 def pack_u32(value: float) -> bytes:
     """A number (seconds, say) as 4 octets; fractions are cut off, the range is kept to 0..2**32-1."""
-    return _U32.pack(min(max(int(value), 0), 0xFFFFFFFF))
+    return _U32.pack(int(min(max(value, 0), 0xFFFFFFFF)))
 
 
 def unpack_u32(value: bytes) -> int:
@@ -156,3 +156,10 @@ def parse(field: bytes, found: dict[int, list[bytes]], where: str = "options") -
             found[code].append(field[start:position])
         else:
             found[code] = [field[start:position]]
+
+
+def parse_field(field: bytes) -> dict[int, bytes]:
+    """The options of one field by itself. Raises MalformedMessage as `parse` does."""
+    found: dict[int, list[bytes]] = {}
+    parse(field, found)
+    return {code: b"".join(value) for code, value in found.items()}

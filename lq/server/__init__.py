@@ -1,0 +1,5 @@
+"""The built-in DHCP server: addresses, stable bindings, and answers to leasequery.
+
+`assign` and `answer` are logic without I/O; `service` joins them for one received datagram;
+`storage` and `daemon` are the I/O around them.
+"""

@@ -1,0 +1,19 @@
+"""`python -m lq.server CONFIG`: the server in the foreground."""
+
+import argparse
+import sys
+
+from lq.server.daemon import serve
+
+
+def main() -> int:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m lq.server", description="a DHCP server with leasequery")
+    parser.add_argument("config", help="the configuration, a YAML file")
+    parser.add_argument("--counters-json", metavar="PATH", help="write the counters here at exit and SIGUSR1")
+    arguments = parser.parse_args()
+    return serve(arguments.config, arguments.counters_json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

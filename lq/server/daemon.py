@@ -1,0 +1,199 @@
+"""The I/O around the server: socket, clock, signals, database. `python -m lq.server CONFIG` runs it.
+
+Datagrams are taken in batches. The bindings that a batch has changed are stored by one commit, and
+only then do its replies leave; so an ACK is never ahead of the disk, and a busy server syncs once for
+many clients. A query changes nothing and is answered at once while nothing waits to be stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lq.server.config import ConfigError, ServerConfig, load
+from lq.server.service import Service
+from lq.server.storage import Storage, StorageError
+
+_BATCH = 256  # datagrams taken in before their changes are stored
+_LONGEST = 4096  # octets of a datagram
+_RECEIVE_BUFFER = 4 << 20
+
+
+class Clock:
+    """Seconds since the epoch, as stored in the database, that do not jump when the system clock is set."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def __call__(self) -> float:
+        """The time now."""
+        return time.monotonic() + self._offset
+
+
+class Daemon:
+    """One running server. Raises StorageError or OSError from the constructor if it cannot start."""
+
+    def __init__(self, config: ServerConfig, counters_json: Path | None = None) -> None:
+        self.config = config
+        self._counters_json = counters_json
+        self._clock = Clock()
+        self._storage = Storage(config.database)
+        try:
+            self.service = Service(config, self._storage.load(), self._clock())
+            self._socket = _listen(config)
+        except BaseException:
+            self._storage.close()
+            raise
+        self._stopping = False
+        self._report = False
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises StorageError if bindings can no longer be stored."""
+        # What has been loaded lives as long as the server: keep the collector from walking it again.
+        gc.collect()
+        gc.freeze()
+        with self._signals() as wakeup:
+            print(f"ready {self.config.listen}:{self.config.port}", flush=True)
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            poll.register(wakeup, select.POLLIN)
+            while not self._stopping:
+                poll.poll()
+                self._serve_batch()
+                if self._report:
+                    self._report = False
+                    with contextlib.suppress(BlockingIOError):
+                        wakeup.recv(64)
+                    self.report()
+        self.report()
+
+    def close(self) -> None:
+        """Release the socket and the database."""
+        self._socket.close()
+        self._storage.close()
+
+    def _serve_batch(self) -> None:
+        receive, send = self._socket.recvfrom, self._send
+        handle, clock = self.service.handle, self._clock
+        changed = self.service.changed
+        waiting: list[tuple[bytes, tuple[str, int]]] = []
+        for _ in range(_BATCH):
+            try:
+                octets, _source = receive(_LONGEST)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.service.counters["receive errors"] += 1
+                break
+            outgoing = handle(octets, clock())
+            if outgoing is None:
+                continue
+            if changed or waiting:
+                waiting.append(outgoing)
+            else:
+                send(*outgoing)
+        if changed:
+            self._storage.commit(changed.values())
+            self.service.counters["commits"] += 1
+            changed.clear()
+        for outgoing in waiting:
+            send(*outgoing)
+
+    def _send(self, octets: bytes, destination: tuple[str, int]) -> None:
+        try:
+            self._socket.sendto(octets, destination)
+        except OSError:  # no route, or the send buffer is full: the sender of the request will ask again
+            self.service.counters["dropped: reply could not be sent"] += 1
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """Signals wake the loop through a socket and are acted on there."""
+
+        def stop(*_: object) -> None:
+            self._stopping = True
+
+        def report(*_: object) -> None:
+            self._report = True
+
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: report}
+        former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        former_wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(former_wakeup)
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            reader.close()
+            writer.close()
+
+    def report(self) -> None:
+        """Print the counters on stderr, and write them as JSON if a file was named."""
+        counters = dict(sorted(self.service.counters.items()))
+        counters["bindings"] = len(self.service.bindings)
+        width = max(map(len, counters))
+        print("\n".join(f"{name:{width}} {count}" for name, count in counters.items()), file=sys.stderr)
+        sys.stderr.flush()
+        if self._counters_json is not None:
+            temporary = self._counters_json.with_name(self._counters_json.name + ".new")
+            try:
+                temporary.write_text(json.dumps(counters, indent=1) + "\n")
+                temporary.replace(self._counters_json)
+            except OSError as error:
+                print(f"cannot write the counters: {error}", file=sys.stderr)
+
+
+def _listen(config: ServerConfig) -> socket.socket:
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        udp.setblocking(False)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if config.interface is not None:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, config.interface.encode())
+        udp.bind((str(config.listen), config.port))
+    except OSError:
+        udp.close()
+        raise
+    return udp
+
+
+def serve(config_path: Path | str, counters_json: Path | str | None = None) -> int:
+    """Run the server in the foreground until SIGTERM; the exit status is 0, or 2 for what cannot start.
+
+    Prints `ready ADDRESS:PORT` on stdout once it listens, and the counters on stderr at SIGUSR1 and at
+    the end, as JSON to `counters_json`, too. Faults are one line on stderr.
+    """
+    where = ""
+    try:
+        config = load(config_path)
+        where = f"cannot listen on {config.listen}:{config.port}"
+        daemon = Daemon(config, None if counters_json is None else Path(counters_json))
+    except (ConfigError, StorageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except PermissionError as error:
+        print(f"{where}: {error.strerror}; run as root or choose a port above 1023", file=sys.stderr)
+        return 2
+    except OSError as error:
+        fix = "`listen` is to be an address of this machine on which no other server runs"
+        print(f"{where}: {error.strerror}; {fix}", file=sys.stderr)
+        return 2
+    try:
+        daemon.run()
+    except StorageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        daemon.close()
+    return 0

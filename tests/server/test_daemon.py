@@ -1,0 +1,210 @@
+"""The running server: a real process on the loopback interface."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from ipaddress import IPv4Address
+
+import pytest
+
+from lq.wire import Message, MessageType, decode
+
+from .helpers import ALL, mac, option_82, query
+
+RELAY = "127.0.0.2"
+CONFIG = """
+listen: 127.0.0.1
+port: {port}
+database: {path}/bindings.sqlite
+shared_networks:
+  - name: access
+    subnets:
+      - network: 127.0.0.0/24
+      - {{network: 198.18.0.0/16, pools: [198.18.1.0-198.18.200.255]}}
+"""
+
+
+class Relay:
+    """A relay agent's socket; the server listens on the same port of another loopback address."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((RELAY, 0))
+        self.port = self.socket.getsockname()[1]
+        self.socket.settimeout(10)
+
+    def send(self, octets):
+        self.socket.sendto(octets, ("127.0.0.1", self.port))
+
+    def receive(self):
+        return decode(self.socket.recv(4096))
+
+    def message(self, kind, number, **options):
+        message = Message(htype=1, xid=number, chaddr=mac(number), giaddr=IPv4Address(RELAY))
+        message.message_type = kind
+        message.options |= {int(code[1:]): value for code, value in options.items()}
+        message.options[82] = option_82(number)
+        self.send(message.encode())
+
+    def ask(self, address):
+        self.send(query(str(address), giaddr=IPv4Address(RELAY), requested=ALL))
+        return self.receive()
+
+
+@pytest.fixture
+def relay():
+    relay = Relay()
+    yield relay
+    relay.socket.close()
+
+
+def run(tmp_path, relay, *arguments, **options):
+    config = tmp_path / "server.yaml"
+    config.write_text(CONFIG.format(port=relay.port, path=tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lq.server", str(config), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    line = process.stdout.readline()
+    assert line == f"ready 127.0.0.1:{relay.port}\n", process.communicate()
+    return process
+
+
+@pytest.fixture
+def server(tmp_path, relay):
+    process = run(tmp_path, relay, "--counters-json", str(tmp_path / "counters.json"))
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def lease_many(relay, process, until, outstanding=20, first=1):
+    """Lease to one client after the other until `until` says stop; the acknowledged addresses by client."""
+    acknowledged = {}
+    number = first
+    for number in range(first, first + outstanding):
+        relay.message(MessageType.DISCOVER, number)
+    while not until(acknowledged):
+        try:
+            reply = relay.receive()
+        except TimeoutError:
+            assert process.poll() is not None
+            break
+        if reply.message_type == MessageType.OFFER:
+            relay.message(MessageType.REQUEST, reply.xid, o50=reply.yiaddr.packed, o54=reply.options[54])
+        else:
+            assert reply.message_type == MessageType.ACK
+            acknowledged[reply.xid] = reply.yiaddr
+            number += 1
+            relay.message(MessageType.DISCOVER, number)
+    return acknowledged
+
+
+def assert_all_active(relay, acknowledged):
+    for number, address in acknowledged.items():
+        reply = relay.ask(address)
+        assert (reply.message_type, reply.chaddr) == (MessageType.ACTIVE, mac(number))
+        assert reply.options[82] == option_82(number)
+    assert len(set(acknowledged.values())) == len(acknowledged)
+
+
+def drain(relay):
+    relay.socket.settimeout(0.2)
+    try:
+        while True:
+            relay.receive()
+    except TimeoutError:
+        relay.socket.settimeout(10)
+
+
+@pytest.mark.parametrize("killed_after", [1, 37, 300])
+def test_what_was_acknowledged_survives_sigkill(tmp_path, relay, killed_after):
+    process = run(tmp_path, relay)
+    acknowledged = lease_many(relay, process, lambda found: len(found) >= killed_after)
+    process.kill()
+    process.communicate()
+    drain(relay)
+    process = run(tmp_path, relay)
+    assert_all_active(relay, acknowledged)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_nothing_is_acknowledged_that_could_not_be_stored(tmp_path, relay):
+    def little_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    process = run(tmp_path, relay, preexec_fn=little_disk)
+    relay.socket.settimeout(2)
+    acknowledged = lease_many(relay, process, lambda found: process.poll() is not None)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "cannot write" in errors
+    drain(relay)
+    process = run(tmp_path, relay)
+    assert acknowledged
+    assert_all_active(relay, acknowledged)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_sigterm_ends_it_in_order_with_counters(tmp_path, relay, server):
+    lease_many(relay, server, lambda found: len(found) >= 5, outstanding=1)
+    drain(relay)
+    assert relay.ask("198.18.1.0").message_type == MessageType.ACTIVE
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=10)
+    assert server.returncode == 0
+    counters = json.loads((tmp_path / "counters.json").read_text())
+    assert counters["sent: ack"] == counters["bindings"] == 5
+    assert counters["answered: active"] == 1
+    assert "answered: active" in errors
+
+
+def test_sigusr1_prints_counters_while_it_runs(tmp_path, relay, server):
+    relay.ask("198.18.1.0")
+    server.send_signal(signal.SIGUSR1)
+    while "received: leasequery" not in server.stderr.readline():
+        assert server.poll() is None
+    assert relay.ask("198.18.1.0").message_type == MessageType.KNOWN
+
+
+def test_garbage_does_not_stop_it(relay, server):
+    for octets in (b"", b"x", os.urandom(300), bytes(2000)):
+        relay.send(octets)
+    assert relay.ask("198.19.9.9").message_type == MessageType.UNKNOWN
+
+
+def refused(tmp_path, text):
+    config = tmp_path / "other.yaml"
+    config.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "lq.server", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_what_cannot_start_says_why_in_one_line(tmp_path, relay, server):
+    good = CONFIG.format(port=relay.port, path=tmp_path)
+    assert "in use" in refused(tmp_path, good)
+    elsewhere = good.replace("bindings.sqlite", "other.sqlite")
+    assert "cannot listen on 127.0.0.1" in refused(tmp_path, elsewhere)
+    assert "cannot listen on 198.18.0.1" in refused(
+        tmp_path, elsewhere.replace("listen: 127.0.0.1", "listen: 198.18.0.1")
+    )
+    assert "other.yaml:2: " in refused(tmp_path, elsewhere.replace("127.0.0.1", "here"))
+    (tmp_path / "other.sqlite").write_text("not a database, but a text of some length" * 20)
+    assert "no database" in refused(tmp_path, elsewhere)
