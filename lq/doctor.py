@@ -1,0 +1,316 @@
+"""What this machine can do, found out by doing it, and the fix for what it cannot.
+
+`check()` really enters a sealed lab, makes an interface pair there, starts a private switch
+and sends a frame through it. The part that runs inside the lab is this module as a program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lq.sandbox import namespace
+from lq.sandbox.channel import Channel
+from lq.sandbox.lab import Lab, LabError
+from lq.sandbox.switch import PrivateSwitch, datapath_type
+from lq.sandbox.tools import find, search_path
+
+PYTHON = ((3, 10), (3, 13))  # first and last supported
+LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
+FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
+MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft
+_ETHERTYPE = 0x88B5  # for local experiments (IEEE 802)
+
+# name, Debian's package, its commands; the first group is what a run needs
+_NEEDED_TOOLS = (
+    ("Open vSwitch", "openvswitch-switch",
+     ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")),
+    ("mnexec", "mininet", ("mnexec",)),
+    ("udhcpc", "udhcpc", ("udhcpc",)),
+    ("tcpdump", "tcpdump", ("tcpdump",)),
+    ("ip", "iproute2", ("ip",)),
+    ("ifconfig", "net-tools", ("ifconfig",)),
+    ("sysctl", "procps", ("sysctl",)),
+)  # fmt: skip
+_OPTIONAL_TOOLS = (
+    ("tshark", "tshark", ("tshark",)),
+    ("dhcpd", "isc-dhcp-server", ("dhcpd",)),
+    ("dhclient", "isc-dhcp-client", ("dhclient",)),
+    ("dnsmasq", "dnsmasq-base", ("dnsmasq",)),
+)
+_LIBRARIES = (("Ryu", "controllers.framework", "ryu"), ("Mininet", "mininet.net", "mininet"))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `fix` is one line, empty where nothing is to be fixed."""
+
+    name: str
+    ok: bool
+    needed: bool
+    found: str
+    fix: str = ""
+
+
+def check() -> list[Check]:
+    """Try everything; takes one or two seconds and leaves nothing behind."""
+    with contextlib.ExitStack() as stack:
+        libraries = [stack.enter_context(_importing(module)) for _, module, _ in _LIBRARIES]
+        checks = [_platform(), _python()]
+        checks += [_tool(*tool, needed=True) for tool in _NEEDED_TOOLS]
+        checks += _in_the_lab(switch_installed=checks[2].ok)
+        checks += [
+            _library(name, package, process)
+            for (name, _, package), process in zip(_LIBRARIES, libraries, strict=True)
+        ]
+    checks += [_tool(*tool, needed=False) for tool in _OPTIONAL_TOOLS]
+    return [*checks, _tun(), _processors(), _memory()]
+
+
+def run(as_json: bool = False) -> int:
+    """Check, print what came of it, and return the exit status: 0 when a run is possible, else 1."""
+    checks = check()
+    fit = all(one.ok for one in checks if one.needed)
+    if as_json:
+        print(json.dumps({"ok": fit, "checks": [dataclasses.asdict(one) for one in checks]}))
+    else:
+        print(report(checks))
+    return 0 if fit else 1
+
+
+def report(checks: list[Check]) -> str:
+    """Return the checks as lines for people, the verdict last."""
+    width = max(len(one.name) for one in checks)
+    lines = []
+    for one in checks:
+        mark = "ok" if one.ok else "FAIL" if one.needed else "-"
+        lines.append(f"{mark:>4}  {one.name:<{width}}  {one.found}")
+        if one.fix:
+            lines.append(f"      {'':<{width}}  {'fix' if one.needed else 'if wanted'}: {one.fix}")
+    faults = sum(one.needed and not one.ok for one in checks)
+    lines.append("")
+    lines.append(
+        f"{faults} {'fault' if faults == 1 else 'faults'} to be fixed before `lq run` works here."
+        if faults
+        else "This machine can run the lab."
+    )
+    return "\n".join(lines)
+
+
+# -- what can be seen from outside
+
+
+def _platform() -> Check:
+    system = platform.system()
+    fits = system == "Linux"
+    fix = "" if fits else "run it on Linux, a virtual machine included: the lab is made of kernel namespaces"
+    return Check("platform", fits, True, f"{system} {platform.release()}, {platform.machine()}", fix)
+
+
+def _python() -> Check:
+    first, last = (".".join(map(str, version)) for version in PYTHON)
+    fits = PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]
+    fix = "" if fits else f"make clean setup PYTHON=...  (a Python from {first} to {last})"
+    return Check("Python", fits, True, platform.python_version(), fix)
+
+
+def _tool(name: str, package: str, commands: tuple[str, ...], *, needed: bool) -> Check:
+    missing = [command for command in commands if find(command) is None]
+    if missing:
+        fix = f"sudo apt-get install --no-install-recommends {package}"
+        return Check(name, False, needed, f"not installed: {', '.join(missing)}", fix)
+    return Check(name, True, needed, str(find(commands[0])))
+
+
+@contextlib.contextmanager
+def _importing(module: str) -> Iterator[subprocess.Popen[str]]:
+    """Import a module in a process of its own meanwhile: it may be missing, slow, or change its process."""
+    code = f"import sys; sys.path[:0] = {sys.path!r}; import {module}"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def _library(name: str, package: str, process: subprocess.Popen[str]) -> Check:
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        return Check(name, False, True, errors.strip().rpartition("\n")[2], "make setup")
+    from importlib.metadata import version
+
+    return Check(name, True, True, version(package))
+
+
+def _tun() -> Check:
+    """Report on TAP devices: this design needs none, but programs that a user starts in the lab may."""
+    device = Path("/dev/net/tun")
+    if not device.exists():
+        return Check("/dev/net/tun", False, False, "not there; the lab does without", "sudo modprobe tun")
+    if os.access(device, os.R_OK | os.W_OK):
+        return Check("/dev/net/tun", True, False, "accessible; the lab does without")
+    return Check(
+        "/dev/net/tun", False, False, "not accessible; the lab does without", f"sudo chmod 0666 {device}"
+    )
+
+
+def _processors() -> Check:
+    """Count the processors that this process may use."""
+    count = len(os.sched_getaffinity(0))
+    fix = "" if count > 1 else "give it two: on one, large runs disturb themselves and say so (valid: false)"
+    return Check("processors", count > 1, False, str(count), fix)
+
+
+def _memory() -> Check:
+    """Read the memory that is available without swapping (proc(5))."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    octets = int(lines["MemAvailable"].split()[0]) * 1024
+    fix = "" if octets >= MEMORY else f"free some: {MEMORY >> 30} GiB is comfortable for the draft's figures"
+    return Check("memory", octets >= MEMORY, False, f"{octets / (1 << 30):.1f} GiB available", fix)
+
+
+# -- what must be tried
+
+
+def _in_the_lab(switch_installed: bool) -> list[Check]:
+    """Enter a sealed lab and try there what a run does."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "log"
+        answers: dict[str, Any] = {}
+        try:
+            with Lab("lq.doctor", [directory], log=log) as lab:
+                timer = threading.Timer(LAB_TIMEOUT, lab.close)
+                timer.start()
+                try:
+                    for message in lab.channel:
+                        answers.update(message)
+                except (OSError, ValueError):  # closed by the timer
+                    pass
+                finally:
+                    timer.cancel()
+                if "entered" not in answers:
+                    lab.wait()
+                    raise LabError(lab.last_words())
+        except LabError as error:
+            return [Check("namespaces", False, True, str(error), why_forbidden())]
+    kind = "with a user namespace" if answers["user_namespace"] else "as root, without a user namespace"
+    checks = [Check("namespaces", True, True, f"a sealed lab opens {kind}")]
+    unfinished = {"error": f"no answer within {LAB_TIMEOUT:.0f} s"}
+    checks.append(_tried("interfaces", answers.get("veth", unfinished), "veth pairs", "sudo modprobe veth"))
+    if switch_installed:
+        where = "the kernel's" if datapath_type() == "system" else "in user space (no module is loaded)"
+        checks.append(
+            _tried(
+                "private switch",
+                answers.get("switch", unfinished),
+                f"passes frames; datapath {where}",
+                "sudo apt-get install --reinstall openvswitch-switch, and look into its log above",
+            )
+        )
+    else:
+        missing = "not tried: Open vSwitch is not installed"
+        checks.append(Check("private switch", False, True, missing, "install Open vSwitch as said above"))
+    checks.append(
+        _tried("netem", answers.get("netem", unfinished), "delays frames", "sudo modprobe sch_netem", False)
+    )
+    return checks
+
+
+def _tried(name: str, answer: dict[str, str], found: str, fix: str, needed: bool = True) -> Check:
+    if "error" in answer:
+        return Check(name, False, needed, answer["error"], fix)
+    return Check(name, True, needed, found)
+
+
+def why_forbidden(proc: Path = Path("/proc")) -> str:
+    """Return what most probably keeps this user from creating namespaces, as the line that fixes it."""
+
+    def setting(name: str) -> str:
+        path = proc / "sys" / name.replace(".", "/")
+        return path.read_text().strip() if path.exists() else ""
+
+    if not (proc / "self/ns/user").exists():
+        return "run lq under sudo: this kernel was built without user namespaces"
+    if setting("user.max_user_namespaces") == "0":
+        return "sudo sysctl user.max_user_namespaces=10000, or run lq under sudo"
+    if setting("kernel.unprivileged_userns_clone") == "0":
+        return "sudo sysctl kernel.unprivileged_userns_clone=1, or run lq under sudo"
+    if setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
+        return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run lq under sudo"
+    if "\nSeccomp:\t2" in (proc / "self/status").read_text():
+        return "start the container with --privileged: its system-call filter forbids namespaces"
+    return "run lq under sudo; in a container, start that with --privileged"
+
+
+# -- the program inside the lab
+
+
+def _inside(channel: Channel, directory: Path) -> None:
+    """Try one thing after the other and tell the outcome of each: `{}` or `{"error": line}`."""
+    lines = Path("/proc/self/uid_map").read_text().split()
+    channel.send({"entered": True, "user_namespace": lines[2] != str(2**32 - 1)})
+    os.environ["PATH"] = search_path()
+    channel.send({"veth": _attempt(_make_interfaces)})
+    if find("ovs-vswitchd"):
+        channel.send({"switch": _attempt(lambda: _pass_frame(directory))})
+    channel.send({"netem": _attempt(lambda: _command("tc qdisc add dev lo root netem delay 1ms"))})
+
+
+def _attempt(action: Any) -> dict[str, str]:
+    try:
+        action()
+    except Exception as error:  # whatever it is, it is what the user wants to know
+        return {"error": str(error)}
+    return {}
+
+
+def _make_interfaces() -> None:
+    for one, other in (("left", "left-port"), ("right", "right-port")):
+        _command(f"ip link add {one} type veth peer name {other}")
+        for interface in (one, other):
+            namespace.bring_up(interface)
+
+
+def _pass_frame(directory: Path) -> None:
+    """Start a private switch with two ports, and send a frame in at one until it comes out at the other."""
+    PrivateSwitch(directory).start()
+    bridge = f"add-br s -- set bridge s datapath_type={datapath_type()} fail_mode=standalone"
+    _command(f"ovs-vsctl {bridge} -- add-port s left-port -- add-port s right-port")
+    frame = b"\xff" * 6 + bytes.fromhex("020000000001") + _ETHERTYPE.to_bytes(2, "big") + bytes(46)
+    deadline = time.monotonic() + FRAME_TIMEOUT
+    with _raw_socket("left") as sender, _raw_socket("right") as receiver:
+        receiver.settimeout(0.05)
+        while time.monotonic() < deadline:
+            sender.send(frame)
+            with contextlib.suppress(TimeoutError):
+                if receiver.recv(2048) == frame:
+                    return
+    raise RuntimeError(f"the switch runs, but no frame crossed it within {FRAME_TIMEOUT:.0f} s")
+
+
+def _raw_socket(interface: str) -> socket.socket:
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE))
+    opened.bind((interface, _ETHERTYPE))
+    return opened
+
+
+def _command(line: str) -> None:
+    command = line.split()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]}: {done.stderr.strip().rpartition(chr(10))[2]}")
+
+
+if __name__ == "__main__":
+    _inside(Channel.from_fd(int(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,142 @@
+"""The doctor on this machine, really; and on machines that lack something."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lq import doctor
+from tests import support
+
+DOCTOR = [sys.executable, "-W", "ignore", "-c", "from lq.doctor import run; raise SystemExit(run(True))"]
+
+
+def diagnose(command: list[str] = DOCTOR, status: int = 0, **environment: str) -> dict[str, dict]:
+    """Run the doctor as a program; return its checks by name."""
+    done = subprocess.run(
+        command,
+        cwd=support.ROOT,
+        env={**os.environ, "PYTHONPATH": str(support.ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["ok"] is (status == 0)
+    return {check["name"]: check for check in answer["checks"]}
+
+
+@pytest.mark.lab
+def test_this_machine_can_run_the_lab():
+    checks = diagnose()
+    assert [name for name, check in checks.items() if check["needed"] and not check["ok"]] == []
+    assert checks["private switch"]["found"].startswith("passes frames")
+    assert checks["Ryu"]["found"] == "4.34"
+
+
+@pytest.mark.lab
+def test_an_ordinary_user_with_a_plain_path_can_run_the_lab():
+    checks = diagnose(support.as_ordinary_user(DOCTOR), PATH="/usr/bin:/bin", HOME="/nonexistent")
+    assert checks["namespaces"]["found"] == "a sealed lab opens with a user namespace"
+    assert checks["private switch"]["ok"]
+
+
+@pytest.mark.lab
+def test_nothing_is_left_behind(tmp_path):
+    mark = f"LQ_MARK_{os.getpid()}"
+    interfaces = os.listdir("/sys/class/net")
+    diagnose(**{mark: "1", "TMPDIR": str(tmp_path)})
+    assert support.descendants_marked(mark) == []
+    assert os.listdir("/sys/class/net") == interfaces
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_fault_names_its_fix_in_one_line():
+    for check in doctor.check():
+        assert check.ok or check.fix, check
+        assert "\n" not in check.found + check.fix
+
+
+def test_a_missing_tool_is_named_with_its_package(tmp_path):
+    links = tmp_path / "bin"
+    links.mkdir()
+    for directory in ("/bin", "/usr/bin"):  # everything but two tools
+        for tool in Path(directory).iterdir():
+            if tool.name not in ("mnexec", "tshark") and not (links / tool.name).exists():
+                (links / tool.name).symlink_to(tool)
+    checks = diagnose(status=1, PATH=str(links))
+    assert checks["mnexec"] == {
+        "name": "mnexec",
+        "ok": False,
+        "needed": True,
+        "found": "not installed: mnexec",
+        "fix": "sudo apt-get install --no-install-recommends mininet",
+    }
+    assert checks["tshark"]["needed"] is False
+    assert checks["tshark"]["fix"].endswith(" tshark")
+    assert [name for name, check in checks.items() if check["needed"] and not check["ok"]] == ["mnexec"]
+
+
+def test_without_open_vswitch_the_switch_is_not_tried(tmp_path):
+    checks = diagnose(status=1, PATH=str(tmp_path))  # its tools are not among those in /usr/sbin alone
+    assert "ovs-vsctl" in checks["Open vSwitch"]["found"]
+    assert checks["private switch"]["found"] == "not tried: Open vSwitch is not installed"
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_forbidden_user_namespaces_are_explained():
+    # Within a user namespace of our own, forbid further ones, and give up all capabilities.
+    forbid = "echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all "
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", f'{forbid} "$@"', "sh", *DOCTOR]
+    checks = diagnose(command, status=1)
+    assert checks["namespaces"]["found"].startswith("cannot create namespaces")
+    assert checks["namespaces"]["fix"].startswith("sudo sysctl user.max_user_namespaces=")
+    assert checks["Ryu"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("files", "fix"),
+    [
+        ({"sys/user/max_user_namespaces": "0"}, "sudo sysctl user.max_user_namespaces=10000"),
+        ({"sys/kernel/unprivileged_userns_clone": "0"}, "sudo sysctl kernel.unprivileged_userns_clone=1"),
+        (
+            {"sys/kernel/apparmor_restrict_unprivileged_userns": "1"},
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        ({"self/status": "Name:\tlq\nSeccomp:\t2\n"}, "start the container with --privileged"),
+        ({}, "run lq under sudo"),
+    ],
+)
+def test_the_reason_decides_the_fix(tmp_path, files, fix):
+    content = {
+        "self/ns/user": "",
+        "self/status": "Name:\tlq\nSeccomp:\t0\n",
+        "sys/user/max_user_namespaces": "63000",
+        "sys/kernel/unprivileged_userns_clone": "1",
+        "sys/kernel/apparmor_restrict_unprivileged_userns": "0",
+        **files,
+    }
+    for name, text in content.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert doctor.why_forbidden(tmp_path).startswith(fix)
+    assert "sudo" in doctor.why_forbidden(tmp_path) or "--privileged" in doctor.why_forbidden(tmp_path)
+
+
+def test_the_report_counts_the_faults():
+    fine = doctor.Check("one", True, True, "here")
+    fault = doctor.Check("two", False, True, "not there", "install it")
+    wish = doctor.Check("three", False, False, "not there", "install it")
+    assert doctor.report([fine, wish]).endswith("This machine can run the lab.")
+    lines = doctor.report([fine, fault, wish]).splitlines()
+    assert lines[-1].startswith("1 fault ")
+    assert "FAIL  two    not there" in lines
