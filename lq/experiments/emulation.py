@@ -87,15 +87,10 @@ class Emulation:
         return next(switch for switch in self.net.switches if isinstance(switch, nodes.Concentrator))
 
     def start_capture(self) -> None:
-        """Capture DHCP on the server's interface until the run ends."""
+        """Capture what passes the server's interface until the run ends."""
         server = self.net["server"]
-        log = (self.logs / "capture.log").open("wb")
-        self._capture = server.popen(
-            ["tcpdump", "-i", server.defaultIntf().name, "-Z", "root", "-U", "-s", "0"]
-            + ["-w", str(self.capture_file), "udp port 67"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        self._await(self._capture, "capture", lambda: _size(self.capture_file) >= 24)
+        command = [*_python("lq.experiments.capture"), server.defaultIntf().name, str(self.capture_file)]
+        self._capture = self._start_ready("capture", server, command)
 
     def start_server(self) -> None:
         """Start the DHCP server, and wait until it listens."""
@@ -150,8 +145,8 @@ class Emulation:
         self.controller = subprocess.Popen(
             [*_python("controllers"), str(path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-        self.watch.add("controller", self.controller.pid)
         self._await(self.controller, log.name, lambda: _listening(OPENFLOW_PORT))
+        self.watch.add("controller", self.controller.pid)
         bridge.connect_to(f"tcp:127.0.0.1:{OPENFLOW_PORT}")
         self._await(self.controller, log.name, lambda: self.ready_at is not None)
 
@@ -222,6 +217,7 @@ class Emulation:
 
     def stop_probes(self) -> None:
         """Stop sending, wait for what is under way, stop receiving."""
+        self.watch.close("prober")
         for name, pause in (("send", 0.2), ("sink", 0.0)):
             _end(self._traffic[name], signal.SIGTERM)
             time.sleep(pause)
@@ -242,7 +238,7 @@ class Emulation:
         Returns what was observed of the run's fidelity.
         """
         if self._capture is not None:
-            _end(self._capture, signal.SIGINT)
+            _end(self._capture, signal.SIGTERM)
         namespaces = [node.pid for node in self.net.hosts] + [os.getpid()]
         observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), self.logs / "capture.log")
         for process in (self.controller, self.server):
@@ -308,10 +304,6 @@ def _listening(port: int) -> bool:
         if local.endswith(wanted) and state == "0A":
             return True
     return False
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ class Watch:
     def __init__(self) -> None:
         self._start = self._clock_offset = 0.0
         self._waited: dict[str, tuple[int, float]] = {}
+        self._shares: dict[str, float] = {}
 
     def start(self, pids: Mapping[str, int]) -> None:
         """Begin; `pids` are processes whose waiting for a processor counts, by name."""
@@ -43,23 +44,27 @@ class Watch:
         """Watch one more process, or another one under the same name, from now on."""
         self._waited[name] = (pid, _run_delay(pid))
 
+    def close(self, name: str) -> None:
+        """Take the measure of a process that is about to end."""
+        pid, before = self._waited.pop(name)
+        self._shares[name] = (_run_delay(pid) - before) / (time.monotonic() - self._start)
+
     def finish(self, namespaces: Iterable[int], upcalls: str, capture_log: Path) -> dict[str, Any]:
         """Return what was observed, while the watched processes still live.
 
         `namespaces`: a process in each network namespace; `upcalls`: what `dpctl/show` prints;
-        `capture_log`: what tcpdump said.
+        `capture_log`: what the capture program said.
         """
         now = time.monotonic()
-        elapsed = now - self._start
+        for name in list(self._waited):
+            self.close(name)
         return {
-            "seconds": elapsed,
+            "seconds": now - self._start,
             "clock_step_s": abs(time.time() - now - self._clock_offset),
-            "wait_share": {
-                name: (_run_delay(pid) - before) / elapsed for name, (pid, before) in self._waited.items()
-            },
+            "wait_share": self._shares,
             "udp_drops": sum(_udp_drops(pid) for pid in namespaces),
             "upcall_drops": _number(r"lost:(\d+)", upcalls),
-            "capture_drops": _number(r"(\d+) packets? dropped by kernel", capture_log.read_text()),
+            "capture_drops": _number(r"dropped (\d+)", capture_log.read_text()),
         }
 
 
