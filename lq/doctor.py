@@ -7,8 +7,6 @@ and sends a frame through it. The part that runs inside the lab is this module a
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import os
 import platform
 import socket
@@ -54,7 +52,7 @@ _OPTIONAL_TOOLS = (
 _LIBRARIES = (("Ryu", "controllers.framework", "ryu"), ("Mininet", "mininet.net", "mininet"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """One thing that was looked at. `fix` is one line, empty where nothing is to be fixed."""
 
@@ -78,36 +76,6 @@ def check() -> list[Check]:
         ]
     checks += [_tool(*tool, needed=False) for tool in _OPTIONAL_TOOLS]
     return [*checks, _tun(), _processors(), _memory()]
-
-
-def run(as_json: bool = False) -> int:
-    """Check, print what came of it, and return the exit status: 0 when a run is possible, else 1."""
-    checks = check()
-    fit = all(one.ok for one in checks if one.needed)
-    if as_json:
-        print(json.dumps({"ok": fit, "checks": [dataclasses.asdict(one) for one in checks]}))
-    else:
-        print(report(checks))
-    return 0 if fit else 1
-
-
-def report(checks: list[Check]) -> str:
-    """Return the checks as lines for people, the verdict last."""
-    width = max(len(one.name) for one in checks)
-    lines = []
-    for one in checks:
-        mark = "ok" if one.ok else "FAIL" if one.needed else "-"
-        lines.append(f"{mark:>4}  {one.name:<{width}}  {one.found}")
-        if one.fix:
-            lines.append(f"      {'':<{width}}  {'fix' if one.needed else 'if wanted'}: {one.fix}")
-    faults = sum(one.needed and not one.ok for one in checks)
-    lines.append("")
-    lines.append(
-        f"{faults} {'fault' if faults == 1 else 'faults'} to be fixed before `lq run` works here."
-        if faults
-        else "This machine can run the lab."
-    )
-    return "\n".join(lines)
 
 
 # -- what can be seen from outside
