@@ -24,7 +24,7 @@ from typing import NamedTuple
 from lq.server.bindings import NEVER, Binding, Bindings, State
 from lq.server.config import ServerConfig
 from lq.server.pools import Ranges
-from lq.wire.message import BOOTREPLY, HEADER_LENGTH, MAGIC_COOKIE, decode_options
+from lq.wire.message import BOOTREPLY, MAGIC_COOKIE, decode_options
 from lq.wire.options import OptionCode, pack_u32, parse_field, pieces
 
 _log = logging.getLogger(__name__)
@@ -90,9 +90,10 @@ class Answerer:
         self._by_address = bindings.by_address
         self._settings = config.leasequery
         self._dialect = config.spoken
+        self._leasequery = bytes((self._dialect.leasequery,))
         self._managed = Ranges(config.pools)
         self._questions: dict[bytes, Question] = {}
-        self._layouts: dict[tuple[tuple[int, ...], bool], _Layout] = {}
+        self._layouts: dict[bytes, tuple[_Layout, _Layout]] = {}  # by Parameter Request List
         identifier = bytes((OptionCode.SERVER_IDENTIFIER, 4)) + config.listen.packed
         self._active = self._fixed_part(self._dialect.active) + identifier
         self._known = self._fixed_part(self._dialect.known) + identifier
@@ -112,28 +113,26 @@ class Answerer:
         found = self._questions.get(octets[236:])  # the magic cookie and all options
         if found is not None:
             return found
-        options = decode_options(octets)
-        if options.get(OptionCode.MESSAGE_TYPE) != bytes((self._dialect.leasequery,)):
+        options, overloaded = decode_options(octets)
+        if options.get(OptionCode.MESSAGE_TYPE) != self._leasequery:
             return None
         client_id = options.get(OptionCode.CLIENT_IDENTIFIER)
-        requested = tuple(dict.fromkeys(options.get(OptionCode.PARAMETER_REQUEST_LIST, b"")))
-        layout, by_hardware = self._layout(requested, False), self._layout(requested, True)
-        found = Question(client_id, layout, by_hardware)
+        found = self._question(client_id, options.get(OptionCode.PARAMETER_REQUEST_LIST, b""))
         # Queries by client identifier all differ, and overloaded ones have options elsewhere, too.
-        whole = parse_field(octets[HEADER_LENGTH:])
-        if client_id is None and OptionCode.OVERLOAD not in whole and len(octets) < _LONGEST:
+        if client_id is None and not overloaded and len(octets) < _LONGEST:
             if len(self._questions) >= _REMEMBERED:
                 self._questions.clear()
             self._questions[octets[236:]] = found
         return found
 
-    def _layout(self, requested: tuple[int, ...], by_hardware: bool) -> _Layout:
-        key = (requested, by_hardware)
-        if key not in self._layouts:
+    def _question(self, client_id: bytes | None, requested: bytes) -> Question:
+        layouts = self._layouts.get(requested)
+        if layouts is None:
             if len(self._layouts) >= _REMEMBERED:
                 self._layouts.clear()
-            self._layouts[key] = _Layout(requested, by_hardware, len(self._active))
-        return self._layouts[key]
+            codes, fixed = tuple(dict.fromkeys(requested)), len(self._active)
+            layouts = self._layouts[requested] = (_Layout(codes, False, fixed), _Layout(codes, True, fixed))
+        return Question(client_id, *layouts)
 
     # -- the answer ---------------------------------------------------------------------------------
 

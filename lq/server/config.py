@@ -24,12 +24,13 @@ from pydantic import (
     model_validator,
 )
 
+from lq.errors import BadInput
 from lq.server.option_values import encode_option, octets
 from lq.wire.dialect import Dialect, dialect
 from lq.wire.text import parse_hardware_address
 
 
-class ConfigError(Exception):
+class ConfigError(BadInput):
     """The configuration cannot be used; the message is one line that names the key and the fix."""
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lq.errors import BadInput
 from lq.server.bindings import NEVER, Binding, State
 
 APPLICATION_ID = 0x6C710001  # "lq", so that another program's database is recognised
@@ -27,7 +28,7 @@ CREATE TABLE bindings (
 """
 
 
-class StorageError(Exception):
+class StorageError(BadInput):
     """The database cannot be used; the message is one line that says what to do."""
 
 

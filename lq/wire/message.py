@@ -165,17 +165,13 @@ class Message:
         return describe(self)
 
 
-def decode_options(data: bytes) -> dict[int, bytes]:
-    """The options of one message, without the rest. Raises MalformedMessage if `data` is none.
+def decode_options(data: bytes) -> tuple[dict[int, bytes], int]:
+    """The options of one message, and the value of option 52 (0 where there is none).
 
     Options in `file` and `sname` (option 52) and in pieces (RFC 3396) are joined; option 52 itself is
-    gone then. An option field may end without 255, as some old clients send it.
+    gone then. An option field may end without 255, as some old clients send it. Raises
+    MalformedMessage if `data` is no message.
     """
-    return _options(bytes(data))[0]
-
-
-def _options(data: bytes) -> tuple[dict[int, bytes], int]:
-    """The options, and which fields they took up (the value of option 52)."""
     if len(data) < HEADER_LENGTH:
         raise MalformedMessage(f"{len(data)} octets are too short for a DHCP message ({HEADER_LENGTH})")
     if data[236:HEADER_LENGTH] != MAGIC_COOKIE:
@@ -205,7 +201,7 @@ def decode(data: bytes) -> Message:
     The options are those of `decode_options`; `sname` and `file` are empty where they held options.
     """
     data = bytes(data)
-    options, overloaded = _options(data)
+    options, overloaded = decode_options(data)
     (op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, _) = (
         _HEADER.unpack_from(data)
     )

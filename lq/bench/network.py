@@ -1,0 +1,62 @@
+"""Two hosts and a wire for benchmarks: network namespaces that nothing leads out of.
+
+Made by a process that is itself inside fresh namespaces (`sealed`); they end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+REQUESTER = "198.18.0.1"
+SERVER = "198.19.1.2"
+PREFIX = 15
+
+
+def sealed(module: str, arguments: Sequence[str]) -> list[str]:
+    """The command that runs `python -m module` inside its own network and process namespaces."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    namespaces = ["--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    return ["unshare", *user, *namespaces, "--", sys.executable, "-m", module, *arguments]
+
+
+class TwoHosts:
+    """A requester (this process's namespace) and a server's namespace, joined by a veth pair."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "--", "sh", "-c", "echo made; exec sleep infinity"], stdout=subprocess.PIPE
+        )
+        assert self._holder.stdout is not None
+        self._holder.stdout.readline()
+        own = ["ip", "link", "add", "requester", "type", "veth", "peer", "name", "server"]
+        for command in (
+            own,
+            ["ip", "link", "set", "server", "netns", str(self._holder.pid)],
+            ["ip", "addr", "add", f"{REQUESTER}/{PREFIX}", "dev", "requester"],
+            ["ip", "link", "set", "requester", "up"],
+            ["ip", "link", "set", "lo", "up"],
+        ):
+            subprocess.run(command, check=True)
+        for there in (
+            ["ip", "addr", "add", f"{SERVER}/{PREFIX}", "dev", "server"],
+            ["ip", "link", "set", "server", "up"],
+            ["ip", "link", "set", "lo", "up"],
+        ):
+            subprocess.run(self.at_server(there), check=True)
+
+    def at_server(self, command: Sequence[str]) -> list[str]:
+        """The command, run on the server's side."""
+        return ["nsenter", "--net", f"--target={self._holder.pid}", "--", *command]
+
+    def __enter__(self) -> TwoHosts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder.kill()
+        self._holder.wait()

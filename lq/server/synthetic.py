@@ -1,0 +1,90 @@
+"""Bindings from nothing, for studies at scale: `python -m lq.server.synthetic CONFIG N` stores N of them.
+
+The pools of the configuration are filled from their start. Client number n has the hardware address
+02:00 and n in four octets, the client identifier 1 and that address, and its own circuit and modem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from lq.server.bindings import Binding, State
+from lq.server.config import ConfigError, Pool, ServerConfig, load
+from lq.server.pools import Ranges
+from lq.server.storage import Storage, StorageError
+from lq.wire.relay_info import RelayInfo
+
+_TOGETHER = 50_000  # bindings stored by one commit
+
+
+def bindings(config: ServerConfig, count: int, now: float, lease_time: float = 86400.0) -> Iterator[Binding]:
+    """`count` active bindings, last heard at `now`, valid for `lease_time` (seconds).
+
+    Raises ConfigError if the pools hold fewer addresses.
+    """
+    pools = sorted(config.pools)
+    size = sum(int(last) - int(first) + 1 for first, last in pools)
+    if not 0 <= count <= size:
+        raise ConfigError(f"the pools hold {size} addresses, not {count}: widen pools or ask for fewer")
+    return _generate(pools, count, now, lease_time)
+
+
+def _generate(pools: list[Pool], count: int, now: float, lease_time: float) -> Iterator[Binding]:
+    for number, packed in enumerate(islice(Ranges(tuple(pools)), count)):
+        own = number.to_bytes(4, "big")
+        chaddr = b"\x02\x00" + own
+        yield Binding(
+            packed,
+            1,
+            chaddr,
+            b"\x01" + chaddr,
+            State.LEASED,
+            now + lease_time,
+            now + lease_time / 2,
+            now + lease_time * 7 / 8,
+            now,
+            RelayInfo(b"%d/%d" % divmod(number, 4096), b"\x02\x11" + own).encode(),
+        )
+
+
+def store(config: ServerConfig, found: Iterable[Binding]) -> int:
+    """Put bindings into the configured database, over those of the same addresses; how many.
+
+    Raises StorageError if a server uses the database or it cannot be written.
+    """
+    storage = Storage(config.database)
+    try:
+        count = 0
+        waiting = iter(found)
+        for one in waiting:
+            some = [one, *islice(waiting, _TOGETHER - 1)]
+            storage.commit(some)
+            count += len(some)
+        return count
+    finally:
+        storage.close()
+
+
+def main() -> int:
+    """Read the arguments and store."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lq.server.synthetic", description="store synthetic bindings"
+    )
+    parser.add_argument("config", help="the server's configuration")
+    parser.add_argument("count", type=int, help="how many bindings")
+    arguments = parser.parse_args()
+    try:
+        config = load(arguments.config)
+        print(store(config, bindings(config, arguments.count, time.time())), "bindings stored")
+    except (ConfigError, StorageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
