@@ -1,0 +1,259 @@
+"""Figures from run directories: who is reachable again when, and what it costs in queries.
+
+Nothing is computed here that a table does not hold; figures read `lq.experiments.run.Run`
+only. Time is in seconds since the new controller took the switch over, the reboot's moment being
+at minus the outage. A figure of a run that broke its fidelity bounds says so on its face.
+
+Each function draws into `ax` where one is given, else into a new figure, and returns the figure,
+which a notebook shows. Lines differ in colour and in dashes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from lq import figures
+from lq.experiments.run import Run
+from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+DASHES = ("-", "--", "-.", ":")
+SIZE = (7.0, 4.0)  # inches
+MOST_BINS = 60  # in a histogram over time
+MOST_MARKS = 100  # subscribers up to which each one gets a mark of its own on the curve
+
+SINCE_TAKEOVER = "time since the new controller took over (s)"
+
+
+def reachable(run: Run) -> pd.Series:
+    """Return the share of subscribers reachable, 0 to 1, as it steps over time.
+
+    Indexed by seconds since the new controller took over; each value holds from there on. A
+    subscriber is reachable up to the reboot when a probe had been delivered to it, and again from
+    its first probe delivered after the takeover.
+    """
+    probes, outage = run.table("probes"), run.summary["outage_s"]
+    back = run.recovery
+    before = probes.loc[probes["received"] < 0, "subscriber"].nunique()
+    times = back.dropna().sort_values().to_numpy()
+    first, last = probes["due"].min() - outage, probes["due"].max() - outage
+    shares = np.arange(1, len(times) + 1) / len(back)
+    index = np.concatenate([[first, -outage], times, [max(last, times.max(initial=last))]])
+    values = np.concatenate([[before / len(back), 0.0], shares, shares[-1:] if len(times) else [0.0]])
+    curve: pd.Series = pd.Series(values, index=pd.Index(index, name=SINCE_TAKEOVER), name="reachable")
+    return curve
+
+
+def recovery_curve(
+    runs: Run | Sequence[Run], labels: Sequence[str] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw the share of subscribers reachable against time, one curve for each run.
+
+    `labels` name the runs in the legend (by default their directories).
+    """
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    labels = [run.directory.name for run in runs] if labels is None else list(labels)
+    if not runs or len(labels) != len(runs):
+        raise ValueError(f"{len(runs)} runs and {len(labels)} labels: give one label for each of the runs")
+    figure, ax = _canvas(ax)
+    curves = [reachable(run) for run in runs]
+    # The picture ends a little after the last return; where someone stays away, with the run.
+    complete = all(curve.iloc[-1] == 1 for curve in curves)
+    ends = [run.recovery.max() for run in runs] if complete else [curve.index[-1] for curve in curves]
+    right = max(ends) * (1.25 if complete else 1.0)
+    outages = [run.summary["outage_s"] for run in runs]
+    left = -min(1.25 * max(outages), 0.35 * right)
+    styles = zip(COLOURS * len(runs), itertools.cycle(DASHES), strict=False)
+    for run, curve, label, (colour, dashes) in zip(runs, curves, labels, styles, strict=False):
+        name = label if run.summary["valid"] else f"{label} (not valid)"
+        ax.step(
+            curve.index, curve, where="post", label=name, color=colour, linestyle=dashes, linewidth=2,
+            solid_capstyle="butt",
+        )  # fmt: skip
+        if len(run.recovery) <= MOST_MARKS:
+            ax.plot(curve.index[2:-1], curve.iloc[2:-1], "o", color=colour, markersize=5, clip_on=False)
+    ax.axvspan(max(left, -max(outages)), 0, color="0.9", zorder=0, linewidth=0)
+    duration = " / ".join(dict.fromkeys(_seconds(outage) for outage in outages))
+    ax.text(
+        max(left, -max(outages)) / 2, 0.5,
+        f"no controller for {duration}" + (" (shown in part)" if left > -max(outages) else ""),
+        rotation=90, ha="center", va="center", color="0.35",
+    )  # fmt: skip
+    ax.set(xlim=(left, right), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    numbers = {len(run.recovery) for run in runs}
+    number = f"{numbers.pop()} subscribers" if len(numbers) == 1 else "subscribers of each run"
+    ax.set_title(f"Recovery after a reboot of the concentrator: {number}", fontsize="medium", loc="left")
+    if len(runs) > 1 or labels[0] != runs[0].directory.name:
+        ax.legend(loc="center right")
+    _mark_invalid(ax, runs)
+    return figure
+
+
+def query_rate(run: Run, ax: Axes | None = None) -> Figure:
+    """Draw leasequeries per second against time, first transmissions and repeats."""
+    queries, outage = run.table("queries"), run.summary["outage_s"]
+    figure, ax = _canvas(ax)
+    times = queries["at"].astype(float) - outage
+    parts = {
+        "first transmissions": (times[queries["attempt"] == 1], BLUE),
+        "repeats": (times[queries["attempt"] > 1], ORANGE),
+    }
+    if len(times):
+        edges = _edges(min(0.0, times.min()), times.max())
+        width = edges[1] - edges[0]
+        below = np.zeros(len(edges) - 1)
+        for label, (part, colour) in parts.items():
+            if len(part):
+                rate = np.histogram(part, edges)[0] / width
+                ax.bar(
+                    edges[:-1], rate, width, bottom=below, align="edge", color=colour, label=label,
+                    edgecolor="white", linewidth=0.5,
+                )  # fmt: skip
+                below += rate
+        ax.legend(loc="upper right", title=f"counted in {_seconds(width)}", title_fontsize="small")
+        ax.set_xlim(edges[0], edges[-1])
+        ax.set_ylim(0, 1.35 * below.max())  # the legend has the space above
+    else:
+        ax.text(0.5, 0.5, "no query was sent", transform=ax.transAxes, ha="center", color="0.35")
+    ax.set(xlabel=SINCE_TAKEOVER, ylabel="leasequeries per second")
+    ax.set_title(
+        f"Leasequeries: {len(parts['first transmissions'][0])} first transmissions, "
+        f"{len(parts['repeats'][0])} repeats",
+        fontsize="medium", loc="left",
+    )  # fmt: skip
+    _mark_invalid(ax, [run])
+    return figure
+
+
+def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
+    """Draw probes per second against the time they were sent: all, and those that were delivered."""
+    counts, width = _probe_counts(run)
+    figure, ax = _canvas(ax)
+    for column, colour, dashes in (("delivered", BLUE, "-"), ("sent", "0.35", "--")):
+        ax.step(
+            counts.index, counts[column] / width, where="post", label=column, color=colour,
+            linestyle=dashes, linewidth=2 if dashes == "-" else 1.5,
+        )  # fmt: skip
+    _over_the_run(ax, run, "probes per second")
+    ax.set_ylim(0, None)
+    ax.legend(loc="lower right")
+    ax.set_title("Probes from the Internet to the subscribers", fontsize="medium", loc="left")
+    _mark_invalid(ax, [run])
+    return figure
+
+
+def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
+    """Draw which share of the probes sent at a time was delivered."""
+    counts, width = _probe_counts(run)
+    figure, ax = _canvas(ax)
+    ax.step(counts.index, counts["delivered"] / counts["sent"], where="post", color=BLUE, linewidth=2)
+    _over_the_run(ax, run, "probes delivered")
+    ax.set_ylim(-0.02, 1.04)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_title(f"Share delivered, counted in {_seconds(width)}", fontsize="medium", loc="left")
+    _mark_invalid(ax, [run])
+    return figure
+
+
+def save(run: Run) -> list[Path]:
+    """Write all figures of a run into its directory `figures`, as PNG and SVG; return the files."""
+    directory = run.directory / "figures"
+    directory.mkdir(exist_ok=True)
+    drawers: dict[str, Callable[[Run], Figure]] = {
+        "recovery": recovery_curve,
+        "queries": query_rate,
+        "packets": packet_rate,
+        "delivered": delivered_share,
+    }
+    files = []
+    for name, draw in drawers.items():
+        figure = draw(run)
+        files += [directory / f"{name}.png", directory / f"{name}.svg"]
+        for path in files[-2:]:
+            figures.write(figure, path)
+    return files
+
+
+def _canvas(ax: Axes | None) -> tuple[Figure, Axes]:
+    """Return the figure and axes to draw into, new ones where none are given."""
+    if ax is not None:
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        return figure, ax
+    with figures.style():
+        figure = figures.ShownFigure(figsize=SIZE, layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
+    """Lay out a time axis over the whole run, with the outage shaded."""
+    probes, outage = run.table("probes"), run.summary["outage_s"]
+    ax.axvspan(-outage, 0, color="0.9", zorder=0, linewidth=0)
+    ax.text(
+        -outage / 2, 0.5, f"no controller for {_seconds(outage)}", transform=ax.get_xaxis_transform(),
+        rotation=90, ha="center", va="center", color="0.35",
+    )  # fmt: skip
+    ax.set(xlabel=SINCE_TAKEOVER, ylabel=ylabel)
+    ax.set_xlim(probes["due"].min() - outage, probes["due"].max() - outage)
+
+
+def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
+    """Count probes `sent` and `delivered` by bins of the time due; return the bins' width, too (seconds)."""
+    probes = run.table("probes")
+    due = probes["due"] - run.summary["outage_s"]
+    # Bins hold whole rounds of probes (one to each subscriber), lest the pace show as noise.
+    interval = run.spec.probes.interval
+    rounds = max(1, math.ceil((due.max() - due.min()) / interval / MOST_BINS))
+    width = rounds * interval
+    number = ((due - due.min() + interval * 1e-6) // width).astype(int)
+    counts = pd.DataFrame(
+        {"sent": number.groupby(number).size(), "delivered": probes["received"].notna().groupby(number).sum()}
+    )
+    counts.index = pd.Index(due.min() + counts.index * width, name=SINCE_TAKEOVER)
+    expected = rounds * probes["subscriber"].nunique()
+    return counts[counts["sent"] * 2 >= expected], width  # the last bin may hold next to nothing
+
+
+def _edges(first: float, last: float) -> np.ndarray[Any, Any]:
+    """Return the edges of bins of a round width, 60 at most, that cover `first` to `last`."""
+    rough = max(last - first, 1e-3) / (MOST_BINS - 2)
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    width = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= rough)
+    start, end = math.floor(first / width), math.floor(last / width) + 1
+    return np.arange(start, end + 1) * width
+
+
+def _seconds(duration: float) -> str:
+    return f"{duration:.3g} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
+
+
+def _mark_invalid(ax: Axes, runs: Sequence[Run]) -> None:
+    """Say on the figure which runs broke the bounds within which an emulation is to be believed."""
+    broken = [run for run in runs if not run.summary["valid"]]
+    if not broken:
+        return
+    lines = []
+    for run in broken:
+        reasons = "; ".join(run.summary["invalid_reasons"])
+        of_which = f" ({run.directory.name})" if len(runs) > 1 else ""
+        lines += textwrap.wrap(f"not valid{of_which}: {reasons}", 80)
+    ax.text(
+        0, 1.09, "\n".join(lines), transform=ax.transAxes, va="bottom", color="#A00000",
+        fontweight="bold", fontsize="small",
+    )  # fmt: skip
+    ax.text(
+        0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color="#A00000",
+        alpha=0.15, fontsize=48, rotation=20, zorder=0.5,
+    )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Figures against the data they are drawn from. The run directories are written here, number by number."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from lq import plots
+from lq.experiments.run import Run
+from lq.experiments.spec import load
+
+OUTAGE = 2.0
+INTERVAL = 0.1
+REASON = "the controller waited 80% of the time for a processor"
+
+
+def write_run(directory, back, valid=True, resent=0):
+    """Write a run of len(back) subscribers: each receives all probes before 0 and from OUTAGE + back on."""
+    directory.mkdir()
+    rounds = np.arange(-10, 50)
+    names = [f"host{number}" for number in range(1, len(back) + 1)]
+    probes = pd.DataFrame(
+        [
+            {"subscriber": name, "address": f"198.18.0.{16 + index}", "sequence": sequence,
+             "due": (due := sequence * INTERVAL + index * INTERVAL / len(back)), "sent": due,
+             "received": due + 0.001 if due < -0.01 or due >= OUTAGE + back[index] else np.nan}
+            for sequence in rounds for index, name in enumerate(names)
+        ]
+    )  # fmt: skip
+    asked = [index for index, after in enumerate(back) if np.isfinite(after)]
+    queries = pd.DataFrame(
+        [
+            {"at": OUTAGE + 0.01 * index + 0.5 * attempt, "server": "198.19.1.2",
+             "address": f"198.18.0.{16 + index}", "form": "address", "attempt": attempt + 1,
+             "answered": OUTAGE + 0.01 * index + 0.002, "reply": "active"}
+            for attempt in range(2) for index in (asked if attempt == 0 else asked[:resent])
+        ],
+        columns=["at", "server", "address", "form", "attempt", "answered", "reply"],
+    )  # fmt: skip
+    events = pd.DataFrame([{"at": OUTAGE, "event": "ready", "generation": 1}])
+    for name, table in (("probes", probes), ("queries", queries), ("events", events)):
+        table.to_parquet(directory / f"{name}.parquet")
+    spec = load("reboot", {"probes.interval": INTERVAL})
+    (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    summary = {"outage_s": OUTAGE, "valid": valid, "invalid_reasons": [] if valid else [REASON]}
+    (directory / "summary.json").write_text(json.dumps(summary))
+    return Run(directory)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "plain", back=[0.0, 0.2, 0.4, 0.9], resent=1)
+
+
+def test_reachable_steps_at_each_return(run):
+    curve = plots.reachable(run)
+    returns = run.recovery.sort_values()
+    assert list(curve) == [1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    assert curve.index[1] == -OUTAGE
+    assert list(curve.index[2:6]) == list(returns)
+    assert returns.iloc[0] == pytest.approx(0.001)  # the probe due at the takeover, 1 ms under way
+
+
+def test_the_curve_is_the_data(run):
+    axes = plots.recovery_curve(run).axes[0]
+    curve = plots.reachable(run)
+    steps, marks = axes.lines
+    np.testing.assert_array_equal(steps.get_xdata(), curve.index)
+    np.testing.assert_array_equal(steps.get_ydata(), curve)
+    assert steps.get_drawstyle() == "steps-post"
+    np.testing.assert_array_equal(marks.get_xdata(), run.recovery.sort_values())
+    assert axes.get_xlim()[1] > run.recovery.max()
+
+
+def test_who_stays_away_is_not_drawn_as_back(tmp_path):
+    lost = write_run(tmp_path / "lost", back=[0.1, np.inf, np.inf, np.inf])
+    curve = plots.reachable(lost)
+    assert curve.iloc[-1] == 0.25
+    assert plots.recovery_curve(lost).axes[0].get_xlim()[1] == curve.index[-1]
+    nobody = write_run(tmp_path / "nobody", back=[np.inf] * 4)
+    assert list(plots.reachable(nobody)) == [1.0, 0.0, 0.0]
+
+
+def test_two_runs_share_one_figure(run, tmp_path):
+    without = write_run(tmp_path / "without", back=[np.inf] * 4)
+    axes = plots.recovery_curve([run, without], labels=["with leasequery", "gleaning only"]).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["with leasequery", "gleaning only"]
+    curves = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert len({line.get_color() for line in curves}) == 2
+    assert len({line.get_linestyle() for line in curves}) == 2
+    with pytest.raises(ValueError, match="one label for each"):
+        plots.recovery_curve([run, without], labels=["one"])
+
+
+def test_query_bars_add_up_to_the_queries(run):
+    axes = plots.query_rate(run).axes[0]
+    queries = run.table("queries")
+    assert sum(bar.get_height() * bar.get_width() for bar in axes.patches) == pytest.approx(len(queries))
+    first_labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert first_labels == ["first transmissions", "repeats"]
+    occupied = [bar for bar in axes.patches if bar.get_height()]
+    assert min(bar.get_x() for bar in occupied) <= 0 < max(bar.get_x() + bar.get_width() for bar in occupied)
+    assert axes.get_title(loc="left") == "Leasequeries: 4 first transmissions, 1 repeats"
+
+
+def test_no_query_is_said(tmp_path):
+    figure = plots.query_rate(write_run(tmp_path / "none", back=[np.inf]))
+    assert "no query was sent" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_packets_per_second(run):
+    delivered, sent = plots.packet_rate(run).axes[0].lines
+    np.testing.assert_allclose(sent.get_ydata(), 4 / INTERVAL)
+    times = np.asarray(delivered.get_xdata())
+    rate = np.asarray(delivered.get_ydata())
+    np.testing.assert_allclose(rate[times < -OUTAGE - 1.5 * INTERVAL], 4 / INTERVAL)
+    assert not rate[(times > -OUTAGE) & (times < -INTERVAL)].any()
+    np.testing.assert_allclose(rate[times > 1], 4 / INTERVAL)
+
+
+def test_the_delivered_share_is_that_of_the_table(run):
+    (line,) = plots.delivered_share(run).axes[0].lines
+    probes = run.table("probes")
+    shares = np.asarray(line.get_ydata())
+    assert shares.mean() == pytest.approx(probes["received"].notna().mean())  # all bins hold equally many
+    assert shares[0] == shares[-1] == 1
+    assert shares.min() == 0
+
+
+def test_an_invalid_run_is_marked_on_every_figure(tmp_path, run):
+    broken = write_run(tmp_path / "broken", back=[0.0, 0.2], valid=False)
+    for draw in (plots.recovery_curve, plots.query_rate, plots.packet_rate, plots.delivered_share):
+        texts = [text.get_text().replace("\n", " ") for text in draw(broken).axes[0].texts]
+        assert "NOT VALID" in texts
+        assert f"not valid: {REASON}" in texts
+        assert not any("valid" in text.get_text().lower() for text in draw(run).axes[0].texts)
+    axes = plots.recovery_curve([run, broken]).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain", "broken (not valid)"]
+
+
+def test_axes_name_their_units(run):
+    for draw in (plots.recovery_curve, plots.query_rate, plots.packet_rate, plots.delivered_share):
+        axes = draw(run).axes[0]
+        assert axes.get_xlabel().endswith("(s)")
+        assert axes.get_ylabel()
+
+
+def test_drawing_into_given_axes(run):
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert plots.recovery_curve(run, ax=left) is figure
+    assert plots.query_rate(run, ax=right) is figure
+    assert left.lines
+    assert right.patches
+
+
+def test_saved_files_are_the_same_each_time(run):
+    files = plots.save(run)
+    assert sorted(path.name for path in files) == sorted(
+        f"{name}.{kind}"
+        for name in ("recovery", "queries", "packets", "delivered")
+        for kind in ("png", "svg")
+    )
+    first = {path: path.read_bytes() for path in files}
+    assert all(path.parent == run.directory / "figures" for path in files)
+    plots.save(run)
+    assert {path: path.read_bytes() for path in files} == first
+    svg = (run.directory / "figures/recovery.svg").read_text()
+    assert "<dc:date>" not in svg
+    assert re.search(r"<text[^>]*>subscribers reachable</text>", svg)
+
+
+def test_a_notebook_shows_the_figure(run):
+    assert plots.recovery_curve(run)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_many_subscribers_have_no_marks(tmp_path):
+    many = write_run(tmp_path / "many", back=list(np.linspace(0, 1, 150)))
+    assert len(plots.recovery_curve(many).axes[0].lines) == 1
