@@ -186,8 +186,10 @@ class ConcentratorApplication(app_manager.RyuApp):  # type: ignore[misc]
                     )
                     self._flows("refuse", effect.address, effect.until - now)
                 case events.Drop():
-                    self.counts[f"dropped_{effect.reason}"] += 1
+                    self._drop(effect, now)
+                case events.Abandon():
                     self._held.pop(effect.address, None)
+                    self.record.write("abandon", now, address=effect.address)
                 case _:  # notes for the record
                     self.record.write(type(effect).__name__.lower(), now, **dataclasses.asdict(effect))
 
@@ -228,6 +230,13 @@ class ConcentratorApplication(app_manager.RyuApp):  # type: ignore[misc]
         held = self._held.pop(location.address, None)
         if held is not None and self._tables is not None:
             self._send([self._tables.through_tables(*held)])
+
+    def _drop(self, effect: events.Drop, now: float) -> None:
+        self.counts[f"dropped: {effect.reason}"] += 1
+        if effect.address is not None:
+            self._held.pop(effect.address, None)
+        if effect.until is not None and effect.circuit is not None and effect.chaddr is not None:
+            self._flows("drop", effect.circuit, effect.chaddr, effect.address, effect.until - now)
 
     # -- the servers and time
 

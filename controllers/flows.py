@@ -32,11 +32,11 @@ from typing import Any
 
 from controllers.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, UDP
 from controllers.framework import ofp, parser
-from lq.concentrator.events import Location
+from lq.concentrator.events import Circuit, Location
 
 CLASSIFY, VERIFY, DOWNSTREAM, ROUTE = range(4)
 MAXIMUM_TIMEOUT = 0xFFFF  # seconds; a longer lease is permitted again when the flow runs out
-_HOST_PRIORITY, _REFUSED_PRIORITY, _MISS_PRIORITY = 100, 50, 0
+_HOST_PRIORITY, _REFUSED_PRIORITY, _DROP_PRIORITY, _MISS_PRIORITY = 100, 50, 40, 0
 _TO_CONTROLLER = [parser.OFPActionOutput(ofp.OFPP_CONTROLLER, ofp.OFPCML_NO_BUFFER)]
 
 
@@ -104,7 +104,7 @@ class Tables:
 
     def permit(self, location: Location, lifetime: float) -> list[Any]:
         """Return the two flows of a located host; `lifetime` in seconds (R1-4, R1-5)."""
-        timeout = max(1, min(MAXIMUM_TIMEOUT, round(lifetime)))
+        timeout = _seconds(lifetime)
         mac, w = location.chaddr.hex(":"), self._wiring
         downstream = [
             parser.OFPActionDecNwTtl(),
@@ -132,12 +132,21 @@ class Tables:
 
     def refuse(self, address: IPv4Address, lifetime: float) -> list[Any]:
         """Return flows that drop traffic for and from a refused address in the switch (R6.5-2, R6.5-5)."""
-        timeout = max(1, min(MAXIMUM_TIMEOUT, round(lifetime)))
+        timeout = _seconds(lifetime)
         source = {"eth_type": ETHERTYPE_IPV4, "ipv4_src": str(address)}
         return [
             self._add(DOWNSTREAM, _REFUSED_PRIORITY, self._to(address), hard_timeout=timeout),
             self._add(VERIFY, _REFUSED_PRIORITY, source, hard_timeout=timeout),
         ]
+
+    def drop(
+        self, circuit: Circuit, chaddr: bytes, address: IPv4Address | None, lifetime: float
+    ) -> list[Any]:
+        """Return a flow that drops what failed verification: more of it costs the controller nothing."""
+        match = self._source(circuit, chaddr)
+        if address is not None:
+            match["ipv4_src"] = str(address)
+        return [self._add(VERIFY, _DROP_PRIORITY, match, hard_timeout=_seconds(lifetime))]
 
     def through_tables(self, frame: bytes, in_port: int) -> Any:
         """Return what sends a held frame through the tables as if it had just come in."""
@@ -161,16 +170,16 @@ class Tables:
     def _to(address: IPv4Address) -> dict[str, Any]:
         return {"eth_type": ETHERTYPE_IPV4, "ipv4_dst": str(address)}
 
+    def _from(self, location: Location) -> dict[str, Any]:
+        return {**self._source(location.circuit, location.chaddr), "ipv4_src": str(location.address)}
+
     @staticmethod
-    def _from(location: Location) -> dict[str, Any]:
+    def _source(circuit: Circuit, chaddr: bytes) -> dict[str, Any]:
         match: dict[str, Any] = {
-            "in_port": location.circuit.port,
-            "eth_type": ETHERTYPE_IPV4,
-            "eth_src": location.chaddr.hex(":"),
-            "ipv4_src": str(location.address),
-        }
-        if location.circuit.tags:
-            match["vlan_vid"] = location.circuit.tags[0] | ofp.OFPVID_PRESENT
+            "in_port": circuit.port, "eth_type": ETHERTYPE_IPV4, "eth_src": chaddr.hex(":")
+        }  # fmt: skip
+        if circuit.tags:
+            match["vlan_vid"] = circuit.tags[0] | ofp.OFPVID_PRESENT
         return match
 
     def _add(
@@ -207,3 +216,8 @@ class Tables:
             out_port=ofp.OFPP_ANY,
             out_group=ofp.OFPG_ANY,
         )
+
+
+def _seconds(lifetime: float) -> int:
+    """A flow's timeout: whole seconds, at least one."""
+    return max(1, min(MAXIMUM_TIMEOUT, round(lifetime)))

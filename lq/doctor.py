@@ -24,7 +24,7 @@ from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.lab import Lab, LabError
 from lq.sandbox.switch import PrivateSwitch, datapath_type
-from lq.sandbox.tools import find, search_path
+from lq.sandbox.tools import NEEDED, find, search_path
 
 PYTHON = ((3, 10), (3, 13))  # first and last supported
 LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
@@ -32,17 +32,7 @@ FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
 MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft
 _ETHERTYPE = 0x88B5  # for local experiments (IEEE 802)
 
-# name, Debian's package, its commands; the first group is what a run needs
-_NEEDED_TOOLS = (
-    ("Open vSwitch", "openvswitch-switch",
-     ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")),
-    ("mnexec", "mininet", ("mnexec",)),
-    ("udhcpc", "udhcpc", ("udhcpc",)),
-    ("tcpdump", "tcpdump", ("tcpdump",)),
-    ("ip", "iproute2", ("ip",)),
-    ("ifconfig", "net-tools", ("ifconfig",)),
-    ("sysctl", "procps", ("sysctl",)),
-)  # fmt: skip
+# name, Debian's package, its commands
 _OPTIONAL_TOOLS = (
     ("tshark", "tshark", ("tshark",)),
     ("dhcpd", "isc-dhcp-server", ("dhcpd",)),
@@ -68,7 +58,7 @@ def check() -> list[Check]:
     with contextlib.ExitStack() as stack:
         libraries = [stack.enter_context(_importing(module)) for _, module, _ in _LIBRARIES]
         checks = [_platform(), _python()]
-        checks += [_tool(*tool, needed=True) for tool in _NEEDED_TOOLS]
+        checks += [_tool(*tool, needed=True) for tool in NEEDED]
         checks += _in_the_lab(switch_installed=checks[2].ok)
         checks += [
             _library(name, package, process)

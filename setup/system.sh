@@ -16,7 +16,6 @@ NEEDED="
 ovs-vswitchd openvswitch-switch
 mnexec       mininet
 udhcpc       udhcpc
-tcpdump      tcpdump
 ip           iproute2
 ifconfig     net-tools
 ethtool      ethtool

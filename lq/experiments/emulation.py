@@ -139,7 +139,7 @@ class Emulation:
             record=self.record_file,
             framework=self.spec.controller.framework,
             listen=("127.0.0.1", OPENFLOW_PORT),
-            engine=self.spec.concentrator.model_dump(),
+            engine={**self.spec.concentrator.model_dump(), "seed": self.spec.seed},
         ).save(path)  # fmt: skip
         log = (self.logs / f"controller-{self.controller_generation}.log").open("wb")
         self.controller = subprocess.Popen(

@@ -20,6 +20,7 @@ import yaml
 from lq.errors import BadInput, RunFailed
 from lq.experiments import fidelity, record
 from lq.experiments.spec import Spec
+from lq.sandbox import tools
 from lq.sandbox.lab import Lab
 from lq.sandbox.switch import datapath_type
 
@@ -67,6 +68,7 @@ def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: Non
     BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
     emulation did not come up.
     """
+    check_tools()
     directory = prepare_directory(out, spec)
     for part in ("raw", "logs"):
         (directory / part).mkdir()
@@ -101,6 +103,7 @@ def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: Non
 
 def shell(spec: Spec) -> int:
     """Bring the network up, with leases, and give a Mininet prompt in it; return its exit status."""
+    check_tools()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
     try:
         with Lab("lq.experiments.prompt", log=None) as lab:
@@ -108,6 +111,12 @@ def shell(spec: Spec) -> int:
             return lab.wait()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def check_tools() -> None:
+    """Raise BadInput when a tool that every lab needs is not installed."""
+    if missing := tools.missing():
+        raise BadInput(f"not installed: {', '.join(missing)}; `lq doctor` names the package of each")
 
 
 def _play(spec: Spec, directory: Path, progress: Progress) -> dict[str, Any]:

@@ -49,6 +49,22 @@ class Concentrator(_Part):
 
     leasequery: bool = Field(True, description="ask the server for lost locations; false: gleaning only")
     window: int = Field(100, ge=1, le=10000, description="queries outstanding to a server at most (6.6)")
+    retry_first: float = Field(
+        1.0, ge=0.01, le=60, description="seconds until a query is sent again; doubles"
+    )
+    retry_last: float = Field(60.0, ge=0.01, le=600, description="seconds between two transmissions at most")
+    server_timer: float = Field(
+        10.0, ge=0.1, le=60, description="seconds of a server's silence until only one query polls it (6.6)"
+    )
+    known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
+    unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    circuit_queries: int = Field(
+        50, ge=0, description="queries that one circuit may cause in a quota interval; 0: any number"
+    )
+    network_queries: int = Field(
+        0, ge=0, description="queries that the network side may cause in a quota interval; 0: any number"
+    )
+    quota_interval: float = Field(10.0, ge=0.1, le=3600, description="seconds of a quota interval")
 
 
 class Probes(_Part):

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from lq.sandbox.channel import Channel
 from lq.sandbox.init import FAILED_TO_ENTER
+from lq.sandbox.tools import search_path
 
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
 
@@ -38,6 +39,7 @@ class Lab:
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
+        environment["PATH"] = search_path()
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
             environment.pop(variable, None)
         python = [sys.executable, "-W", "ignore", "-m"]

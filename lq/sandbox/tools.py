@@ -5,6 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 
+# What a lab cannot do without: name, Debian's package, its commands.
+NEEDED = (
+    ("Open vSwitch", "openvswitch-switch",
+     ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")),
+    ("mnexec", "mininet", ("mnexec",)),
+    ("udhcpc", "udhcpc", ("udhcpc",)),
+    ("ip", "iproute2", ("ip",)),
+    ("ifconfig", "net-tools", ("ifconfig",)),
+    ("sysctl", "procps", ("sysctl",)),
+)  # fmt: skip
 _FOR_DAEMONS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
@@ -17,3 +27,8 @@ def search_path() -> str:
 def find(tool: str) -> str | None:
     """Return the full name of a tool, or None where it is not installed."""
     return shutil.which(tool, path=search_path())
+
+
+def missing() -> list[str]:
+    """Return the needed tools that are not installed."""
+    return [tool for _, _, tools in NEEDED for tool in tools if find(tool) is None]

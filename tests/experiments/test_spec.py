@@ -1,0 +1,79 @@
+"""Specifications: what is good is taken, what is bad gets one line that names the fix."""
+
+from __future__ import annotations
+
+import pytest
+
+from lq.errors import BadInput
+from lq.experiments.spec import Spec, fields, load, parse_setting
+
+
+def test_a_name_is_enough():
+    assert load("reboot", {}) == Spec()
+
+
+def test_settings_by_dotted_name():
+    spec = load("reboot", {"topology.modems": 20, "concentrator.leasequery": False, "seed": 7})
+    assert (spec.topology.modems, spec.concentrator.leasequery, spec.seed) == (20, False, 7)
+
+
+def test_a_file_with_settings_on_top(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("scenario: reboot\nprobes: {interval: 0.2}\nseed: 3\n")
+    spec = load(str(path), {"seed": 4})
+    assert (spec.probes.interval, spec.seed) == (0.2, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("a.b=1", "a.b", 1),
+        ("a=0.5", "a", 0.5),
+        ("a=false", "a", False),
+        ("a=text", "a", "text"),
+        ("a=b=c", "a", "b=c"),
+    ],
+)
+def test_settings_are_read_as_yaml(text, name, value):
+    assert parse_setting(text) == (name, value)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "settings", "words"),
+    [
+        ("rebot", {}, ["rebot", "reboot"]),
+        ("reboot", {"topology.figure": "ring"}, ["topology.figure", "'cable'", "'ring'"]),
+        ("reboot", {"topology.modem": 2}, ["topology.modem", "did you mean 'topology.modems'"]),
+        ("reboot", {"topology.modems": 0}, ["topology.modems", "greater than or equal to 1"]),
+        ("reboot", {"topology.modems": "many"}, ["topology.modems", "integer", "'many'"]),
+        ("reboot", {"probes.interval": -1}, ["probes.interval"]),
+        ("reboot", {"seed.value": 1}, ["seed"]),
+        ("/nowhere/at/all.yaml", {}, ["/nowhere/at/all.yaml", "No such file"]),
+    ],
+)
+def test_bad_input_is_one_line(scenario, settings, words):
+    with pytest.raises(BadInput) as caught:
+        load(scenario, settings)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("content", ["- a\n- list", "a: [", "scenario: reboot\nnothing: 1"])
+def test_bad_files(tmp_path, content):
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    with pytest.raises(BadInput) as caught:
+        load(str(path), {})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["novalue", "=1", "a=["])
+def test_bad_settings(text):
+    with pytest.raises(BadInput, match="--set"):
+        parse_setting(text)
+
+
+def test_every_field_is_described():
+    assert len(fields()) > 15
+    assert all(fields().values())

@@ -1,0 +1,105 @@
+"""The command line as a contract: exit status, one line for an error, help for everything."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests import support
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "rebot"], ["unknown scenario", "rebot"]),
+        (["run", "reboot", "--topology", "ring"], ["topology.figure", "cable"]),
+        (["run", "reboot", "--set", "probes.intervall=1"], ["probes.interval"]),
+        (["run", "reboot", "--set", "probes.interval"], ["KEY=VALUE"]),
+        (["run", "reboot", "--modems", "0"], ["modems"]),
+        (["run", "reboot", "--modems", "x"], ["modems"]),
+        (["run", "reboot", "--seed", "-1"], ["seed"]),
+        (["run", "reboot", "--out", "/proc/nothing/here"], ["cannot write", "--out"]),
+        (["run"], ["scenario"]),
+        (["frobnicate"], ["frobnicate"]),
+        (["run", "reboot", "--frobnicate"], ["--frobnicate"]),
+        (["show", "ring"], ["cable"]),
+        (["plot", "/nowhere"], ["/nowhere", "not the directory of a finished run"]),
+        (["serve", "/nowhere.yaml"], ["/nowhere.yaml"]),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, words):
+    done = support.run([*support.LQ, *arguments])
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(word.lower() in done.stderr.lower() for word in words), done.stderr
+
+
+def test_an_out_directory_in_use_is_left_alone(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    done = support.run([*support.LQ, "run", "reboot", "--out", str(tmp_path)])
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert os.listdir(tmp_path) == ["precious"]
+
+
+def test_a_missing_tool_is_one_line_that_names_it(tmp_path):
+    """Without Open vSwitch in the path the run fails, and says what is missing."""
+    import sys
+
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(support.ROOT)}
+    import subprocess
+
+    command = [sys.executable, "-m", "lq", "run", "reboot", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "lq doctor" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "plot", "show", "shell", "doctor", "serve", "lab"])
+def test_help(command):
+    done = support.run([*support.LQ, command, "--help"])
+    assert done.returncode == 0
+    assert command in done.stdout
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_explain_lists_every_field():
+    from lq.experiments.spec import fields
+
+    done = support.run([*support.LQ, "run", "reboot", "--explain"])
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in fields())
+
+
+@pytest.mark.lab
+def test_doctor_is_content_with_this_machine():
+    done = support.run([*support.LQ, "doctor", "--json"])
+    checks = json.loads(done.stdout)
+    assert done.returncode == 0, checks
+    assert all(check["ok"] for check in checks if check["needed"])
+
+
+@pytest.mark.lab
+def test_the_shell_is_a_mininet_prompt_in_the_live_lab(tmp_path):
+    import subprocess
+
+    script = "nodes\ninternet ping -c1 -W2 host2\nhost1 ip -4 addr show\nexit\n"
+    done = subprocess.run(
+        support.as_ordinary_user([*support.LQ, "shell", "cable"]),
+        input=script,
+        cwd=support.ROOT,
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(support.ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mininet>" in done.stdout
+    assert "cmts host1 host2 host3 internet modem1 modem2 network server" in done.stdout
+    assert " 0% packet loss" in done.stdout
+    assert "198.18." in done.stdout
