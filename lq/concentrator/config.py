@@ -1,0 +1,121 @@
+"""How a concentrator behaves: addresses, timers, bounds, policies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from lq.wire import RFC4388, Dialect, OptionCode
+
+
+@dataclass(frozen=True)
+class ConcentratorConfig:
+    """Everything that one may set. Times in seconds; raises ValueError for a value out of range.
+
+    giaddr             the relay's own address on the access side (R6.2-1)
+    networks           the attached access networks: never a query about any other address (R6.2-7, R7-4)
+    servers            the DHCP servers that the relay forwards to
+    leasequery         False: locations come from gleaning alone
+    leasequery_servers whom to ask instead of `servers` (R4.5-1)
+    authorities        (network, servers) pairs: who is known to be authoritative beforehand (R6.2-8)
+    dialect            the numbers on the wire
+    requested_options  the query's Parameter Request List (R6.2-2)
+    circuit_id         format of the circuit-id: "binary" (cable) or "text" (DSL), see `circuit_id`
+    access_node        the access node's name in the text format
+
+    window             queries outstanding to a server at most (R6.6-4)
+    retry_first        from a query's first transmission to its second; doubles (R6.6-5) ...
+    retry_last         ... up to this
+    server_timer       silence of a server while asked until its timer goes off; then the time to the first
+                       poll (R6.6-3); doubles, at least 10 s keep to R6.6-2 ...
+    server_timer_last  ... up to this, at most 60 s keep to R6.6-2
+    waiting_limit      addresses that wait to be asked about, for each server; when full, the one that has
+                       waited longest is given up
+    demand_time        a query that no packet has asked for so long is given up
+
+    known_time         how long KNOWN is cached (R6.5-2)
+    unknown_time       how long UNKNOWN is cached (R6.5-5)
+    refused_limit      entries of each negative cache; when full, the one that would end first goes
+    modem_wait         how long to refuse an address whose modem is not registered
+    drop_time          how long the switch may drop on its own what failed verification
+    circuit_queries    queries that packets from one circuit may cause in each `quota_interval`; 0: any
+    network_queries    the same for packets from the network side
+    quota_interval     see there
+
+    admit_reserved     KNOWN with the R flag counts as a lease (R6.5-3)
+    reservation_time   how long a location without a lease time holds
+    locate_by_source   a lease without option 82 is located where a packet with its hardware address comes
+                       from: weaker, for hosts that never spoke through this relay
+    maximum_hops       relayed messages that passed more relays are dropped (RFC 1542)
+    seed               of the transaction identifiers; None: unpredictable
+    """
+
+    giaddr: IPv4Address
+    networks: tuple[IPv4Network, ...]
+    servers: tuple[IPv4Address, ...]
+    leasequery: bool = True
+    leasequery_servers: tuple[IPv4Address, ...] = ()
+    authorities: tuple[tuple[IPv4Network, tuple[IPv4Address, ...]], ...] = ()
+    dialect: Dialect = RFC4388
+    requested_options: tuple[int, ...] = (
+        OptionCode.LEASE_TIME,
+        OptionCode.RELAY_AGENT_INFORMATION,
+        OptionCode.CLIENT_LAST_TRANSACTION_TIME,
+    )
+    circuit_id: Literal["binary", "text"] = "binary"
+    access_node: str = "access-node"
+
+    window: int = 100
+    retry_first: float = 1.0
+    retry_last: float = 60.0
+    server_timer: float = 10.0
+    server_timer_last: float = 60.0
+    waiting_limit: int = 65536
+    demand_time: float = 120.0
+
+    known_time: float = 300.0
+    unknown_time: float = 300.0
+    refused_limit: int = 65536
+    modem_wait: float = 5.0
+    drop_time: float = 10.0
+    circuit_queries: int = 50
+    network_queries: int = 0
+    quota_interval: float = 10.0
+
+    admit_reserved: bool = False
+    reservation_time: float = 3600.0
+    locate_by_source: bool = False
+    maximum_hops: int = 16
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise ValueError("the concentrator needs at least one server to relay to")
+        if not any(self.giaddr in network for network in self.networks):
+            raise ValueError(f"giaddr {self.giaddr} lies in none of the access networks: add its network")
+        for name in ("window", "waiting_limit", "refused_limit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: use at least 1")
+        for name in ("circuit_queries", "network_queries", "maximum_hops"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: use 0 or more")
+        for name in (
+            *("retry_first", "server_timer", "demand_time", "known_time", "unknown_time"),
+            *("modem_wait", "drop_time", "quota_interval", "reservation_time"),
+        ):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: use a positive number of seconds")
+        for first, last in (("retry_first", "retry_last"), ("server_timer", "server_timer_last")):
+            if not getattr(self, first) <= getattr(self, last) < math.inf:
+                raise ValueError(f"{last} is {getattr(self, last)}: use at least {first}")
+        if self.circuit_id not in ("binary", "text"):
+            raise ValueError(f'circuit_id is {self.circuit_id!r}: use "binary" or "text"')
+        if not self.access_node or not self.access_node.isascii() or " " in self.access_node:
+            raise ValueError("access_node is a name in ASCII without spaces")
+
+    @property
+    def queried_servers(self) -> tuple[IPv4Address, ...]:
+        """Whom to ask: by default those that the relay forwards to (R4.5-1), none without leasequery."""
+        return (self.leasequery_servers or self.servers) if self.leasequery else ()

@@ -1,0 +1,202 @@
+"""What goes into the concentrator and what comes out: events, effects, and what they speak of.
+
+Times are seconds of the caller's monotonic clock, the one that it passes to `Concentrator.handle`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Literal
+
+from lq.wire import Message
+
+QueryForm = Literal["ip", "mac", "client-id"]
+"""The three forms of query (section 5)."""
+
+Reply = Literal["active", "known", "unknown", "unimplemented"]
+"""What a server answers to a query (section 6.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A subscriber's circuit: the access port of the switch and the VLAN tags on it, outer first."""
+
+    port: int
+    tags: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the host that leases an address is (R1-3, R5-11).
+
+    `chaddr` of type `htype` is the host's hardware address, `modem` that of the subscriber's modem
+    where known; all of it holds until `expires`.
+    """
+
+    address: IPv4Address
+    htype: int
+    chaddr: bytes
+    circuit: Circuit
+    modem: bytes | None
+    expires: float
+
+    def admits(self, circuit: Circuit, chaddr: bytes) -> bool:
+        """Whether a packet from this circuit and hardware address may bear the address (R1-5)."""
+        return self.chaddr == chaddr and self.circuit == circuit
+
+
+# -- events
+
+
+@dataclass(frozen=True, slots=True)
+class FromClient:
+    """A DHCP message came from the access side."""
+
+    circuit: Circuit
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class FromServer:
+    """A DHCP message reached the relay's own address (giaddr); `server` is its IP source."""
+
+    server: IPv4Address
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Downstream:
+    """A packet for an address whose location the switch does not hold (R5-1)."""
+
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A packet from a source that the switch has not verified (R1-5)."""
+
+    circuit: Circuit
+    chaddr: bytes
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class ModemRegistered:
+    """The modem with this hardware address is on this circuit now."""
+
+    modem: bytes
+    circuit: Circuit
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants a query in one of the other forms: exactly one of the two is given (section 5)."""
+
+    chaddr: bytes = b""
+    htype: int = 1
+    client_id: bytes = b""
+
+
+Event = FromClient | FromServer | Downstream | Upstream | ModemRegistered | Ask
+
+
+# -- effects
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInfo:
+    """Which query a message to a server is: `attempt` 1 is the first transmission to that server.
+
+    `address` is None unless the form is "ip".
+    """
+
+    address: IPv4Address | None
+    form: QueryForm
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToServer:
+    """Send this message from giaddr, port 67, to the server, port 67. `query` is None if relayed."""
+
+    server: IPv4Address
+    message: Message
+    query: QueryInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToClient:
+    """Send this message to the client: in a broadcast frame or to `chaddr`, on its circuit alone."""
+
+    circuit: Circuit
+    message: Message
+    chaddr: bytes
+    broadcast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Forward both ways for this location until it expires, and release what was held for it.
+
+    It takes the place of an earlier Permit or Refuse of the same address, and outranks any Drop.
+    """
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Stop forwarding for this location."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Drop traffic for and from this address until then, and what was held for it.
+
+    Reasons: "known", "unknown" (the servers' answers), "no-location" (a lease without option 82),
+    "modem-absent" (its modem is not registered).
+    """
+
+    address: IPv4Address
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Drop the packet of this event. `reason` is counted; see `engine.REASONS`.
+
+    With `until`, more of the same kind (these `circuit`, `chaddr` and `address`) may be dropped
+    unseen until then, as long as no Permit says otherwise.
+    """
+
+    reason: str
+    address: IPv4Address | None = None
+    circuit: Circuit | None = None
+    chaddr: bytes | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The query for this address was given up unanswered: discard what was held for it."""
+
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """For the record: a server answered a query. `rtt` is in seconds since its latest transmission."""
+
+    address: IPv4Address | None
+    server: IPv4Address
+    form: QueryForm
+    reply: Reply
+    rtt: float
+    attempts: int
+
+
+Effect = ToServer | ToClient | Permit | Withdraw | Refuse | Drop | Abandon | Answered

@@ -1,0 +1,51 @@
+"""Which modem is on which circuit now, and so where a host with this option 82 is (R1-3)."""
+
+from __future__ import annotations
+
+from lq.concentrator.circuit_id import CircuitIdFormat
+from lq.concentrator.events import Circuit
+from lq.wire import RelayInfo
+
+
+class Modems:
+    """The registered modems; option 82 made from them and read with them."""
+
+    def __init__(self, circuit_ids: CircuitIdFormat) -> None:
+        self._circuit_ids = circuit_ids
+        self._circuit_of: dict[bytes, Circuit] = {}
+        self._modem_on: dict[Circuit, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._circuit_of)
+
+    def register(self, modem: bytes, circuit: Circuit) -> bool:
+        """Note that the modem is on the circuit now, alone; return whether that is news."""
+        if self._circuit_of.get(modem) == circuit:
+            return False
+        former_circuit = self._circuit_of.pop(modem, None)
+        if former_circuit is not None:
+            del self._modem_on[former_circuit]
+        former_modem = self._modem_on.pop(circuit, None)
+        if former_modem is not None:
+            del self._circuit_of[former_modem]
+        self._circuit_of[modem] = circuit
+        self._modem_on[circuit] = modem
+        return True
+
+    def relay_info(self, circuit: Circuit) -> RelayInfo:
+        """Return option 82 for a client on this circuit: circuit-id, and remote-id = the modem's address."""
+        return RelayInfo(self._circuit_ids.encode(circuit), self._modem_on.get(circuit))
+
+    def circuit(self, info: RelayInfo) -> Circuit | None:
+        """Return where a client with this option 82 is now (R1-3, R5-11).
+
+        That is where its modem is registered; else the circuit that the circuit-id names, unless
+        another modem has that circuit now; else None.
+        """
+        modem = info.remote_id
+        if modem is not None and modem in self._circuit_of:
+            return self._circuit_of[modem]
+        circuit = None if info.circuit_id is None else self._circuit_ids.decode(info.circuit_id)
+        if circuit is None or (modem is not None and circuit in self._modem_on):
+            return None
+        return circuit

@@ -1,0 +1,308 @@
+"""When a query may be sent, and when again (section 6.6). No message is read here.
+
+A server is in one of three states:
+
+* **responsive**: its timer runs (R6.6-4). At most `window` queries are out, each with a timer of its
+  own that doubles from `retry_first` to `retry_last` (R6.6-5); more wait in a queue. Any ACTIVE, KNOWN
+  or UNKNOWN starts the server's timer anew; so does the first query after a pause, because silence
+  counts only while something is asked.
+* **silent**: the timer is expired and it is not known that the server supports leasequery: none of its
+  answers has come yet, or the timer went off while queries were out. Then all but one are taken off
+  the wire (R6.6-6), and the one polls: at once if the server was never asked, else `server_timer` after
+  the last packet, then at intervals that double up to `server_timer_last`. So, with the defaults, never
+  more than one packet in 10 s and, while there is something to ask, never less than one in a minute
+  (R6.6-2, R6.6-3).
+* **resting**: the timer expired while nothing was asked. One query may be out (R6.6-3), but with its
+  own timer from `retry_first`, since the server is known to support leasequery. If the server's timer goes
+  off again, it is silent.
+
+What is taken off the wire, or finds the window full, waits: first come, first served. A full
+queue gives up the one that has waited longest. A query that nobody has asked for during
+`demand_time` is given up.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random, SystemRandom
+
+from lq.concentrator.config import ConcentratorConfig
+from lq.concentrator.events import Abandon, Effect, QueryForm, QueryInfo, ToServer
+from lq.concentrator.query import Composer, Key, Query
+from lq.concentrator.refused import NegativeCache
+
+NEVER = float("inf")
+
+
+class State(Enum):
+    """See the module's text."""
+
+    SILENT = "silent"
+    RESTING = "resting"
+    RESPONSIVE = "responsive"
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """What is known of a server; `timer` is when its timer goes off (or, silent, when to poll)."""
+
+    address: IPv4Address
+    unknown: NegativeCache  # addresses about which it said UNKNOWN (R6.5-5)
+    state: State = State.SILENT
+    timer: float = NEVER
+    interval: float = 0.0  # silent: at least so long from the last packet to the next
+    failed: bool = False  # silent, and not just not asked yet: others had better be asked too
+    last_sent: float = -NEVER
+    outstanding: dict[Key, Leg] = field(default_factory=dict)
+    waiting: dict[Key, Leg] = field(default_factory=dict)
+    unimplemented: set[QueryForm] = field(default_factory=set)  # (R6.5-6)
+
+
+@dataclass(slots=True, eq=False)
+class Leg:
+    """One query's side to one server. `due` is when its own timer goes off; xid stays on resending."""
+
+    query: Query
+    server: Server
+    xid: int
+    attempts: int = 0
+    sent: float = -NEVER
+    due: float = NEVER
+
+
+class Queries:
+    """All queries under way. Methods append what is to be done to `out`."""
+
+    def __init__(self, config: ConcentratorConfig) -> None:
+        self._config = config
+        self._compose = Composer(config).message
+        self._random = SystemRandom() if config.seed is None else Random(config.seed)
+        self._by_key: dict[Key, Query] = {}
+        self._by_xid: dict[int, Leg] = {}
+        self._timers: list[tuple[float, int, Leg]] = []
+        self._entered = 0
+        self.servers = {
+            address: Server(address, NegativeCache(config.refused_limit))
+            for address in config.queried_servers
+        }
+        self.sent = 0
+        self.resent = 0
+        self.abandoned = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Query]:
+        return iter(self._by_key.values())
+
+    def get(self, key: Key) -> Query | None:
+        """Return the query about this address or client, None if none is under way."""
+        return self._by_key.get(key)
+
+    # -- what the engine tells
+
+    def ask(self, query: Query, servers: Iterable[IPv4Address], now: float, out: list[Effect]) -> None:
+        """Begin a query that is not under way yet, at these servers."""
+        self._by_key[query.key] = query
+        self._extend(query, servers, now, out)
+
+    def match(self, server: IPv4Address, xid: int) -> Leg | None:
+        """Return the leg that an answer from this server with this xid belongs to."""
+        leg = self._by_xid.get(xid)
+        return leg if leg is not None and leg.server.address == server and leg.attempts else None
+
+    def answered(self, leg: Leg, supported: bool, now: float, out: list[Effect]) -> None:
+        """Take an answered leg out; `supported` unless the answer was UNIMPLEMENTED (R6.6-4, R6.5-6)."""
+        server = leg.server
+        self._remove(leg)
+        if supported:
+            server.state = State.RESPONSIVE
+            server.timer = now + self._config.server_timer
+            server.interval = 0.0
+            server.failed = False
+            return
+        form = leg.query.form
+        server.unimplemented.add(form)
+        for other in [each for each in server.waiting.values() if each.query.form == form]:
+            self._give_up(other, out)
+
+    def ask_reserve(self, query: Query, now: float, out: list[Effect]) -> bool:
+        """Ask the servers held in reserve; return whether there were any (R6.2-8)."""
+        reserve, query.reserve = query.reserve, ()
+        self._extend(query, reserve, now, out)
+        return bool(query.legs)
+
+    def finish(self, query: Query) -> None:
+        """End a query: no more of it is sent, and answers to it count no more."""
+        for leg in list(query.legs.values()):
+            self._remove(leg)
+        self._by_key.pop(query.key, None)
+
+    def settle(self, query: Query) -> None:
+        """A query has its answer: send no more of it, but listen to what is still out (R6.7-1)."""
+        query.settled = True
+        for leg in list(query.legs.values()):
+            if query.key in leg.server.waiting:
+                self._remove(leg)
+        if not query.legs:
+            self._by_key.pop(query.key, None)
+
+    def pump(self, now: float, out: list[Effect]) -> None:
+        """Send what the servers' states allow to send now. Call after every change."""
+        for server in self.servers.values():
+            if server.waiting:
+                self._pump(server, now, out)
+
+    # -- time
+
+    @property
+    def deadline(self) -> float:
+        """When to call `wake` next."""
+        timers = self._timers
+        while timers and timers[0][2].due != timers[0][0]:
+            heapq.heappop(timers)
+        first = timers[0][0] if timers else NEVER
+        for server in self.servers.values():
+            first = min(first, server.timer)
+        return first
+
+    def wake(self, now: float, out: list[Effect]) -> None:
+        """Let the timers go off that are due: the servers' first, since they take queries off the wire."""
+        for server in self.servers.values():
+            if server.timer <= now:
+                self._server_timer(server, now, out)
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            due, _, leg = heapq.heappop(timers)
+            if leg.due == due:
+                self._query_timer(leg, now, out)
+        self.pump(now, out)
+
+    def _server_timer(self, server: Server, now: float, out: list[Effect]) -> None:
+        """The server's timer goes off (R6.6-3, R6.6-6)."""
+        config = self._config
+        server.timer = NEVER
+        if server.state is State.SILENT:
+            server.failed = server.failed or bool(server.outstanding)
+            for leg in list(server.outstanding.values()):
+                if self._stale(leg, now):
+                    self._give_up(leg, out)
+                else:
+                    self._send(leg, now, out)
+        elif not server.outstanding:
+            server.state = State.RESTING
+        else:
+            server.state = State.SILENT
+            server.failed = True
+            server.interval = config.server_timer
+            legs = list(server.outstanding.values())
+            survivor = max(legs, key=lambda leg: leg.query.demanded)
+            for leg in legs:
+                leg.due = NEVER
+                if leg is not survivor:
+                    self._wait(leg, out)
+            server.timer = max(now, server.last_sent + server.interval)
+        if server.failed:
+            self._ask_others(server, now, out)
+
+    def _ask_others(self, server: Server, now: float, out: list[Effect]) -> None:
+        """The server fails: ask those held in reserve about all that it was asked (R4.4-1)."""
+        for leg in [*server.outstanding.values(), *server.waiting.values()]:
+            if leg.query.reserve and not leg.query.settled:
+                self.ask_reserve(leg.query, now, out)
+
+    def _query_timer(self, leg: Leg, now: float, out: list[Effect]) -> None:
+        """A query's own timer goes off (R6.6-1, R6.6-5)."""
+        query = leg.query
+        if self._stale(leg, now):
+            self._give_up(leg, out)
+            return
+        self._send(leg, now, out)
+        if query.reserve:  # the authority is slow: ask the others too
+            self.ask_reserve(query, now, out)
+
+    # -- in and out of the queue and the window
+
+    def _extend(self, query: Query, servers: Iterable[IPv4Address], now: float, out: list[Effect]) -> None:
+        for address in servers:
+            xid = self._random.getrandbits(32)
+            while xid in self._by_xid:
+                xid = self._random.getrandbits(32)
+            leg = Leg(query, self.servers[address], xid)
+            query.legs[address] = leg
+            self._by_xid[xid] = leg
+            self._wait(leg, out)
+            self._pump(leg.server, now, out)
+
+    def _wait(self, leg: Leg, out: list[Effect]) -> None:
+        server = leg.server
+        server.outstanding.pop(leg.query.key, None)
+        if len(server.waiting) >= self._config.waiting_limit:
+            self._give_up(next(iter(server.waiting.values())), out)
+        server.waiting[leg.query.key] = leg
+
+    def _pump(self, server: Server, now: float, out: list[Effect]) -> None:
+        waiting, outstanding = server.waiting, server.outstanding
+        while waiting:
+            if server.state is State.RESPONSIVE:
+                if len(outstanding) >= self._config.window:
+                    return
+            elif outstanding:
+                return
+            elif server.state is State.SILENT and now < server.last_sent + server.interval:
+                server.timer = server.last_sent + server.interval
+                return
+            leg = next(iter(waiting.values()))
+            if self._stale(leg, now):
+                self._give_up(leg, out)
+                continue
+            del waiting[leg.query.key]
+            if not outstanding and server.state is not State.SILENT:
+                server.timer = now + self._config.server_timer
+            outstanding[leg.query.key] = leg
+            self._send(leg, now, out)
+
+    def _send(self, leg: Leg, now: float, out: list[Effect]) -> None:
+        server, query, config = leg.server, leg.query, self._config
+        leg.attempts += 1
+        leg.sent = server.last_sent = now
+        if leg.attempts == 1:
+            self.sent += 1
+        else:
+            self.resent += 1
+        if server.state is State.SILENT:
+            server.interval = min(max(2 * server.interval, config.server_timer), config.server_timer_last)
+            server.timer = now + server.interval
+        else:
+            leg.due = now + min(config.retry_first * 2.0 ** min(leg.attempts - 1, 60), config.retry_last)
+            self._entered += 1
+            heapq.heappush(self._timers, (leg.due, self._entered, leg))
+        info = QueryInfo(query.address, query.form, leg.attempts)
+        out.append(ToServer(server.address, self._compose(query, leg.xid), info))
+
+    def _stale(self, leg: Leg, now: float) -> bool:
+        """Whether the leg need not be sent again: its query is settled, or nobody asks for it any more."""
+        query = leg.query
+        return query.settled or query.demanded + self._config.demand_time < now
+
+    def _give_up(self, leg: Leg, out: list[Effect]) -> None:
+        query = leg.query
+        self._remove(leg)
+        if not query.legs:
+            self._by_key.pop(query.key, None)
+            if not query.settled:
+                self.abandoned += 1
+                if query.address is not None:
+                    out.append(Abandon(query.address))
+
+    def _remove(self, leg: Leg) -> None:
+        key = leg.query.key
+        leg.due = NEVER
+        leg.server.outstanding.pop(key, None)
+        leg.server.waiting.pop(key, None)
+        leg.query.legs.pop(leg.server.address, None)
+        self._by_xid.pop(leg.xid, None)
