@@ -8,9 +8,9 @@ the server. What is worked out once and what is filled in each time:
 
 * once for each option field that queries carry: a `_Question`, with the `_Layout` of the answer: which
   options to return, and where the times stand among them;
-* once for each binding, until it changes: its template for a layout, which is everything in the
-  reply but the fields below, kept in `Binding.template`;
-* each time: xid, ciaddr and giaddr from the query, message type, and the times that run.
+* once for each binding, until it changes or its lease ends: its template for a layout, which is the
+  whole reply but the fields below, kept in `Binding.template`;
+* each time, in a copy of the template: xid and giaddr from the query, and the times that run.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from __future__ import annotations
 import logging
 import struct
 from collections import Counter
-from collections.abc import Callable
 from typing import NamedTuple
 
 from lq.server.bindings import NEVER, Binding, Bindings, State
 from lq.server.config import ServerConfig
 from lq.server.pools import Ranges
 from lq.wire.message import BOOTREPLY, MAGIC_COOKIE, decode_options
-from lq.wire.options import OptionCode, pack_u32, parse_field, pieces
+from lq.wire.options import OptionCode, parse_field, pieces
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +33,9 @@ _SHORTEST = 300
 _REMEMBERED = 1024  # option fields; one longer than _LONGEST is read anew each time
 _LONGEST = 600
 
-# op htype hlen hops | xid | secs flags | ciaddr | yiaddr siaddr | giaddr | chaddr | sname .. option 54
-_HEAD = "!4s4s4s4s8x4s16s"
+# op htype hlen hops | xid | secs flags | ciaddr | yiaddr siaddr | giaddr | chaddr
+_HEAD = struct.Struct("!BBBx4x2xH4s8x4x16s")
+_TIMES_AT = _HEAD.size + 192 + 4 + 3 + 6  # behind sname and file, magic cookie, options 53 and 54
 
 _TIMES = (
     OptionCode.LEASE_TIME,
@@ -43,34 +43,32 @@ _TIMES = (
     OptionCode.REBINDING_TIME,
     OptionCode.CLIENT_LAST_TRANSACTION_TIME,
 )
+_LEASE_TIME, _RENEWAL, _REBINDING, _LAST = (code << 8 | 4 for code in _TIMES)  # code and length
+_FILL = [struct.Struct("!" + "HI" * count).pack_into for count in range(len(_TIMES) + 1)]
+_LEASED = int(State.LEASED)
 _HANDLED = frozenset({*_TIMES, OptionCode.MESSAGE_TYPE, OptionCode.SERVER_IDENTIFIER, OptionCode.OVERLOAD})
 
 
 class _Layout:
     """The form of answers to one Parameter Request List, asked by one form of query.
 
-    `active` and `known` write the part of fixed length: header, options 53 and 54, then the times
-    asked for (an answer without valid lease has but option 91, R6.4.2-5, R6.4.2-6). The rest follows
-    from the binding alone.
+    The times asked for stand first, where all answers of a layout have them; an answer without valid
+    lease has but option 91 (R6.4.2-5, R6.4.2-6).
     """
 
-    def __init__(self, requested: tuple[int, ...], by_hardware: bool, fixed: int) -> None:
+    def __init__(self, requested: tuple[int, ...], by_hardware: bool) -> None:
         self.requested = requested
         self.by_hardware = by_hardware
         self.lease_time, self.renewal, self.rebinding, self.last = (code in requested for code in _TIMES)
-        head = f"{_HEAD}{fixed}s"
-        count = self.lease_time + self.renewal + self.rebinding + self.last
-        self.active: Callable[..., bytes] = struct.Struct(head + "HI" * count).pack
-        self.known: Callable[..., bytes] = struct.Struct(head + "HI" * self.last).pack
 
 
 class _Template(NamedTuple):
-    """What a layout and a binding settle: op to hops, secs and flags, and the options behind the times."""
+    """What a layout and a binding settle: the counter of the answer, and its octets."""
 
     layout: _Layout
-    start: bytes
-    flags: bytes
-    options: bytes
+    leased: bool
+    kind: str
+    octets: bytes
 
 
 class Question(NamedTuple):
@@ -130,13 +128,13 @@ class Answerer:
         if layouts is None:
             if len(self._layouts) >= _REMEMBERED:
                 self._layouts.clear()
-            codes, fixed = tuple(dict.fromkeys(requested)), len(self._active)
-            layouts = self._layouts[requested] = (_Layout(codes, False, fixed), _Layout(codes, True, fixed))
+            codes = tuple(dict.fromkeys(requested))
+            layouts = self._layouts[requested] = (_Layout(codes, False), _Layout(codes, True))
         return Question(client_id, *layouts)
 
     # -- the answer ---------------------------------------------------------------------------------
 
-    def answer(self, query: bytes, question: Question, now: float) -> bytes | None:
+    def answer(self, query: bytes, question: Question, now: float) -> bytes | bytearray | None:
         """The reply to a query, None where silence is due. `now` in seconds, as in the bindings.
 
         Exactly one item is asked for (R6.3-2), and the answer depends on it alone (R6.3-3).
@@ -167,7 +165,7 @@ class Answerer:
         _log.info("%s, from giaddr %s", reason, ".".join(map(str, query[24:28])))
         return None
 
-    def _by_ip(self, query: bytes, ciaddr: bytes, layout: _Layout, now: float) -> bytes:
+    def _by_ip(self, query: bytes, ciaddr: bytes, layout: _Layout, now: float) -> bytes | bytearray:
         """R6.4.1-1: an address that this server manages goes back in ciaddr, any other is UNKNOWN."""
         binding = self._by_address.get(ciaddr)
         if binding is not None:
@@ -178,7 +176,7 @@ class Answerer:
 
     def _by_client(
         self, form: str, query: bytes, found: list[Binding], layout: _Layout, now: float
-    ) -> bytes | None:
+    ) -> bytes | bytearray | None:
         """R6.4.1-2: of several addresses the one of the most recent transaction, or as configured."""
         if form not in self._settings.forms:
             if self._dialect.unimplemented is None:
@@ -200,61 +198,51 @@ class Answerer:
         head = bytes((BOOTREPLY,)) + query[1:3] + b"\0" + query[4:8] + _ZERO + query[12:16] + bytes(8)
         return (head + query[24:44] + options).ljust(_SHORTEST, b"\0")
 
-    def _about(self, binding: Binding, query: bytes, layout: _Layout, now: float) -> bytes:
+    def _about(self, binding: Binding, query: bytes, layout: _Layout, now: float) -> bytearray:
         """ACTIVE if leased now, else KNOWN (R6.4.2-1), with the options asked for."""
+        leased = binding.state == _LEASED and binding.expires > now  # Binding.leased, without the call
         template: _Template | None = binding.template
-        if template is None or template.layout is not layout:
-            template = self._template(binding, layout)
-        _, start, flags, options = template
+        if template is None or template.layout is not layout or template.leased is not leased:
+            template = binding.template = self._template(binding, layout, leased)
+        _, _, kind, octets = template
+        self.counters[kind] += 1
+        reply = bytearray(octets)
+        reply[4:8] = query[4:8]
+        reply[24:28] = query[24:28]
         times: list[int] = []
-        if binding.state == 1 and binding.expires > now:  # Binding.leased, without the call
-            self.counters["answered: active"] += 1
-            write, fixed = layout.active, self._active
+        if leased:
             if layout.lease_time:
-                times += 0x3304, int(binding.expires - now)
+                times += _LEASE_TIME, int(binding.expires - now)
             if layout.renewal:
-                times += 0x3A04, max(int(binding.renews - now), 0)
+                times += _RENEWAL, max(int(binding.renews - now), 0)
             if layout.rebinding:
-                times += 0x3B04, max(int(binding.rebinds - now), 0)
-        elif binding.reserved and self._settings.reservation_as_active:
-            self.counters["answered: active"] += 1
-            write, fixed = layout.known, self._active  # without option 51 (R6.4-5)
-        else:
-            self.counters["answered: known"] += 1
-            write, fixed = layout.known, self._known
-        if layout.last:
+                times += _REBINDING, max(int(binding.rebinds - now), 0)
+        if layout.last and binding.last_transaction != NEVER:
             # Whole seconds before the moment of sending, never an absolute time (R6.1-1).
-            if binding.last_transaction == NEVER:
-                return self._never_heard(binding, query, template, fixed, times)
-            times += 0x5B04, max(int(now - binding.last_transaction), 0)
-        return (
-            write(start, query[4:8], flags, binding.packed, query[24:28], binding.chaddr, fixed, *times)
-            + options
-        ).ljust(_SHORTEST, b"\0")
-
-    @staticmethod
-    def _never_heard(
-        binding: Binding, query: bytes, template: _Template, fixed: bytes, times: list[int]
-    ) -> bytes:
-        """An address whose client has not been heard yet has no time of a last transaction."""
-        _, start, flags, options = template
-        form = f"{_HEAD}{len(fixed)}s{'HI' * (len(times) // 2)}"
-        fields = (start, query[4:8], flags, binding.packed, query[24:28], binding.chaddr, fixed)
-        return (struct.pack(form, *fields, *times) + options).ljust(_SHORTEST, b"\0")
+            times += _LAST, max(int(now - binding.last_transaction), 0)
+        _FILL[len(times) >> 1](reply, _TIMES_AT, *times)
+        return reply
 
     # -- what is worked out once for a binding -------------------------------------------------------
 
-    def _template(self, binding: Binding, layout: _Layout) -> _Template:
-        options = self._options(binding, layout)
-        reserved = self._dialect.r_flag if binding.reserved else 0
-        template = _Template(
-            layout,
-            bytes((BOOTREPLY, binding.htype, len(binding.chaddr), 0)),
-            pack_u32(reserved),
-            b"".join(pieces(options)) + b"\xff",
+    def _template(self, binding: Binding, layout: _Layout, leased: bool) -> _Template:
+        """The reply but for the fields filled in each time, with room for its times."""
+        # Without a lease, ACTIVE only for a reservation and if so configured (R6.4-5).
+        active = leased or (binding.reserved and self._settings.reservation_as_active)
+        times = leased * (layout.lease_time + layout.renewal + layout.rebinding)
+        times += layout.last and binding.last_transaction != NEVER
+        head = _HEAD.pack(
+            BOOTREPLY,
+            binding.htype,
+            len(binding.chaddr),
+            self._dialect.r_flag if binding.reserved else 0,
+            binding.packed,
+            binding.chaddr,
         )
-        binding.template = template
-        return template
+        octets = head + (self._active if active else self._known) + bytes(6 * times)
+        octets += b"".join(pieces(self._options(binding, layout))) + b"\xff"
+        kind = "answered: active" if active else "answered: known"
+        return _Template(layout, leased, kind, octets.ljust(_SHORTEST, b"\0"))
 
     def _options(self, binding: Binding, layout: _Layout) -> dict[int, bytes]:
         """The options asked for that do not change with time (R6.4.2-3, R6.4.2-4, R6.4.2-7, R6.4.2-8)."""

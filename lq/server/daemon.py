@@ -46,12 +46,15 @@ class Daemon:
         self._counters_json = counters_json
         self._clock = Clock()
         self._storage = Storage(config.database)
+        gc.disable()  # a million bindings are not garbage, and walking them again and again takes long
         try:
             self.service = Service(config, self._storage.load(), self._clock())
             self._socket = _listen(config)
         except BaseException:
             self._storage.close()
             raise
+        finally:
+            gc.enable()
         self._stopping = False
         self._report = False
 
@@ -84,7 +87,7 @@ class Daemon:
         receive, send = self._socket.recvfrom, self._send
         handle, clock = self.service.handle, self._clock
         changed = self.service.changed
-        waiting: list[tuple[bytes, tuple[str, int]]] = []
+        waiting: list[tuple[bytes | bytearray, tuple[str, int]]] = []
         for _ in range(_BATCH):
             try:
                 octets, _source = receive(_LONGEST)
@@ -107,7 +110,7 @@ class Daemon:
         for outgoing in waiting:
             send(*outgoing)
 
-    def _send(self, octets: bytes, destination: tuple[str, int]) -> None:
+    def _send(self, octets: bytes | bytearray, destination: tuple[str, int]) -> None:
         try:
             self._socket.sendto(octets, destination)
         except OSError:  # no route, or the send buffer is full: the sender of the request will ask again

@@ -57,7 +57,7 @@ class Service:
             if former is None or not (former.reserved or former.expires > now):
                 self.bindings.put(_awaiting(reservation))
 
-    def handle(self, octets: bytes, now: float) -> tuple[bytes, tuple[str, int]] | None:
+    def handle(self, octets: bytes, now: float) -> tuple[bytes | bytearray, tuple[str, int]] | None:
         """The datagram to send and its destination (address and port), None for silence.
 
         `now` is in seconds and never goes back. Malformed octets are counted and otherwise ignored.
@@ -97,7 +97,7 @@ class Service:
             destination = self._requesters[giaddr] = (str(address), self.config.port)
         return destination
 
-    def _assign(self, message: Message, now: float) -> tuple[bytes, tuple[str, int]] | None:
+    def _assign(self, message: Message, now: float) -> tuple[bytes | bytearray, tuple[str, int]] | None:
         self.counters[f"received: {type_name(message.message_type).lower()}"] += 1
         reply = self._assigner.handle(message, now)
         if reply is None:
