@@ -86,14 +86,22 @@ class Emulation:
         """The concentrator's bridge."""
         return next(switch for switch in self.net.switches if isinstance(switch, nodes.Concentrator))
 
-    def start_capture(self) -> None:
+    def start(self) -> None:
+        """Start the capture, the DHCP server and the controller; return when all three do their work."""
+        self._capture = self._launch_capture()
+        self.server = self._launch_server()
+        self._launch_controller()
+        self._await_line("capture", self._capture)
+        self._await_line("server", self.server)
+        self._connect_controller()
+
+    def _launch_capture(self) -> subprocess.Popen[bytes]:
         """Capture what passes the server's interface until the run ends."""
         server = self.net["server"]
         command = [*_python("lq.experiments.capture"), server.defaultIntf().name, str(self.capture_file)]
-        self._capture = self._start_ready("capture", server, command)
+        return self._launch("capture", command, server)
 
-    def start_server(self) -> None:
-        """Start the DHCP server, and wait until it listens."""
+    def _launch_server(self) -> subprocess.Popen[bytes]:
         config = {
             "listen": str(plan.SERVER),
             "database": str(self.raw / "bindings.sqlite"),
@@ -115,10 +123,14 @@ class Emulation:
             "--counters-json",
             str(self.raw / "server-counters.json"),
         ]
-        self.server = self._start_ready("server", self.net["server"], command)
+        return self._launch("server", command, self.net["server"])
 
     def start_controller(self) -> None:
-        """Start a controller with an empty memory, point the bridge at it, wait until it holds the bridge."""
+        """Start a controller with an empty memory, and wait until it holds the bridge."""
+        self._launch_controller()
+        self._connect_controller()
+
+    def _launch_controller(self) -> None:
         self.controller_generation += 1
         path = self.raw / f"controller-{self.controller_generation}.json"
         bridge = self.concentrator
@@ -141,14 +153,16 @@ class Emulation:
             listen=("127.0.0.1", OPENFLOW_PORT),
             engine={**self.spec.concentrator.model_dump(), "seed": self.spec.seed},
         ).save(path)  # fmt: skip
-        log = (self.logs / f"controller-{self.controller_generation}.log").open("wb")
-        self.controller = subprocess.Popen(
-            [*_python("controllers"), str(path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        self._await(self.controller, log.name, lambda: _listening(OPENFLOW_PORT))
+        self.controller = self._launch(path.stem, [*_python("controllers"), str(path)])
+
+    def _connect_controller(self) -> None:
+        """Point the bridge at the controller once that listens; wait until it has taken over."""
+        assert self.controller is not None
+        name = f"controller-{self.controller_generation}"
+        self._await(self.controller, name, lambda: _listening(OPENFLOW_PORT))
         self.watch.add("controller", self.controller.pid)
-        bridge.connect_to(f"tcp:127.0.0.1:{OPENFLOW_PORT}")
-        self._await(self.controller, log.name, lambda: self.ready_at is not None)
+        self.concentrator.connect_to(f"tcp:127.0.0.1:{OPENFLOW_PORT}")
+        self._await(self.controller, name, lambda: self.ready_at is not None)
 
     @property
     def record_file(self) -> Path:
@@ -205,8 +219,9 @@ class Emulation:
             )
         )
         program = [*_python("lq.experiments.traffic")]
-        self._traffic["sink"] = self._start_ready("sink", None, [*program, "sink", str(path)])
-        self._traffic["send"] = self._start_ready("send", self.net["internet"], [*program, "send", str(path)])
+        for name, node in (("sink", None), ("send", self.net["internet"])):
+            self._traffic[name] = self._launch(name, [*program, name, str(path)], node)
+            self._await_line(name, self._traffic[name])
         watched = {"server": self.server, "controller": self.controller, "prober": self._traffic["send"]}
         watched["switch"] = self.switch.processes["ovs-vswitchd"]
         self.watch.start({name: process.pid for name, process in watched.items() if process is not None})
@@ -248,26 +263,26 @@ class Emulation:
 
     # -- processes
 
-    def _start_ready(self, name: str, node: Any, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start a program in a node, or here, and wait until it prints a line that begins with `ready`."""
-        path = self.logs / f"{name}.log"
+    def _launch(self, name: str, command: list[str], node: Any = None) -> subprocess.Popen[bytes]:
+        """Start a program in a node, or beside them; what it prints goes to the log of that name."""
         popen = subprocess.Popen if node is None else node.popen
-        with path.open("wb") as log:
+        with (self.logs / f"{name}.log").open("wb") as log:
             process: subprocess.Popen[bytes] = popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._await(
-            process, name, lambda: any(line.startswith("ready") for line in path.read_text().splitlines())
-        )
         return process
+
+    def _await_line(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a program has printed a line that begins with `ready`."""
+        path = self.logs / f"{name}.log"
+        self._await(process, name, lambda: b"\nready" in b"\n" + path.read_bytes())
 
     def _await(self, process: subprocess.Popen[bytes], name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                path = self.logs / f"{Path(name).stem}.log"
-                lines = path.read_text(errors="replace").strip().splitlines()
-                raise RunFailed(f"{path.stem} did not come up: {lines[-1] if lines else 'it said nothing'}")
+                lines = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+                raise RunFailed(f"the {name} did not come up: {lines[-1] if lines else 'it said nothing'}")
             time.sleep(0.01)
 
 

@@ -26,9 +26,7 @@ def main(channel: Channel) -> int:
         directory.mkdir(parents=True)
     try:
         lab.build()
-        lab.start_capture()
-        lab.start_server()
-        lab.start_controller()
+        lab.start()
         leases = lab.lease_all(lambda *_: None)
     except (RunFailed, RuntimeError) as error:
         print(f"lq: {error}", file=sys.stderr)

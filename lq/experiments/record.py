@@ -46,7 +46,8 @@ def _queries(events: pd.DataFrame) -> pd.DataFrame:
     answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
     queries = queries.astype({"at": float, "attempt": "Int64"}).sort_values("at")
     if answers.empty:
-        return queries.assign(answered=np.nan, reply=pd.NA).reset_index(drop=True)
+        unanswered: pd.DataFrame = queries.assign(answered=np.nan, reply=pd.NA).reset_index(drop=True)
+        return unanswered
     answers["answered"] = answers["answered"].astype(float)
     paired: pd.DataFrame = pd.merge_asof(
         queries, answers, left_on="at", right_on="answered", by="address", direction="forward"

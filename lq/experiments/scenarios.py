@@ -17,9 +17,7 @@ def reboot(lab: Emulation, tell: Tell) -> dict[str, Any]:
     spec = lab.spec
     tell("network", 0, 1)
     lab.build()
-    lab.start_capture()
-    lab.start_server()
-    lab.start_controller()
+    lab.start()
     tell("network", 1, 1)
     leases = lab.lease_all(tell)
 
