@@ -212,14 +212,14 @@ class Answerer:
         times: list[int] = []
         if leased:
             if layout.lease_time:
-                times += _LEASE_TIME, int(binding.expires - now)
+                times += _LEASE_TIME, _seconds(binding.expires - now)
             if layout.renewal:
-                times += _RENEWAL, max(int(binding.renews - now), 0)
+                times += _RENEWAL, _seconds(binding.renews - now)
             if layout.rebinding:
-                times += _REBINDING, max(int(binding.rebinds - now), 0)
+                times += _REBINDING, _seconds(binding.rebinds - now)
         if layout.last and binding.last_transaction != NEVER:
             # Whole seconds before the moment of sending, never an absolute time (R6.1-1).
-            times += _LAST, max(int(now - binding.last_transaction), 0)
+            times += _LAST, _seconds(now - binding.last_transaction)
         _FILL[len(times) >> 1](reply, _TIMES_AT, *times)
         return reply
 
@@ -273,3 +273,8 @@ class Answerer:
             return None
         ordered = sorted(found, key=lambda each: each.last_transaction, reverse=True)
         return b"".join(each.packed for each in ordered)
+
+
+def _seconds(duration: float) -> int:
+    """Whole seconds within the 32 bits of an option."""
+    return int(min(max(duration, 0.0), 4294967295.0))

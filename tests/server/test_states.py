@@ -1,0 +1,160 @@
+"""The server's bindings as a state machine: whatever clients, relays and requesters do in whatever order."""
+
+from dataclasses import fields, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from lq.server.bindings import Binding, State
+from lq.wire import MessageType
+
+from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
+
+POOL = "198.18.0.10-198.18.0.13"
+RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
+numbers = st.integers(0, 5)
+NAMES = [field.name for field in fields(Binding) if field.name not in ("template", "reserved")]
+
+
+def values(binding):
+    return {name: getattr(binding, name) for name in NAMES}
+
+
+class Network(RuleBasedStateMachine):
+    """Six clients and a pool of four; `leases` is what the clients believe, from ACKs alone."""
+
+    @initialize(dialect=st.sampled_from(["rfc4388", "draft-03"]))
+    def start(self, dialect):
+        self.extra = RESERVED + f"dialect: {dialect}\n"
+        self.now = 1000.0
+        self.stored = {}
+        self.leases = {}
+        self.declined = {}
+        self.offers = {}
+        self.circuits = {}
+        self.boot()
+
+    def boot(self):
+        copies = [replace(binding, template=None) for binding in self.stored.values()]
+        config = CONFIG.replace("198.18.0.10-198.18.0.20", POOL)
+        self.server = service(self.extra, config, copies, self.now)
+        ids = {4: b"\0four", 5: b"\0five"}  # 5 shares the hardware address of 1
+        self.hosts = [Host(self.server, 1 if n == 5 else n, client_id=ids.get(n)) for n in range(6)]
+
+    def commit(self):
+        self.stored |= self.server.changed
+        self.server.changed.clear()
+
+    def took(self, number, reply):
+        """An ACK has arrived, so what it says has to be stored already."""
+        self.commit()
+        until = self.now + seconds(reply, 51)
+        assert self.stored[reply.yiaddr.packed].expires == until
+        holders = [
+            other
+            for other, leases in self.leases.items()
+            if other != number and leases.get(reply.yiaddr, 0) > self.now
+        ]
+        assert not holders, f"{reply.yiaddr} belongs to {holders}"
+        assert self.declined.get(reply.yiaddr, 0) <= self.now
+        assert str(reply.yiaddr) != "198.18.0.12" or number == 2
+        self.leases.setdefault(number, {})[reply.yiaddr] = until
+        self.hosts[number].address = reply.yiaddr
+
+    @rule(number=numbers)
+    def discover(self, number):
+        offer = self.hosts[number].discover(self.now)
+        if offer is not None:
+            self.offers[number] = offer
+
+    @rule(number=numbers)
+    def select(self, number):
+        if number in self.offers:
+            reply = self.hosts[number].select(self.offers.pop(number), self.now)
+            if reply.message_type == MessageType.ACK:
+                self.took(number, reply)
+
+    @rule(number=numbers, relayed=st.booleans(), circuit=st.integers(0, 3))
+    def renew(self, number, relayed, circuit):
+        host = self.hosts[number]
+        host.relay_info = option_82(circuit)
+        if not int(host.address):
+            return
+        reply = host.send(MessageType.REQUEST, self.now, ciaddr=str(host.address), relayed=relayed)
+        if reply is not None and reply.message_type == MessageType.ACK:
+            self.took(number, reply)
+            if relayed:
+                assert self.stored[reply.yiaddr.packed].relay_info == option_82(circuit)
+
+    @rule(number=numbers)
+    def release(self, number):
+        host = self.hosts[number]
+        if int(host.address):
+            host.release(self.now)
+            self.leases.get(number, {}).pop(host.address, None)
+            self.commit()
+
+    @rule(number=numbers)
+    def decline(self, number):
+        host = self.hosts[number]
+        if self.leases.get(number, {}).get(host.address, 0) > self.now:
+            host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
+            del self.leases[number][host.address]
+            self.declined[host.address] = self.now + self.server.config.decline_time
+            self.commit()
+
+    @rule(seconds=st.sampled_from([1.0, 59.0, 61.0, 1800.0, 3601.0, 90000.0]))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def crash(self):
+        self.boot()
+        for number, leases in self.leases.items():
+            if leases:
+                self.hosts[number].address = max(leases, key=leases.get)
+        self.offers.clear()
+
+    @rule(number=numbers, last=st.integers(9, 14))
+    def query(self, number, last):
+        before = {packed: values(binding) for packed, binding in self.server.bindings.by_address.items()}
+        for item in (
+            {"ciaddr": f"198.18.0.{last}"},
+            {"chaddr": mac(number)},
+            {"client_id": b"\0four"},
+            {"chaddr": mac(number), "client_id": b"x"},
+        ):
+            ask(self.server, self.now, **item)
+        assert {packed: values(each) for packed, each in self.server.bindings.by_address.items()} == before
+        assert not self.server.changed  # R3-1
+
+    @invariant()
+    def every_lease_is_active(self):
+        for leases in getattr(self, "leases", {}).values():
+            for address, until in leases.items():
+                reply = ask(self.server, self.now, address)
+                binding = self.server.bindings.get(address)
+                assert (reply.message_type == MessageType.ACTIVE) == binding.leased(self.now)
+                if until > self.now:
+                    assert reply.message_type == MessageType.ACTIVE
+                    assert seconds(reply, 51) == int(binding.expires - self.now)
+                    assert reply.chaddr == binding.chaddr
+
+    @invariant()
+    def the_indexes_agree(self):
+        if not hasattr(self, "server"):
+            return
+        bindings = self.server.bindings
+        for binding in bindings:
+            if binding.chaddr:
+                assert binding in bindings.of_hardware(binding.hardware)
+            if binding.client_id is not None:
+                assert binding in bindings.of_client_id(binding.client_id)
+        listed = sum(len(bindings.of_hardware(b"\1" + mac(number))) for number in range(6))
+        assert listed == sum(bool(each.chaddr) for each in bindings)
+        assert all(each.state != State.RESERVED for each in self.stored.values())
+
+
+Network.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestNetwork = Network.TestCase
