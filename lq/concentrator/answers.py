@@ -13,7 +13,7 @@ from lq.wire.options import unpack_addresses, unpack_u32
 _RANK: dict[Reply, int] = {"unimplemented": 0, "unknown": 1, "known": 2, "active": 3}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """One answer, read.
 

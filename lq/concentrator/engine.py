@@ -12,8 +12,8 @@ Who asks, and what becomes of it:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -45,7 +45,7 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.location import NOWHERE, Awaiting, Locations
 from lq.concentrator.modems import Modems
-from lq.concentrator.queries import NEVER, Leg, Queries
+from lq.concentrator.queries import NEVER, Leg, Queries, Server
 from lq.concentrator.query import Query
 from lq.concentrator.quota import Quota
 from lq.concentrator.refused import Refusal, Refused
@@ -104,7 +104,7 @@ class Concentrator:
         self._relay = Relay(config, self.modems)
         self._reader = Reader(config)
         self._known_servers = {*config.servers, *config.queried_servers}
-        self._authority: dict[int, IPv4Address] = {}
+        self._authority: OrderedDict[int, IPv4Address] = OrderedDict()
         self._circuit_quota = Quota(config.circuit_queries, config.quota_interval)
         self._network_quota = Quota(config.network_queries, config.quota_interval)
         self._ranges = [
@@ -215,7 +215,7 @@ class Concentrator:
                     self.queries.finish(query)
                 query = Query(key, "ip", now, address, reserve=reserve)
                 self._add_source(query, source)
-                self.queries.ask(query, servers, now, out)
+                self.queries.ask(query, servers, out)
                 return
             reason = "unanswerable" if self.config.leasequery else "unlocated"
         if source is None:
@@ -247,7 +247,7 @@ class Concentrator:
 
     def _servers_for(
         self, key: int | None, form: QueryForm, now: float
-    ) -> tuple[tuple[IPv4Address, ...], tuple[IPv4Address, ...]]:
+    ) -> tuple[Sequence[Server], Sequence[Server]]:
         """Return whom to ask now, and whom if these do not help (R6.2-8).
 
         That is the server known to be authoritative for the address, and all others in reserve; or
@@ -259,11 +259,11 @@ class Concentrator:
             for server in self.queries.servers.values()
             if form not in server.unimplemented and (key is None or server.unknown.until(key, now) is None)
         ]
-        authorities = () if key is None or len(able) < 2 else self._authorities(key)
-        first = tuple(s.address for s in able if s.address in authorities and not s.failed)
-        if not first:
-            return tuple(server.address for server in able), ()
-        return first, tuple(server.address for server in able if server.address not in first)
+        if key is None or len(able) < 2:
+            return able, ()
+        authorities = self._authorities(key)
+        first = [server for server in able if server.address in authorities and not server.failed]
+        return (first, [server for server in able if server not in first]) if first else (able, ())
 
     def _authorities(self, key: int) -> tuple[IPv4Address, ...]:
         learnt = self._authority.get(key)
@@ -291,7 +291,7 @@ class Concentrator:
         if query is not None:
             self.queries.finish(query)
         query = Query(key, form, now, htype=key[1], chaddr=event.chaddr, client_id=event.client_id)
-        self.queries.ask(query, servers, now, out)
+        self.queries.ask(query, servers, out)
 
     # -- the servers' answers
 
@@ -335,7 +335,7 @@ class Concentrator:
                 query.answer = answer
         if query.settled:
             self.queries.settle(query)
-        elif not self.queries.ask_reserve(query, now, out) or query.answer is not None:
+        elif not self.queries.ask_reserve(query, out) or query.answer is not None:
             self._conclude(query, now, out)
 
     @staticmethod
@@ -420,7 +420,7 @@ class Concentrator:
             return
         self._authority.pop(address, None)
         if len(self._authority) >= self.config.refused_limit:
-            del self._authority[next(iter(self._authority))]
+            self._authority.popitem(last=False)
         self._authority[address] = server
 
     # -- locations

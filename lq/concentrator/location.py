@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 
 from lq.concentrator.events import Circuit, Location
@@ -106,7 +106,7 @@ class Awaiting:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._by_address: dict[int, Location] = {}
+        self._by_address: OrderedDict[int, Location] = OrderedDict()
         self._behind: defaultdict[bytes, set[int]] = defaultdict(set)
 
     def __len__(self) -> int:

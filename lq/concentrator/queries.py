@@ -24,11 +24,12 @@ queue gives up the one that has waited longest. A query that nobody has asked fo
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 from ipaddress import IPv4Address
-from random import Random, SystemRandom
+from random import Random
+from typing import Final, Literal
 
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, Effect, QueryForm, QueryInfo, ToServer
@@ -38,12 +39,11 @@ from lq.concentrator.refused import NegativeCache
 NEVER = float("inf")
 
 
-class State(Enum):
-    """See the module's text."""
-
-    SILENT = "silent"
-    RESTING = "resting"
-    RESPONSIVE = "responsive"
+State = Literal["silent", "resting", "responsive"]
+"""See the module's text."""
+SILENT: Final = "silent"
+RESTING: Final = "resting"
+RESPONSIVE: Final = "responsive"
 
 
 @dataclass(slots=True, eq=False)
@@ -52,13 +52,13 @@ class Server:
 
     address: IPv4Address
     unknown: NegativeCache  # addresses about which it said UNKNOWN (R6.5-5)
-    state: State = State.SILENT
+    state: State = SILENT
     timer: float = NEVER
     interval: float = 0.0  # silent: at least so long from the last packet to the next
     failed: bool = False  # silent, and not just not asked yet: others had better be asked too
     last_sent: float = -NEVER
     outstanding: dict[Key, Leg] = field(default_factory=dict)
-    waiting: dict[Key, Leg] = field(default_factory=dict)
+    waiting: OrderedDict[Key, Leg] = field(default_factory=OrderedDict)  # (its first is found at once)
     unimplemented: set[QueryForm] = field(default_factory=set)  # (R6.5-6)
 
 
@@ -80,7 +80,7 @@ class Queries:
     def __init__(self, config: ConcentratorConfig) -> None:
         self._config = config
         self._compose = Composer(config).message
-        self._random = SystemRandom() if config.seed is None else Random(config.seed)
+        self._random = Random(config.seed)
         self._by_key: dict[Key, Query] = {}
         self._by_xid: dict[int, Leg] = {}
         self._timers: list[tuple[float, int, Leg]] = []
@@ -105,10 +105,10 @@ class Queries:
 
     # -- what the engine tells
 
-    def ask(self, query: Query, servers: Iterable[IPv4Address], now: float, out: list[Effect]) -> None:
+    def ask(self, query: Query, servers: Iterable[Server], out: list[Effect]) -> None:
         """Begin a query that is not under way yet, at these servers."""
         self._by_key[query.key] = query
-        self._extend(query, servers, now, out)
+        self._extend(query, servers, out)
 
     def match(self, server: IPv4Address, xid: int) -> Leg | None:
         """Return the leg that an answer from this server with this xid belongs to."""
@@ -120,7 +120,7 @@ class Queries:
         server = leg.server
         self._remove(leg)
         if supported:
-            server.state = State.RESPONSIVE
+            server.state = RESPONSIVE
             server.timer = now + self._config.server_timer
             server.interval = 0.0
             server.failed = False
@@ -130,10 +130,10 @@ class Queries:
         for other in [each for each in server.waiting.values() if each.query.form == form]:
             self._give_up(other, out)
 
-    def ask_reserve(self, query: Query, now: float, out: list[Effect]) -> bool:
+    def ask_reserve(self, query: Query, out: list[Effect]) -> bool:
         """Ask the servers held in reserve; return whether there were any (R6.2-8)."""
         reserve, query.reserve = query.reserve, ()
-        self._extend(query, reserve, now, out)
+        self._extend(query, reserve, out)
         return bool(query.legs)
 
     def finish(self, query: Query) -> None:
@@ -186,7 +186,7 @@ class Queries:
         """The server's timer goes off (R6.6-3, R6.6-6)."""
         config = self._config
         server.timer = NEVER
-        if server.state is State.SILENT:
+        if server.state is SILENT:
             server.failed = server.failed or bool(server.outstanding)
             for leg in list(server.outstanding.values()):
                 if self._stale(leg, now):
@@ -194,9 +194,9 @@ class Queries:
                 else:
                     self._send(leg, now, out)
         elif not server.outstanding:
-            server.state = State.RESTING
+            server.state = RESTING
         else:
-            server.state = State.SILENT
+            server.state = SILENT
             server.failed = True
             server.interval = config.server_timer
             legs = list(server.outstanding.values())
@@ -207,13 +207,13 @@ class Queries:
                     self._wait(leg, out)
             server.timer = max(now, server.last_sent + server.interval)
         if server.failed:
-            self._ask_others(server, now, out)
+            self._ask_others(server, out)
 
-    def _ask_others(self, server: Server, now: float, out: list[Effect]) -> None:
+    def _ask_others(self, server: Server, out: list[Effect]) -> None:
         """The server fails: ask those held in reserve about all that it was asked (R4.4-1)."""
         for leg in [*server.outstanding.values(), *server.waiting.values()]:
             if leg.query.reserve and not leg.query.settled:
-                self.ask_reserve(leg.query, now, out)
+                self.ask_reserve(leg.query, out)
 
     def _query_timer(self, leg: Leg, now: float, out: list[Effect]) -> None:
         """A query's own timer goes off (R6.6-1, R6.6-5)."""
@@ -223,20 +223,19 @@ class Queries:
             return
         self._send(leg, now, out)
         if query.reserve:  # the authority is slow: ask the others too
-            self.ask_reserve(query, now, out)
+            self.ask_reserve(query, out)
 
     # -- in and out of the queue and the window
 
-    def _extend(self, query: Query, servers: Iterable[IPv4Address], now: float, out: list[Effect]) -> None:
-        for address in servers:
+    def _extend(self, query: Query, servers: Iterable[Server], out: list[Effect]) -> None:
+        for server in servers:
             xid = self._random.getrandbits(32)
             while xid in self._by_xid:
                 xid = self._random.getrandbits(32)
-            leg = Leg(query, self.servers[address], xid)
-            query.legs[address] = leg
+            leg = Leg(query, server, xid)
+            query.legs[server] = leg
             self._by_xid[xid] = leg
             self._wait(leg, out)
-            self._pump(leg.server, now, out)
 
     def _wait(self, leg: Leg, out: list[Effect]) -> None:
         server = leg.server
@@ -248,12 +247,12 @@ class Queries:
     def _pump(self, server: Server, now: float, out: list[Effect]) -> None:
         waiting, outstanding = server.waiting, server.outstanding
         while waiting:
-            if server.state is State.RESPONSIVE:
+            if server.state is RESPONSIVE:
                 if len(outstanding) >= self._config.window:
                     return
             elif outstanding:
                 return
-            elif server.state is State.SILENT and now < server.last_sent + server.interval:
+            elif server.state is SILENT and now < server.last_sent + server.interval:
                 server.timer = server.last_sent + server.interval
                 return
             leg = next(iter(waiting.values()))
@@ -261,7 +260,7 @@ class Queries:
                 self._give_up(leg, out)
                 continue
             del waiting[leg.query.key]
-            if not outstanding and server.state is not State.SILENT:
+            if not outstanding and server.state is not SILENT:
                 server.timer = now + self._config.server_timer
             outstanding[leg.query.key] = leg
             self._send(leg, now, out)
@@ -274,7 +273,7 @@ class Queries:
             self.sent += 1
         else:
             self.resent += 1
-        if server.state is State.SILENT:
+        if server.state is SILENT:
             server.interval = min(max(2 * server.interval, config.server_timer), config.server_timer_last)
             server.timer = now + server.interval
         else:
@@ -304,5 +303,5 @@ class Queries:
         leg.due = NEVER
         leg.server.outstanding.pop(key, None)
         leg.server.waiting.pop(key, None)
-        leg.query.legs.pop(leg.server.address, None)
+        leg.query.legs.pop(leg.server, None)
         self._by_xid.pop(leg.xid, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from lq.wire import BOOTREQUEST, Message, OptionCode
 
 if TYPE_CHECKING:
     from lq.concentrator.answers import Answer
-    from lq.concentrator.queries import Leg
+    from lq.concentrator.queries import Leg, Server
 
 Key = int | tuple[str, int, bytes]
 """What is asked about: an address as a number, or form, htype and octets."""
@@ -36,13 +37,15 @@ class Query:
     chaddr: bytes = b""
     client_id: bytes = b""
     sources: list[tuple[Circuit, bytes]] = field(default_factory=list)
-    legs: dict[IPv4Address, Leg] = field(default_factory=dict)
-    reserve: tuple[IPv4Address, ...] = ()
+    legs: dict[Server, Leg] = field(default_factory=dict)
+    reserve: Sequence[Server] = ()
     answer: Answer | None = None
     settled: bool = False
 
 
 _NO_ADDRESS = IPv4Address(0)
+_MESSAGE_TYPE = int(OptionCode.MESSAGE_TYPE)
+_PARAMETER_REQUEST_LIST = int(OptionCode.PARAMETER_REQUEST_LIST)
 
 
 class Composer:
@@ -65,8 +68,8 @@ class Composer:
         """
         requested = self._by_address if query.form == "ip" else self._by_client
         options: dict[int, bytes] = {
-            OptionCode.MESSAGE_TYPE: self._type,
-            OptionCode.PARAMETER_REQUEST_LIST: requested,
+            _MESSAGE_TYPE: self._type,
+            _PARAMETER_REQUEST_LIST: requested,
         }
         if query.form == "client-id":
             options[OptionCode.CLIENT_IDENTIFIER] = query.client_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class NegativeCache:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._until: dict[int, float] = {}
+        self._until: OrderedDict[int, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._until)

@@ -5,6 +5,7 @@ Only what passes here is gleaned: a renewal that a client sends to its server di
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
@@ -48,7 +49,7 @@ class Relay:
         self._config = config
         self._modems = modems
         # Who sent what, for servers that do not return option 82, and for NAKs, which name no address.
-        self._exchanges: dict[tuple[int, bytes], tuple[Circuit, IPv4Address]] = {}
+        self._exchanges: OrderedDict[tuple[int, bytes], tuple[Circuit, IPv4Address]] = OrderedDict()
 
     def from_client(self, circuit: Circuit, message: Message, out: list[Effect]) -> Gleaned | None:
         """Pass a client's message on to all servers, with giaddr and option 82 (RFC 3046, 2.1).
@@ -113,7 +114,7 @@ class Relay:
         key = (message.xid, message.chaddr)
         self._exchanges.pop(key, None)
         if len(self._exchanges) >= _MAXIMUM_EXCHANGES:
-            del self._exchanges[next(iter(self._exchanges))]
+            self._exchanges.popitem(last=False)
         self._exchanges[key] = (circuit, wanted)
 
     @staticmethod
