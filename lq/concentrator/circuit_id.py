@@ -33,11 +33,11 @@ class BinaryCircuitId:
         return struct.pack(f"!I{len(circuit.tags)}H", circuit.port, *circuit.tags)
 
     def decode(self, value: bytes) -> Circuit | None:
-        """Return the circuit, None unless there are 4, 6 or 8 octets."""
+        """Return the circuit, None unless there are 4, 6 or 8 octets with tags of 1 to 4094."""
         if len(value) not in (4, 6, 8):
             return None
         port, *tags = struct.unpack(f"!I{len(value) // 2 - 2}H", value)
-        return Circuit(port, tuple(tags))
+        return Circuit(port, tuple(tags)) if all(map(_is_tag, tags)) else None
 
 
 class TextCircuitId:
@@ -61,9 +61,14 @@ class TextCircuitId:
         if match is None or match[1] != self._access_node:
             return None
         slot, port = int(match[2]), int(match[3])
-        if port >= self._PORTS:
+        tags = tuple(int(tag) for tag in match.groups()[3:] if tag)
+        if port >= self._PORTS or not all(map(_is_tag, tags)):
             return None
-        return Circuit(slot * self._PORTS + port, tuple(int(tag) for tag in match.groups()[3:] if tag))
+        return Circuit(slot * self._PORTS + port, tags)
+
+
+def _is_tag(number: int) -> bool:
+    return 0 < number < 4095
 
 
 def circuit_id_format(config: ConcentratorConfig) -> CircuitIdFormat:

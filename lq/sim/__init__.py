@@ -1,0 +1,1 @@
+"""Virtual time: the same engine without a network, as fast as it computes."""
