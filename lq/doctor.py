@@ -24,7 +24,7 @@ from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.lab import Lab, LabError
 from lq.sandbox.switch import PrivateSwitch, datapath_type
-from lq.sandbox.tools import NEEDED, find, search_path
+from lq.sandbox.tools import NEEDED, find
 
 PYTHON = ((3, 10), (3, 13))  # first and last supported
 LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
@@ -218,7 +218,6 @@ def _inside(channel: Channel, directory: Path) -> None:
     """Try one thing after the other and tell the outcome of each: `{}` or `{"error": line}`."""
     lines = Path("/proc/self/uid_map").read_text().split()
     channel.send({"entered": True, "user_namespace": lines[2] != str(2**32 - 1)})
-    os.environ["PATH"] = search_path()
     channel.send({"veth": _attempt(_make_interfaces)})
     if find("ovs-vswitchd"):
         channel.send({"switch": _attempt(lambda: _pass_frame(directory))})

@@ -111,7 +111,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
         "repeats": (times[queries["attempt"] > 1], ORANGE),
     }
     if len(times):
-        edges = _edges(min(0.0, times.min()), times.max())
+        edges = _edges(min(0.0, times.min()), times.max(), len(times))
         width = edges[1] - edges[0]
         below = np.zeros(len(edges) - 1)
         for label, (part, colour) in parts.items():
@@ -226,9 +226,10 @@ def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
     return counts[counts["sent"] * 2 >= expected], width  # the last bin may hold next to nothing
 
 
-def _edges(first: float, last: float) -> np.ndarray[Any, Any]:
-    """Return the edges of bins of a round width, 60 at most, that cover `first` to `last`."""
-    rough = max(last - first, 1e-3) / (MOST_BINS - 2)
+def _edges(first: float, last: float, count: int) -> np.ndarray[Any, Any]:
+    """Return the edges of bins of a round width that cover `first` to `last`: fewer for a low `count`."""
+    bins = min(MOST_BINS, max(8, 2 * math.isqrt(count))) - 2
+    rough = max(last - first, 1e-3) / bins
     magnitude = 10.0 ** math.floor(math.log10(rough))
     width = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= rough)
     start, end = math.floor(first / width), math.floor(last / width) + 1
