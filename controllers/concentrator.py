@@ -115,6 +115,11 @@ class ConcentratorApplication(app_manager.RyuApp):  # type: ignore[misc]
             else:
                 self._ask(events.Upstream(circuit, frame.source, source), source, message.data, in_port)
 
+    @handler.set_ev_cls(ofp_event.EventOFPErrorMsg, handler.MAIN_DISPATCHER)  # type: ignore[untyped-decorator]
+    def switch_complains(self, event: Any) -> None:
+        """Write down what the switch refused: it is a fault of ours, and must not pass unseen."""
+        self.record.write("switch_error", type=event.msg.type, code=event.msg.code, data=event.msg.data.hex())
+
     def _from_client(self, frame: frames.Frame, circuit: events.Circuit) -> None:
         payload = frames.udp_payload(frame.payload)
         if payload is None:

@@ -94,7 +94,7 @@ class Tables:
             self._add(VERIFY, _MISS_PRIORITY, {}, _TO_CONTROLLER),
             self._add(DOWNSTREAM, _MISS_PRIORITY, {}, _TO_CONTROLLER),
             self._add(ROUTE, 10, {**ip, "ipv4_dst": str(self._giaddr)}, to_relay),
-            self._add(ROUTE, 0, {}, routed),
+            self._add(ROUTE, 0, ip, routed),
         ]
         for network in self._networks:
             inside = {**ip, "ipv4_dst": (str(network.network_address), str(network.netmask))}

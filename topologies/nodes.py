@@ -44,6 +44,10 @@ def prepare() -> None:
     script.chmod(0o755)
     for scope in ("all", "default"):  # bridge ports would chatter (neighbour and listener discovery)
         Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
+    # The bridges' ports are interfaces of the kernel too, in the namespace of the relay's address:
+    # it must not answer on them for the concentrator.
+    Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("8")
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
 class LabLink(OVSLink):  # type: ignore[misc]

@@ -16,6 +16,14 @@ from lq.sandbox.channel import Channel
 FILES = Path("/run/lab/shell")  # gone with the lab
 
 
+class Prompt(CLI):  # type: ignore[misc]
+    """Mininet's prompt, without its history file in the user's home."""
+
+    @classmethod
+    def initReadline(cls) -> None:
+        """Leave nothing behind."""
+
+
 def main(channel: Channel) -> int:
     """Bring everything up, prompt, and end."""
     request = channel.receive()
@@ -38,7 +46,7 @@ def main(channel: Channel) -> int:
     for name, address in leases.items():  # Mininet puts a node's address in place of its name
         lab.net[name].defaultIntf().ip = address
     setLogLevel("info")
-    CLI(lab.net)
+    Prompt(lab.net)
     return 0
 
 

@@ -180,6 +180,11 @@ def test_the_queries_on_the_wire(figure):
         assert int(length) >= 308
 
 
+def test_the_switch_refused_nothing(figure, glean_only):
+    for played in (figure, glean_only):
+        assert "switch_error" not in set(played.run.table("events")["event"])
+
+
 def test_the_figures_are_drawn(figure):
     drawn = {
         path.suffix for path in (figure.run.directory / "figures").iterdir() if path.stat().st_size > 1000

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from lq.experiments.spec import Spec
 from topologies import plan
 from topologies.cable import CableTopo
 
@@ -48,18 +48,8 @@ def test_the_plan_stays_within_the_test_addresses():
 
 
 @pytest.fixture(scope="module")
-def figure(tmp_path_factory):
-    log = tmp_path_factory.mktemp("figure") / "log"
-    with Lab("tests.topologies.figure_program", log=log) as lab:
-        assert lab.channel.receive() == {"up": True}, log.read_text()
-
-        def do(what: str, *arguments):
-            lab.channel.send({"do": what, "with": arguments})
-            message = lab.channel.receive()
-            assert message is not None, log.read_text()
-            return message["value"]
-
-        yield do
+def figure(lab):
+    return lab(Spec(), "bridges")
 
 
 @pytest.mark.lab

@@ -1,10 +1,16 @@
-"""Runs inside the lab: builds Figure 1 without a controller, and does what the tests ask for."""
+"""Runs inside the lab: builds a network, and does there what the tests ask for (see `conftest.lab`).
+
+Arguments: the channel, a specification as JSON, and `bridges` (no controller, no server) or `running`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from lq.experiments.emulation import Emulation
@@ -33,15 +39,51 @@ s.send(bytes.fromhex(sys.argv[2]))
 """
 
 
-class Figure:
+class Program:
     """What the tests can ask for."""
 
-    def __init__(self) -> None:
-        lab = Emulation(Spec(), Path("/run/test"))
+    def __init__(self, spec: Spec, how: str) -> None:
+        self.lab = lab = Emulation(spec, Path("/run/test"))
         for directory in (lab.raw, lab.logs):
             directory.mkdir(parents=True)
         lab.build()
         self.net = lab.net
+        if how == "running":
+            lab.start()
+            lab.lease_all(lambda *_: None)
+
+    def leases(self) -> dict[str, str | None]:
+        """Return the address of each subscriber."""
+        return {host.name: host.leased_address for host in self.lab.subscribers}
+
+    def reboot(self) -> None:
+        """Kill the controller and start another."""
+        self.lab.kill_controller()
+        self.lab.start_controller()
+
+    def renew(self, host: str) -> None:
+        """Have a subscriber's client renew its lease now."""
+        self.net[host].client.send_signal(signal.SIGUSR1)
+
+    def record(self, event: str, at_least: int = 0) -> list[dict]:
+        """Return what the present controller wrote of an event, once there are so many."""
+        deadline = time.monotonic() + 10
+        while True:
+            lines = [json.loads(line) for line in self.lab.record_file.read_text().splitlines()]
+            found = [line for line in lines if line["event"] == event]
+            if len(found) >= at_least or time.monotonic() > deadline:
+                return found
+            time.sleep(0.02)
+
+    def server_saw(self, ciaddr: str) -> int:
+        """Return how many requests with this ciaddr reached the server's interface."""
+        return sum(bytes(map(int, ciaddr.split("."))) == data[54:58] for data in self._captured())
+
+    def _captured(self) -> list[bytes]:
+        from scapy.utils import RawPcapReader
+
+        with RawPcapReader(str(self.lab.capture_file)) as reader:
+            return [data for data, _ in reader if data[36:38] == b"\0C"]
 
     def seen_downstream(self, tag: int, frame: str) -> list[str]:
         """Send a frame with a circuit's tag from the concentrator; return the hosts that see it."""
@@ -87,7 +129,7 @@ class Figure:
 
 if __name__ == "__main__":
     channel = Channel.from_fd(int(sys.argv[1]))
-    figure = Figure()
+    program = Program(Spec.model_validate_json(sys.argv[2]), sys.argv[3])
     channel.send({"up": True})
     for request in channel:
-        channel.send({"value": getattr(figure, request["do"])(*request["with"])})
+        channel.send({"value": getattr(program, request["do"])(*request["with"])})

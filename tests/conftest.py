@@ -1,0 +1,57 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+import pytest
+
+from lq.sandbox.lab import Lab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Return a function that brings up a network in a sealed lab, and returns a function to act in it.
+
+    `act("cmd", "host1", "ip addr")` calls that method of `tests.lab_program.Program`.
+    """
+    with contextlib.ExitStack() as labs:
+
+        def start(spec, how: str):
+            log = tmp_path_factory.mktemp("lab") / "log"
+            inside = labs.enter_context(Lab("tests.lab_program", [spec.model_dump_json(), how], log=log))
+            assert inside.channel.receive() == {"up": True}, log.read_text()
+
+            def act(what: str, *arguments):
+                inside.channel.send({"do": what, "with": arguments})
+                message = inside.channel.receive()
+                assert message is not None, log.read_text()
+                return message["value"]
+
+            return act
+
+        yield start
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip the tests of the lab, with the reason, where no lab can be had."""
+    wanted = [item for item in items if item.get_closest_marker("lab")]
+    if not wanted:
+        return
+    reason = _no_lab()
+    if reason:
+        for item in wanted:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _no_lab() -> str:
+    if not sys.platform.startswith("linux"):
+        return "needs Linux namespaces"
+    from lq.doctor import check
+
+    missing = [check for check in check() if check.needed and not check.ok]
+    if missing and os.environ.get("CI"):
+        pytest.exit(f"CI must be able to run every test; {missing[0].name}: {missing[0].found}", returncode=1)
+    return f"{missing[0].name}: {missing[0].found}; to mend it: {missing[0].fix}" if missing else ""
