@@ -60,20 +60,46 @@ class Network(RuleBasedStateMachine):
         assert self.declined.get(reply.yiaddr, 0) <= self.now
         assert str(reply.yiaddr) != "198.18.0.12" or number == 2
         self.leases.setdefault(number, {})[reply.yiaddr] = until
+        if number in self.offers and self.offers[number][0].yiaddr == reply.yiaddr:
+            del self.offers[number]
         self.hosts[number].address = reply.yiaddr
 
+    def discover(self, number, **options):
+        offer = self.hosts[number].discover(self.now, **options)
+        if offer is None:
+            self.offers.pop(number, None)
+            return
+        for other, standing in self.offers.items():
+            if other != number and standing[1] > self.now:
+                assert standing[0].yiaddr != offer.yiaddr
+        self.offers[number] = offer, self.now + self.server.config.offer_time
+
     @rule(number=numbers)
-    def discover(self, number):
-        offer = self.hosts[number].discover(self.now)
-        if offer is not None:
-            self.offers[number] = offer
+    def seek(self, number):
+        self.discover(number)
 
     @rule(number=numbers)
     def select(self, number):
         if number in self.offers:
-            reply = self.hosts[number].select(self.offers.pop(number), self.now)
+            reply = self.hosts[number].select(self.offers.pop(number)[0], self.now)
             if reply.message_type == MessageType.ACK:
                 self.took(number, reply)
+
+    @rule(number=numbers)
+    def lease(self, number):
+        self.discover(number)
+        self.select(number)
+
+    @rule(number=numbers, last=st.integers(9, 14), selecting=st.booleans(), offered=st.booleans())
+    def demand(self, number, last, selecting, offered):
+        """Ask for an address by name, as of right or out of malice."""
+        address = bytes((198, 18, 0, last))
+        if offered:
+            self.discover(number, o50=address)
+        more = {"o54": self.server.config.listen.packed} if selecting else {}
+        reply = self.hosts[number].send(MessageType.REQUEST, self.now, o50=address, **more)
+        if reply is not None and reply.message_type == MessageType.ACK:
+            self.took(number, reply)
 
     @rule(number=numbers, relayed=st.booleans(), circuit=st.integers(0, 3))
     def renew(self, number, relayed, circuit):
@@ -99,6 +125,7 @@ class Network(RuleBasedStateMachine):
     def decline(self, number):
         host = self.hosts[number]
         if self.leases.get(number, {}).get(host.address, 0) > self.now:
+            self.offers = {n: o for n, o in self.offers.items() if o[0].yiaddr != host.address}
             host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
             del self.leases[number][host.address]
             self.declined[host.address] = self.now + self.server.config.decline_time
