@@ -29,7 +29,8 @@ class ServerModel:
     """Answers queries about `bindings` in the networks it manages (section 6.4).
 
     `alive` False: a dead server. `literate` False: one without leasequery, silent to queries.
-    `forms` are the forms of query it implements. `received` counts the queries by address.
+    `forms` are the forms of query it implements. `received` counts the queries
+    that arrive by address, `arrivals` holds their times; a dead server's are counted too.
     """
 
     manages: tuple[IPv4Network, ...]
@@ -47,13 +48,13 @@ class ServerModel:
 
     def respond(self, message: Message, now: float) -> Message | None:
         """Answer a query; nothing else is understood."""
-        if message.message_type != self.dialect.leasequery or not self.alive:
+        if message.message_type != self.dialect.leasequery:
             return None
         self.received[message.ciaddr] += 1
         self.arrivals.append(now)
         client_id = message.options.get(OptionCode.CLIENT_IDENTIFIER)
         form = "mac" if message.chaddr else "ip" if client_id is None else "client-id"
-        if not self.literate:
+        if not (self.alive and self.literate):
             return None
         if form not in self.forms:
             unimplemented = self.dialect.unimplemented
