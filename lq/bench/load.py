@@ -167,11 +167,8 @@ def main() -> None:
         server = IPv4Address(arguments.server).packed
         counted = lease(udp, arguments.first_client, arguments.count, arguments.outstanding, giaddr, server)
     else:
-        numbers = range(arguments.bindings)
-        if arguments.bindings > arguments.different:
-            numbers = random.Random(1).sample(numbers, arguments.different)  # type: ignore[assignment]
-        else:
-            numbers = random.Random(1).sample(numbers, arguments.bindings)  # type: ignore[assignment]
+        different = min(arguments.bindings, arguments.different)
+        numbers = random.Random(1).sample(range(arguments.bindings), different)
         first = IPv4Address(arguments.first)
         queries = [query(arguments.kind, number, first, giaddr) for number in numbers]
         counted = ask(udp, queries, arguments.count, arguments.outstanding)

@@ -49,24 +49,59 @@ def run(
     return result
 
 
-def case(name: str, unit: str, ours: float, peer: float | None, goal: float | None, **more: Any) -> Case:
-    """One measurement beside its peer; a ratio above 1 is better than the peer."""
-    ratio = None if not peer or not ours else (peer / ours if unit in ("s", "bytes") else ours / peer)
-    return {"name": name, "unit": unit, "ours": ours, "peer": peer, "ratio": ratio, "goal": goal, **more}
+def case(
+    name: str,
+    unit: str,
+    ours: float | list[Case],
+    peer: float | list[Case] | None,
+    goal: float | None,
+    peer_name: str | None = None,
+) -> Case:
+    """One measurement beside its peer; a ratio above 1 is better than the peer.
+
+    From samples the median of the rates counts. `cpu_ratio` compares answers per second of the
+    servers' processor time: it hardly depends on what else the machine does.
+    """
+    result: Case = {"name": name, "unit": unit, "goal": goal, "peer_name": peer_name if peer else None}
+    if isinstance(ours, list):
+        result["ours_per_cpu_s"] = _median(ours, "rate_per_cpu_s")
+        result["samples"] = ours
+        if isinstance(peer, list) and peer:
+            result["peer_per_cpu_s"] = _median(peer, "rate_per_cpu_s")
+            result["cpu_ratio"] = result["ours_per_cpu_s"] / result["peer_per_cpu_s"]
+            result["peer_samples"] = peer
+    first, second = (
+        _median(each, "rate") if isinstance(each, list) else each for each in (ours, peer or None)
+    )
+    ratio = first / second if first and second else None
+    if ratio is not None and unit in ("s", "bytes"):
+        ratio = 1 / ratio
+    return result | {"ours": first, "peer": second, "ratio": ratio}
+
+
+def _median(samples: list[Case], key: str) -> float:
+    return float(statistics.median(sample[key] for sample in samples))
+
+
+Network = tuple[str, IPv4Address, IPv4Address]
 
 
 def _load(
-    kind: str, network: tuple[str, IPv4Address, IPv4Address], bindings: int, count: int, **more: int
+    running: servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
 ) -> Case:
+    """One run of the load generator against a server, and the processor time that it cost the server."""
     command = [sys.executable, "-m", "lq.bench.load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
     command += [f"--first={network[1]}", f"--bindings={bindings}", f"--count={count}"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
+    used = running.cpu_seconds()
     done = subprocess.run(
         servers.pinned(servers.LOAD_CORE, command), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"the load generator failed: {done.stderr.strip()[-1000:]}")
     result: Case = json.loads(done.stdout)
+    result["cpu_s"] = running.cpu_seconds() - used
+    result["rate_per_cpu_s"] = result["answered"] / result["cpu_s"] if result["cpu_s"] else 0.0
     return result
 
 
@@ -76,13 +111,11 @@ class Measuring:
     def __init__(self, hosts: TwoHosts, directory: Path, rounds: int, queries: int, peer: bool) -> None:
         self.hosts, self.directory, self.rounds, self.queries = hosts, directory, rounds, queries
         self.peer = peer and servers.dhcpd_path() is not None
-
-    def _median(self, samples: list[Case]) -> float:
-        return float(statistics.median(sample["rate"] for sample in samples))
+        self.ours: list[Case] = []  # by IP address, 10,000 bindings
 
     def by_address(self) -> Case:
         """The main figure: by IP address, 10,000 bindings, ours, dhcpd and the bare loop in turns."""
-        found: dict[str, list[Case]] = {"ours": [], "dhcpd": [], "loop": []}
+        found: dict[str, list[Case]] = {"ours": self.ours, "dhcpd": [], "loop": []}
         kinds: dict[str, Callable[[], contextlib.AbstractContextManager[servers.Running]]] = {
             "loop": lambda: servers.bare_loop(self.hosts),
             "ours": lambda: servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
@@ -92,71 +125,53 @@ class Measuring:
         for _ in range(self.rounds):
             for name, start in kinds.items():
                 with start() as running:
-                    _load("address", SMALL_NETWORK, SMALL, SMALL)  # each binding once, to warm up
-                    used = running.cpu_seconds()
-                    sample = _load("address", SMALL_NETWORK, SMALL, self.queries)
-                    sample["cpu_s"] = running.cpu_seconds() - used
-                    found[name].append(sample)
-        result = case(
-            "server",
-            "answers/s",
-            self._median(found["ours"]),
-            self._median(found["dhcpd"]) if found["dhcpd"] else None,
-            GOAL,
-            peer_name="ISC dhcpd" if found["dhcpd"] else None,
-            ceiling=self._median(found["loop"]),
-            samples=found,
-        )
+                    _load(running, "address", SMALL_NETWORK, SMALL, SMALL)  # each binding once, to warm up
+                    found[name].append(_load(running, "address", SMALL_NETWORK, SMALL, self.queries))
+        result = case("server", "answers/s", self.ours, found["dhcpd"], GOAL, "ISC dhcpd")
+        result["ceiling"] = _median(found["loop"], "rate")
+        result["ceiling_per_cpu_s"] = _median(found["loop"], "rate_per_cpu_s")
         return result
 
-    def other_forms(self, by_address: float) -> list[Case]:
-        """By hardware address and by client identifier, beside our own rate by IP address."""
-        rates: dict[str, list[Case]] = {"hardware": [], "client-id": []}
-        with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL):
-            for form, samples in rates.items():
-                _load(form, SMALL_NETWORK, SMALL, SMALL)
-                samples += [_load(form, SMALL_NETWORK, SMALL, self.queries // 2) for _ in range(self.rounds)]
+    def other_forms(self) -> list[Case]:
+        """By hardware address and by client identifier, in turns with our own rate by IP address."""
+        found: dict[str, list[Case]] = {"address": [], "hardware": [], "client-id": []}
+        with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
+            for _ in range(self.rounds):
+                for form, samples in found.items():
+                    _load(running, form, SMALL_NETWORK, SMALL, SMALL)
+                    samples.append(_load(running, form, SMALL_NETWORK, SMALL, self.queries // 2))
+        ours = found.pop("address")
         return [
-            case(
-                f"query by {form}", "answers/s", self._median(samples), by_address, 0.5,
-                peer_name="ours, by IP address",
-            )
-            for form, samples in rates.items()
-        ]  # fmt: skip
+            case(f"query by {form}", "answers/s", samples, ours, 0.5, "ours, by IP address")
+            for form, samples in found.items()
+        ]
 
-    def large(self, by_address: float) -> list[Case]:
+    def large(self) -> list[Case]:
         """A million bindings: rate, resident memory, time to start."""
         with servers.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
             started = running.started_s
-            _load("address", LARGE_NETWORK, LARGE, LARGE, different=LARGE)  # each binding once, to warm up
+            _load(running, "address", LARGE_NETWORK, LARGE, LARGE, different=LARGE)  # to warm up
             samples = [
-                _load("address", LARGE_NETWORK, LARGE, self.queries, different=LARGE)
-                for _ in range(self.rounds)
+                _load(running, "address", LARGE_NETWORK, LARGE, self.queries) for _ in range(self.rounds)
             ]
             resident = running.resident_bytes()
-        rate = self._median(samples)
         return [
-            case(
-                "rate at 1,000,000 bindings", "answers/s", rate, by_address, 0.9, peer_name="ours at 10,000"
-            ),
-            case("start with 1,000,000 bindings", "s", started, None, 20.0, peer_name=None),
-            case("memory with 1,000,000 bindings", "bytes", resident, None, 1.5 * 2**30, peer_name=None),
+            case("rate at 1,000,000 bindings", "answers/s", samples, self.ours, 0.9, "ours at 10,000"),
+            case("start with 1,000,000 bindings", "s", started, None, 20.0),
+            case("memory with 1,000,000 bindings", "bytes", resident, None, 1.5 * 2**30),
         ]
 
     def leases(self, count: int) -> Case:
         """Leases granted per second, each stored before its ACK."""
-        found: dict[str, list[Case]] = {"ours": [], "dhcpd": []}
+        ours: list[Case] = []
+        dhcpd: list[Case] = []
         for _ in range(self.rounds):
-            with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0):
-                found["ours"].append(_load("lease", SMALL_NETWORK, 0, count))
+            with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+                ours.append(_load(running, "lease", SMALL_NETWORK, 0, count))
             if self.peer:
-                with servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0):
-                    found["dhcpd"].append(_load("lease", SMALL_NETWORK, 0, count))
-        peer = self._median(found["dhcpd"]) if found["dhcpd"] else None
-        return case(
-            "leases granted", "leases/s", self._median(found["ours"]), peer, 1.0,
-            peer_name="ISC dhcpd" if peer else None, samples=found,
-        )  # fmt: skip
+                with servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+                    dhcpd.append(_load(running, "lease", SMALL_NETWORK, 0, count))
+        return case("leases granted", "leases/s", ours, dhcpd, 1.0, "ISC dhcpd")
 
 
 def main() -> int:
@@ -171,9 +186,9 @@ def main() -> int:
     with TwoHosts() as hosts, tempfile.TemporaryDirectory(prefix="lq-bench-") as name:
         measuring = Measuring(hosts, Path(name), arguments.rounds, arguments.queries, not arguments.alone)
         result = measuring.by_address()
-        result["cases"] = measuring.other_forms(result["ours"])
+        result["cases"] = measuring.other_forms()
         if not arguments.small:
-            result["cases"] += measuring.large(result["ours"])
+            result["cases"] += measuring.large()
         result["cases"].append(measuring.leases(arguments.leases))
     print(json.dumps(result))
     return 0

@@ -1,0 +1,45 @@
+"""The server benchmark at a small size: that it measures, not what."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from lq.bench import servers
+from lq.bench.server import case, run
+
+
+def namespaces():
+    return shutil.which("unshare") and not subprocess.call(
+        ["unshare", "--user", "--map-root-user", "--net", "true"], stderr=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.skipif(not namespaces(), reason="no unprivileged namespaces here")
+def test_the_benchmark_compares_all_servers_on_the_same_load():
+    result = run(rounds=1, queries=2000, leases=50, large=False)
+    wanted = {"name", "unit", "ours", "peer", "peer_name", "ratio", "goal"}
+    assert wanted | {"cases", "ceiling"} <= set(result)
+    assert [each["name"] for each in result["cases"]] == [
+        "query by hardware",
+        "query by client-id",
+        "leases granted",
+    ]
+    for each in [result, *result["cases"]]:
+        assert wanted <= set(each)
+        assert each["ours"] > 0
+        for sample in each["samples"] + each.get("peer_samples", []):
+            assert set(sample["types"]) <= {"active", "ack"}
+            assert sample["lost"] == 0
+    if servers.dhcpd_path() is not None:
+        assert result["peer_name"] == "ISC dhcpd"
+        assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
+
+
+def test_ratios_above_one_are_better():
+    fast, slow = {"rate": 20.0, "rate_per_cpu_s": 30.0}, {"rate": 10.0, "rate_per_cpu_s": 10.0}
+    both = case("a", "answers/s", [fast], [slow], 3.0, "other")
+    assert (both["ratio"], both["cpu_ratio"], both["peer_name"]) == (2.0, 3.0, "other")
+    assert case("b", "s", 2.0, 4.0, None, "other")["ratio"] == 2.0
+    alone = case("c", "answers/s", [fast], [], 3.0, "other")
+    assert (alone["ours"], alone["peer"], alone["ratio"], alone["peer_name"]) == (20.0, None, None, None)
