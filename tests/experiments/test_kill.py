@@ -20,14 +20,25 @@ MOMENTS = [WHOLE_RUN * (number + 0.5) / 10 for number in range(10)]
 
 
 def machine() -> dict[str, set[str]]:
-    """Return what a lab could leave on the machine."""
+    """Return what a lab of the ordinary user could leave on the machine."""
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
     return {
         "interfaces": set(os.listdir("/sys/class/net")),
         "namespaces": set(os.listdir("/run/netns")) if Path("/run/netns").exists() else set(),
-        "mounts": set(Path("/proc/self/mounts").read_text().splitlines()),
-        "temporary files": {name for name in os.listdir("/tmp") if not name.startswith("pytest")},
-        "run": set(os.listdir("/run")),
+        "mounts": {line for line in mounts if line.split()[1] in ("/run", "/sys", "/proc")},
+        "files": {f"{place}/{name}" for place in ("/tmp", "/run", "/dev/shm") for name in files_in(place)},
     }
+
+
+def files_in(place: str) -> set[str]:
+    """Return the ordinary user's files there, but for the tests' own."""
+    user = support.NOBODY if os.geteuid() == 0 else os.geteuid()
+    with os.scandir(place) as entries:
+        return {
+            entry.name
+            for entry in entries
+            if not entry.name.startswith("pytest") and entry.stat(follow_symlinks=False).st_uid == user
+        }
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"after {moment:.1f} s")
