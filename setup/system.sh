@@ -32,6 +32,8 @@ dnsmasq      dnsmasq-base
 git          git
 "
 
+SERVICES="openvswitch-switch isc-dhcp-server" # of the packages of the same name
+
 say() { echo "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
@@ -50,12 +52,6 @@ available() { # the packages among the arguments that apt could install
         LC_ALL=C apt-cache policy "$package" | grep -q '^  Candidate: [^(]' && echo "$package"
     done
     true
-}
-
-new_units() { # the services that the packages named here brought
-    for package; do
-        dpkg -L "$package" 2>/dev/null | sed -n 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.service\)$|\2|p'
-    done
 }
 
 # As root: install PACKAGE... after `--` they are optional.
@@ -92,11 +88,11 @@ install() {
     say "installing" $wanted $optional
     apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
         $wanted $optional >/dev/null || fail "apt-get install failed (see above)"
-    if command -v systemctl >/dev/null 2>&1; then
-        for unit in $(new_units $wanted $optional); do
-            systemctl --quiet is-active "$unit" 2>/dev/null || systemctl --quiet disable "$unit" 2>/dev/null || true
-        done
-    fi
+    for service in $SERVICES; do
+        case " $(echo $wanted $optional) " in
+        *" $service "*) systemctl is-active "$service" || systemctl disable "$service" || true ;;
+        esac
+    done >/dev/null 2>&1
 }
 
 if [ "${1-}" = --as-root ]; then
