@@ -53,22 +53,15 @@ class _Layout:
     """The form of answers to one Parameter Request List, asked by one form of query.
 
     The times asked for stand first, where all answers of a layout have them; an answer without valid
-    lease has but option 91 (R6.4.2-5, R6.4.2-6).
+    lease has but option 91 (R6.4.2-5, R6.4.2-6). `with_lease` and `without_lease` mark a template as
+    one of this layout.
     """
 
     def __init__(self, requested: tuple[int, ...], by_hardware: bool) -> None:
         self.requested = requested
         self.by_hardware = by_hardware
         self.lease_time, self.renewal, self.rebinding, self.last = (code in requested for code in _TIMES)
-
-
-class _Template(NamedTuple):
-    """What a layout and a binding settle: the counter of the answer, and its octets."""
-
-    layout: _Layout
-    leased: bool
-    kind: str
-    octets: bytes
+        self.with_lease, self.without_lease = object(), object()
 
 
 class Question(NamedTuple):
@@ -137,7 +130,8 @@ class Answerer:
     def answer(self, query: bytes, question: Question, now: float) -> bytes | bytearray | None:
         """The reply to a query, None where silence is due. `now` in seconds, as in the bindings.
 
-        Exactly one item is asked for (R6.3-2), and the answer depends on it alone (R6.3-3).
+        Every query of a form that the dialect can answer gets a reply (R5-2). Exactly one item is asked
+        for (R6.3-2), and the answer depends on it alone (R6.3-3).
         """
         ciaddr = query[12:16]
         hlen = query[2]
@@ -177,7 +171,11 @@ class Answerer:
     def _by_client(
         self, form: str, query: bytes, found: list[Binding], layout: _Layout, now: float
     ) -> bytes | bytearray | None:
-        """R6.4.1-2: of several addresses the one of the most recent transaction, or as configured."""
+        """R6.4.1-2: of several addresses the one of the most recent transaction, or as configured.
+
+        No address: UNKNOWN (R6.4.1-3). A form switched off: UNIMPLEMENTED, where the dialect has it
+        (R6.4-6).
+        """
         if form not in self._settings.forms:
             if self._dialect.unimplemented is None:
                 return self._refuse(f"query by {form} is switched off", query)
@@ -199,14 +197,15 @@ class Answerer:
         return (head + query[24:44] + options).ljust(_SHORTEST, b"\0")
 
     def _about(self, binding: Binding, query: bytes, layout: _Layout, now: float) -> bytearray:
-        """ACTIVE if leased now, else KNOWN (R6.4.2-1), with the options asked for."""
+        """ACTIVE if leased now (R6.4-4), else KNOWN (R6.4-1, R6.4.2-1), with the options asked for."""
         leased = binding.state == _LEASED and binding.expires > now  # Binding.leased, without the call
-        template: _Template | None = binding.template
-        if template is None or template.layout is not layout or template.leased is not leased:
-            template = binding.template = self._template(binding, layout, leased)
-        _, _, kind, octets = template
-        self.counters[kind] += 1
-        reply = bytearray(octets)
+        wanted = layout.with_lease if leased else layout.without_lease
+        if binding.template_of is not wanted:
+            binding.template = self._template(binding, layout, leased)
+            binding.template_of = wanted
+        active = leased or (binding.reserved and self._settings.reservation_as_active)
+        self.counters["answered: active" if active else "answered: known"] += 1
+        reply = bytearray(binding.template)
         reply[4:8] = query[4:8]
         reply[24:28] = query[24:28]
         times: list[int] = []
@@ -225,8 +224,12 @@ class Answerer:
 
     # -- what is worked out once for a binding -------------------------------------------------------
 
-    def _template(self, binding: Binding, layout: _Layout, leased: bool) -> _Template:
-        """The reply but for the fields filled in each time, with room for its times."""
+    def _template(self, binding: Binding, layout: _Layout, leased: bool) -> bytes:
+        """The reply but for the fields filled in each time, with room for its times.
+
+        It names the address and the client tied to it (R5-8, R6.4.2-2); the R flag says that this
+        client holds a reservation on it (R6.4-2).
+        """
         # Without a lease, ACTIVE only for a reservation and if so configured (R6.4-5).
         active = leased or (binding.reserved and self._settings.reservation_as_active)
         times = leased * (layout.lease_time + layout.renewal + layout.rebinding)
@@ -241,8 +244,7 @@ class Answerer:
         )
         octets = head + (self._active if active else self._known) + bytes(6 * times)
         octets += b"".join(pieces(self._options(binding, layout))) + b"\xff"
-        kind = "answered: active" if active else "answered: known"
-        return _Template(layout, leased, kind, octets.ljust(_SHORTEST, b"\0"))
+        return octets.ljust(_SHORTEST, b"\0")
 
     def _options(self, binding: Binding, layout: _Layout) -> dict[int, bytes]:
         """The options asked for that do not change with time (R6.4.2-3, R6.4.2-4, R6.4.2-7, R6.4.2-8)."""

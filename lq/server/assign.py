@@ -206,7 +206,7 @@ class Assigner:
                 rebinds=NEVER,
                 last_transaction=now,
                 relay_info=self._relay_info(message, binding),
-                template=None,
+                template_of=None,
             ),
             link,
         )
@@ -223,7 +223,8 @@ class Assigner:
             relay_info = self._relay_info(message, binding)
             sent = _kept(message, binding)
             self._store(
-                replace(binding, last_transaction=now, relay_info=relay_info, sent=sent, template=None), link
+                replace(binding, last_transaction=now, relay_info=relay_info, sent=sent, template_of=None),
+                link,
             )
         if link.subnet_of(message.ciaddr) is None:
             return self._drop("inform from an address of another network")

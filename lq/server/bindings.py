@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
-from typing import Any
 
 NEVER = float("-inf")
 
@@ -31,7 +30,7 @@ class Binding:
     `expires` ends the lease, or for DECLINED the time for which the address is held back.
     `relay_info` is option 82 as last received, octet for octet (R5-9). `sent` and `returned` are option
     fields in octets: what the client last sent, option 60 included (R5-10), and what it last got.
-    `template` belongs to lq.server.answer, which prepares its answer there.
+    `template` and `template_of` belong to lq.server.answer, which keeps its prepared answer there.
     """
 
     packed: bytes
@@ -47,7 +46,8 @@ class Binding:
     sent: bytes = b""
     returned: bytes = b""
     reserved: bool = False
-    template: Any = field(default=None, repr=False)
+    template: bytes = field(default=b"", repr=False)
+    template_of: object = field(default=None, repr=False)
 
     @property
     def address(self) -> IPv4Address:
@@ -155,7 +155,7 @@ class Bindings:
     def _prepare_anew(bindings: list[Binding]) -> None:
         # A prepared answer lists all addresses of its client, so a change of one outdates the others.
         for binding in bindings:
-            binding.template = None
+            binding.template_of = None
 
     def _one_copy(self, octets: bytes) -> bytes:
         # A million clients send and get much the same options; memory holds each kind once.

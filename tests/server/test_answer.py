@@ -25,7 +25,9 @@ def leased(extra="", number=1, at=1000.0, **options):
 
 def snapshot(server):
     return {
-        each.packed: tuple(getattr(each, name) for name in Binding.__slots__ if name != "template")
+        each.packed: tuple(
+            getattr(each, name) for name in Binding.__slots__ if not name.startswith("template")
+        )
         for each in server.bindings
     }
 

@@ -14,7 +14,7 @@ from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
 POOL = "198.18.0.10-198.18.0.13"
 RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
 numbers = st.integers(0, 5)
-NAMES = [field.name for field in fields(Binding) if field.name not in ("template", "reserved")]
+NAMES = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
 
 
 def values(binding):
@@ -36,7 +36,7 @@ class Network(RuleBasedStateMachine):
         self.boot()
 
     def boot(self):
-        copies = [replace(binding, template=None) for binding in self.stored.values()]
+        copies = [replace(binding, template_of=None) for binding in self.stored.values()]
         config = CONFIG.replace("198.18.0.10-198.18.0.20", POOL)
         self.server = service(self.extra, config, copies, self.now)
         ids = {4: b"\0four", 5: b"\0five"}  # 5 shares the hardware address of 1

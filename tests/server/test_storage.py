@@ -11,7 +11,11 @@ from .helpers import mac
 
 
 def fields(binding):
-    return tuple(getattr(binding, name) for name in Binding.__slots__ if name not in ("template", "reserved"))
+    return tuple(
+        getattr(binding, name)
+        for name in Binding.__slots__
+        if name not in ("template", "template_of", "reserved")
+    )
 
 
 SOME = [
