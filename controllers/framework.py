@@ -20,6 +20,7 @@ warnings.filterwarnings("ignore")  # of Ryu's source under newer compilers, and 
 
 def _prepare_ryu() -> None:
     """Give eventlet back what Ryu 4.34 imports from it, and make the standard library cooperative."""
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")  # no names are looked up; it starts sooner
     wsgi: Any = importlib.import_module("eventlet.wsgi")
     if not hasattr(wsgi, "ALREADY_HANDLED"):
         wsgi.ALREADY_HANDLED = object()

@@ -128,3 +128,22 @@ def test_an_ordinary_user_can_have_one(tmp_path):
     # The program got into the lab: it fails there, for want of arguments, and not on the way in.
     assert done.stdout.strip() == "1", done.stderr + (home / "log").read_text()
     assert "IndexError" in (home / "log").read_text()
+
+
+def test_root_does_without_a_user_namespace_where_none_is_allowed(tmp_path):
+    """As under sudo on a system that forbids them: a namespace's root whose quota of them is zero."""
+    code = (
+        "import os; from pathlib import Path; from lq.sandbox.lab import Lab\n"
+        "before = os.readlink('/proc/self/ns/user')\n"
+        f"lab = Lab('inside_program', log=Path({str(tmp_path / 'log')!r}))\n"
+        "def ask(expression):\n"
+        "    lab.channel.send({'expression': expression}); return lab.channel.receive()['value']\n"
+        "user, interfaces = ask(\"os.readlink('/proc/self/ns/user')\"), ask(\"os.listdir('/sys/class/net')\")\n"
+        "print(user == before, interfaces); lab.close()"
+    )
+    (tmp_path / "inside_program.py").write_text(INSIDE)
+    forbid = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh", sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{support.ROOT}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "True ['lo']", done.stderr + (tmp_path / "log").read_text()
