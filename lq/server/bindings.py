@@ -83,15 +83,23 @@ class _ByClient:
         return found if type(found) is list else [found]  # type: ignore[list-item]
 
     def add(self, key: bytes, binding: Binding) -> None:
-        others = self.of(key)
-        self._found[key] = [*others, binding] if others else binding
+        found = self._found.setdefault(key, binding)
+        if found is not binding:
+            self._found[key] = self._prepared_anew([*self.of(key), binding])
 
     def remove(self, key: bytes, binding: Binding) -> None:
-        others = [other for other in self.of(key) if other is not binding]
+        others = self._prepared_anew([other for other in self.of(key) if other is not binding])
         if others:
             self._found[key] = others if len(others) > 1 else others[0]
         else:
             self._found.pop(key, None)
+
+    @staticmethod
+    def _prepared_anew(bindings: list[Binding]) -> list[Binding]:
+        # A prepared answer lists all addresses of its client, so a change of one outdates the others.
+        for binding in bindings:
+            binding.template_of = None
+        return bindings
 
 
 class Bindings:
@@ -125,18 +133,16 @@ class Bindings:
 
     def put(self, binding: Binding) -> None:
         """Take in a binding, in place of the former one of its address."""
-        binding.sent, binding.returned = self._one_copy(binding.sent), self._one_copy(binding.returned)
+        if binding.sent or binding.returned:
+            binding.sent, binding.returned = self._one_copy(binding.sent), self._one_copy(binding.returned)
         old = self.by_address.get(binding.packed)
         if old is not None:
             self._unlink(old)
         self.by_address[binding.packed] = binding
         if binding.chaddr:
-            key = binding.hardware
-            self._by_hardware.add(key, binding)
-            self._prepare_anew(self._by_hardware.of(key))
+            self._by_hardware.add(binding.hardware, binding)
         if binding.client_id is not None:
             self._by_client_id.add(binding.client_id, binding)
-            self._prepare_anew(self._by_client_id.of(binding.client_id))
 
     def remove(self, binding: Binding) -> None:
         """Forget a binding."""
@@ -146,16 +152,8 @@ class Bindings:
     def _unlink(self, binding: Binding) -> None:
         if binding.chaddr:
             self._by_hardware.remove(binding.hardware, binding)
-            self._prepare_anew(self._by_hardware.of(binding.hardware))
         if binding.client_id is not None:
             self._by_client_id.remove(binding.client_id, binding)
-            self._prepare_anew(self._by_client_id.of(binding.client_id))
-
-    @staticmethod
-    def _prepare_anew(bindings: list[Binding]) -> None:
-        # A prepared answer lists all addresses of its client, so a change of one outdates the others.
-        for binding in bindings:
-            binding.template_of = None
 
     def _one_copy(self, octets: bytes) -> bytes:
         # A million clients send and get much the same options; memory holds each kind once.

@@ -89,24 +89,25 @@ class Storage:
             check = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
             if check != "ok":
                 raise sqlite3.DatabaseError(check.splitlines()[-1])
+            states = {int(state): state for state in State}
             for row in self._database.execute("SELECT * FROM bindings"):
-                address, htype, chaddr, client_id, state, *times, relay_info, sent, returned = row
-                expires, renews, rebinds, last = (NEVER if time is None else time for time in times)
+                (address, htype, chaddr, client_id, state, expires, renews, rebinds, last, *octets) = row
+                if None in row[5:9]:
+                    times = (NEVER if time is None else time for time in row[5:9])
+                    expires, renews, rebinds, last = times
                 yield Binding(
                     address.to_bytes(4, "big"),
                     htype,
                     chaddr,
                     client_id,
-                    State(state),
+                    states[state],
                     expires,
                     renews,
                     rebinds,
                     last,
-                    relay_info,
-                    sent,
-                    returned,
+                    *octets,
                 )
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+        except (sqlite3.Error, KeyError, ValueError, TypeError, OverflowError) as error:
             raise self._refusal(sqlite3.DatabaseError(str(error))) from None
 
     def commit(self, bindings: Iterable[Binding]) -> None:
