@@ -138,7 +138,8 @@ def test_root_does_without_a_user_namespace_where_none_is_allowed(tmp_path):
         f"lab = Lab('inside_program', log=Path({str(tmp_path / 'log')!r}))\n"
         "def ask(expression):\n"
         "    lab.channel.send({'expression': expression}); return lab.channel.receive()['value']\n"
-        "user, interfaces = ask(\"os.readlink('/proc/self/ns/user')\"), ask(\"os.listdir('/sys/class/net')\")\n"
+        "user = ask(\"os.readlink('/proc/self/ns/user')\")\n"
+        "interfaces = ask(\"os.listdir('/sys/class/net')\")\n"
         "print(user == before, interfaces); lab.close()"
     )
     (tmp_path / "inside_program.py").write_text(INSIDE)
