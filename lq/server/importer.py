@@ -183,6 +183,19 @@ def _htype(kind: str) -> int:
     return _HTYPES.get(kind, 0)
 
 
+def fill(config_path: Path | str, leases: Path | str) -> int:
+    """Store dhcpd's leases for the server of this configuration; how many.
+
+    Raises BadInput if the configuration, the lease file or the database cannot be used.
+    """
+    config = load(config_path)
+    try:
+        text = Path(leases).read_text(encoding="latin-1")
+    except OSError as error:
+        raise LeaseFileError(f"cannot read {leases}: {error.strerror}") from None
+    return store(config, read(text))
+
+
 def main() -> int:
     """Read the arguments, import."""
     parser = argparse.ArgumentParser(
@@ -192,12 +205,7 @@ def main() -> int:
     parser.add_argument("leases", help="dhcpd's lease file")
     arguments = parser.parse_args()
     try:
-        config = load(arguments.config)
-        text = Path(arguments.leases).read_text(encoding="latin-1")
-        print(store(config, read(text)), "bindings imported")
-    except OSError as error:
-        print(f"cannot read {arguments.leases}: {error.strerror}", file=sys.stderr)
-        return 2
+        print(fill(arguments.config, arguments.leases), "bindings imported")
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

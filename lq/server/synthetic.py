@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
+from lq.errors import BadInput
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, Pool, ServerConfig, load
 from lq.server.pools import Ranges
-from lq.server.storage import Storage, StorageError
+from lq.server.storage import Storage
 from lq.wire.relay_info import RelayInfo
 
 _TOGETHER = 50_000  # bindings stored by one commit
@@ -69,6 +71,15 @@ def store(config: ServerConfig, found: Iterable[Binding]) -> int:
         storage.close()
 
 
+def fill(config_path: Path | str, count: int) -> int:
+    """Store `count` synthetic bindings, heard now, for the server of this configuration; how many.
+
+    Raises ConfigError or StorageError (both BadInput).
+    """
+    config = load(config_path)
+    return store(config, bindings(config, count, time.time()))
+
+
 def main() -> int:
     """Read the arguments and store."""
     parser = argparse.ArgumentParser(
@@ -78,9 +89,8 @@ def main() -> int:
     parser.add_argument("count", type=int, help="how many bindings")
     arguments = parser.parse_args()
     try:
-        config = load(arguments.config)
-        print(store(config, bindings(config, arguments.count, time.time())), "bindings stored")
-    except (ConfigError, StorageError) as error:
+        print(fill(arguments.config, arguments.count), "bindings stored")
+    except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     return 0

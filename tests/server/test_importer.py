@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from lq.bench.population import Subscriber, dhcpd_leases
-from lq.server import synthetic
+from lq.server import importer, synthetic
 from lq.server.bindings import State
 from lq.server.config import ConfigError, parse
 from lq.server.importer import LeaseFileError, read
@@ -136,3 +136,20 @@ def test_many_bindings_are_stored_in_several_commits(tmp_path):
     assert len(list(storage.load())) == 60_000
     storage.commit(itertools.islice(storage.load(), 1))
     storage.close()
+
+
+def test_both_fill_the_database_of_a_configuration(tmp_path):
+    config = tmp_path / "server.yaml"
+    config.write_text(CONFIG.replace("database: ", f"database: {tmp_path}/"))
+    leases = tmp_path / "dhcpd.leases"
+    leases.write_text(LEASES)
+    assert synthetic.fill(config, 11) == 11
+    assert importer.fill(config, leases) == 4
+    with pytest.raises(LeaseFileError, match="cannot read"):
+        importer.fill(config, tmp_path / "missing")
+    storage = Storage(tmp_path / "bindings.sqlite")
+    found = {str(each.address): each for each in storage.load()}
+    storage.close()
+    assert len(found) == 11
+    assert found["198.18.0.11"].htype == 6
+    assert found["198.18.0.14"].htype == 1
