@@ -159,11 +159,103 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def serve(config: Annotated[Path, typer.Argument(help="The server's configuration, in YAML.")]) -> None:
-    """Run the DHCP server on its own, in the foreground."""
-    from lq.server.daemon import serve as daemon
+def serve(
+    config: Annotated[Path, typer.Argument(help="The server's configuration, in YAML.")],
+    counters: Annotated[
+        Path | None,
+        typer.Option(help="Write the counters there as JSON, at SIGUSR1 and at the end.", metavar="FILE"),
+    ] = None,
+    synthetic: Annotated[
+        int, typer.Option(help="First store so many made-up bindings.", min=0, metavar="N")
+    ] = 0,
+    import_leases: Annotated[
+        Path | None, typer.Option(help="First import the lease file of an ISC dhcpd.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Run the DHCP server on its own, in the foreground.
 
-    raise typer.Exit(daemon(config))
+    It prints `ready ADDRESS:PORT` when it listens, and its counters at SIGUSR1 and at the end.
+    """
+    from lq.server import daemon, importer
+    from lq.server import synthetic as made_up
+
+    if synthetic:
+        typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
+    if import_leases is not None:
+        typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
+    raise typer.Exit(daemon.serve(config, counters))
+
+
+@app.command()
+def query(
+    server: Annotated[str, typer.Argument(help="The server's address.")],
+    giaddr: Annotated[str, typer.Option(help="Our own address, to which the answer comes.")],
+    address: Annotated[str | None, typer.Option(help="Ask by IP address.", metavar="IP")] = None,
+    mac: Annotated[str | None, typer.Option(help="Ask by hardware address.", metavar="MAC")] = None,
+    htype: Annotated[int, typer.Option(help="Hardware type of --mac.", min=0, max=255)] = 1,
+    client_id: Annotated[
+        str | None, typer.Option(help="Ask by client identifier: text, or octets as 01:02:...")
+    ] = None,
+    dialect: Annotated[str, typer.Option(help="rfc4388 or draft-03.")] = "rfc4388",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait first; doubles.", min=0.01)] = 1.0,
+    attempts: Annotated[int, typer.Option(help="How often to send it.", min=1, max=10)] = 4,
+    port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a DHCP server one leasequery, in one of the three forms.
+
+    Exit status: 0 active, 3 known, 4 unknown, 5 unimplemented, 6 no answer.
+    """
+    from lq.server import query as requester
+    from lq.wire.dialect import dialect as named
+
+    try:
+        numbers = named(dialect)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    result = requester.ask(
+        server,
+        giaddr=giaddr,
+        address=address,
+        hardware=mac,
+        htype=htype,
+        client_id=client_id,
+        dialect=numbers,
+        timeout=timeout,
+        attempts=attempts,
+        port=port,
+    )
+    typer.echo(result.json() if as_json else str(result))
+    raise typer.Exit(result.exit_status)
+
+
+BENCHMARKS = {"server": "leasequeries answered and leases granted per second, beside ISC dhcpd"}
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="The benchmark: server.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Smaller and fewer rounds, for a first look.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a benchmark, each beside its peer in the same run."""
+    from lq.errors import unknown
+
+    if name not in BENCHMARKS:
+        raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
+    from lq.bench import server as server_bench
+
+    size = {"rounds": 1, "queries": 50_000, "leases": 500, "large": False} if quick else {}
+    try:
+        result = server_bench.run(**size)
+    except RuntimeError as error:
+        raise RunFailed(" ".join(str(error).split())) from None
+    if as_json:
+        typer.echo(json.dumps({"name": name, **result}))
+    else:
+        _print_benchmark(result)
 
 
 @app.command()
@@ -235,6 +327,20 @@ def _print_summary(summary: dict[str, Any]) -> None:
     for reason in summary["invalid_reasons"]:
         console.print(f"[bold red]not valid:[/] {reason}")
     console.print(f"Everything is in {summary['run_dir']}", soft_wrap=True)
+
+
+def _print_benchmark(result: dict[str, Any]) -> None:
+    table = Table(show_edge=False)
+    table.add_column("measured")
+    for heading in ("ours", "peer", "unit", "ratio", "goal"):
+        table.add_column(heading, justify="left" if heading == "unit" else "right")
+    for case in [result, *result["cases"]]:
+        ours, peer, ratio, goal = (
+            "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
+            for key in ("ours", "peer", "ratio", "goal")
+        )
+        table.add_row(case["name"], ours, peer, case["unit"], ratio, goal)
+    Console().print(table)
 
 
 def _print_checks(checks: list[Any]) -> None:

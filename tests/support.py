@@ -22,13 +22,19 @@ def as_ordinary_user(command: list[str]) -> list[str]:
     if os.geteuid() != 0:
         return command
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
-    closed = next((p for p in reversed(ROOT.parents) if not p.stat().st_mode & 0o001), None)
-    if closed is None and ROOT.stat().st_mode & 0o005 == 0o005:
+    closed_parent = next((p for p in reversed(ROOT.parents) if not p.stat().st_mode & 0o001), None)
+    if closed_parent is None:
         return [*drop, *command]
-    closed, tree = shlex.quote(str(closed or ROOT)), shlex.quote(str(ROOT))
-    expose = f"exec 9<{tree} && mount -t tmpfs -o mode=755 tmpfs {closed} && mkdir -p {tree}"
-    expose += f" && mount --bind /proc/self/fd/9 {tree} && exec 9<&- && chmod o+rx {tree}"
-    return ["unshare", "--mount", "sh", "-c", f'{expose} && cd {tree} && exec "$@"', "sh", *drop, *command]
+    closed, tree = shlex.quote(str(closed_parent)), shlex.quote(str(ROOT))
+    steps = [
+        f"mount --bind {tree} /mnt",
+        f"mount -t tmpfs -o mode=755 tmpfs {closed}",
+        f"mkdir -p {tree}",
+        f"mount --move /mnt {tree}",
+        f"cd {tree}",
+        'exec "$@"',
+    ]
+    return ["unshare", "--mount", "sh", "-c", " && ".join(steps), "sh", *drop, *command]
 
 
 def private_directory(base: Path) -> Path:

@@ -29,6 +29,11 @@ from tests import support
         (["show", "ring"], ["cable"]),
         (["plot", "/nowhere"], ["/nowhere", "not the directory of a finished run"]),
         (["serve", "/nowhere.yaml"], ["/nowhere.yaml"]),
+        (["query", "198.18.0.1", "--giaddr", "127.0.0.1"], ["exactly one", "address"]),
+        (["query", "here", "--giaddr", "127.0.0.1", "--address", "198.18.0.1"], ["here"]),
+        (["query", "127.0.0.1", "--giaddr", "127.0.0.1", "--mac", "xyz"], ["xyz"]),
+        (["query", "127.0.0.1", "--giaddr", "127.0.0.1", "--mac", "1", "--dialect", "q"], ["q", "rfc4388"]),
+        (["bench", "servr"], ["servr", "server"]),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, words):
@@ -57,7 +62,9 @@ def test_a_missing_tool_is_one_line_that_names_it(tmp_path):
     assert "lq doctor" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "plot", "show", "shell", "doctor", "serve", "lab"])
+@pytest.mark.parametrize(
+    "command", ["run", "plot", "show", "shell", "doctor", "serve", "query", "bench", "lab"]
+)
 def test_help(command):
     done = support.run([*support.LQ, command, "--help"])
     assert done.returncode == 0
