@@ -64,7 +64,11 @@ class Server:
 
 @dataclass(slots=True, eq=False)
 class Leg:
-    """One query's side to one server. `due` is when its own timer goes off; xid stays on resending."""
+    """One query's side to one server. xid stays on resending.
+
+    `due` is when its own timer goes off, `backed_off` how often that has doubled since it was last
+    put on the wire.
+    """
 
     query: Query
     server: Server
@@ -72,6 +76,7 @@ class Leg:
     attempts: int = 0
     sent: float = -NEVER
     due: float = NEVER
+    backed_off: int = 0
 
 
 class Queries:
@@ -120,6 +125,9 @@ class Queries:
         server = leg.server
         self._remove(leg)
         if supported:
+            if server.state is SILENT:
+                for poll in server.outstanding.values():  # the answer was a late one to another query
+                    self._start_timer(poll, now)
             server.state = RESPONSIVE
             server.timer = now + self._config.server_timer
             server.interval = 0.0
@@ -203,6 +211,7 @@ class Queries:
             survivor = max(legs, key=lambda leg: leg.query.demanded)
             for leg in legs:
                 leg.due = NEVER
+                leg.backed_off = 0
                 if leg is not survivor:
                     self._wait(leg, out)
             server.timer = max(now, server.last_sent + server.interval)
@@ -277,11 +286,16 @@ class Queries:
             server.interval = min(max(2 * server.interval, config.server_timer), config.server_timer_last)
             server.timer = now + server.interval
         else:
-            leg.due = now + min(config.retry_first * 2.0 ** min(leg.attempts - 1, 60), config.retry_last)
-            self._entered += 1
-            heapq.heappush(self._timers, (leg.due, self._entered, leg))
+            self._start_timer(leg, now)
         info = QueryInfo(query.address, query.form, leg.attempts)
         out.append(ToServer(server.address, self._compose(query, leg.xid), info))
+
+    def _start_timer(self, leg: Leg, now: float) -> None:
+        config = self._config
+        leg.due = now + min(config.retry_first * 2.0 ** min(leg.backed_off, 60), config.retry_last)
+        leg.backed_off += 1
+        self._entered += 1
+        heapq.heappush(self._timers, (leg.due, self._entered, leg))
 
     def _stale(self, leg: Leg, now: float) -> bool:
         """Whether the leg need not be sent again: its query is settled, or nobody asks for it any more."""

@@ -264,3 +264,15 @@ def test_refused_addresses_are_dropped_without_a_query():
     assert drops(network.give(Downstream(HOST))) == ["refused"]
     assert model.received == {HOST: 1}
     assert SERVER in network.servers
+
+
+def test_when_a_late_answer_revives_the_server_the_poll_and_the_others_back_off_from_the_start():
+    concentrator = responsive()
+    sent = [q for n in range(3) for q in queries(concentrator.handle(Downstream(HOST + n), 1.0))]
+    pass_time(concentrator, 40.0)
+    again = queries(concentrator.handle(active(sent[1]), 40.0))
+    assert len(again) == 1
+    for number in (0, 2):
+        assert concentrator.handle(Downstream(HOST + number), 40.0) == []
+    times, _ = pass_time(concentrator, 44.0)
+    assert times == [41.0, 41.0, 43.0, 43.0]
