@@ -171,7 +171,7 @@ class Bounds(RuleBasedStateMachine):
 
     @invariant()
     def bounded(self):
-        """Nothing is kept for what is over."""
+        """Nothing is kept for what is over, and nothing that is wanted waits for ever."""
         if hasattr(self, "world"):
             queries = self.world.concentrator.queries
             keys = {query.key for query in queries}
@@ -179,6 +179,10 @@ class Bounds(RuleBasedStateMachine):
             assert keys == set(server.outstanding) | set(server.waiting)
             assert not set(server.outstanding) & set(server.waiting)
             assert len(queries) <= HOSTS
+            if server.state != "silent":
+                assert all(leg.due < float("inf") for leg in server.outstanding.values()), "none is stuck"
+            elif keys:
+                assert server.timer < float("inf"), "somebody polls"
 
 
 class Determinism(RuleBasedStateMachine):

@@ -1,0 +1,95 @@
+from random import Random
+
+import pytest
+
+from lq.concentrator.events import Ask, Downstream, Permit, Refuse, Upstream, Withdraw
+from lq.sim.server import ServerModel
+from lq.sim.world import Link, World
+from lq.wire import RFC4388
+from tests.concentrator.helpers import (
+    CIRCUIT,
+    HOST,
+    MAC,
+    NETWORK,
+    SERVER,
+    binding,
+    engine,
+    of_type,
+    server_model,
+    world,
+)
+
+
+def effects(network, kind):
+    return of_type(kind, [effect for _, effect in network.record])
+
+
+def test_a_packet_downstream_becomes_a_query_and_its_answer_a_location():
+    network = world(server_model(binding()))
+    network.link.delay = 0.02
+    network.give(Downstream(HOST))
+    network.run(0.039)
+    assert effects(network, Permit) == []
+    network.run(0.041)
+    [permit] = effects(network, Permit)
+    assert permit.location.admits(CIRCUIT, MAC)
+
+
+def test_the_concentrator_is_woken_at_its_deadlines():
+    network = world(server_model(binding(expires=50.0)))
+    network.give(Downstream(HOST))
+    network.run(60.0)
+    [(when, _)] = [(when, effect) for when, effect in network.record if isinstance(effect, Withdraw)]
+    assert 49.0 <= when <= 50.01
+
+
+def test_a_reboot_forgets_and_leasequery_brings_it_back():
+    network = world(server_model(binding()))
+    network.give(Downstream(HOST))
+    network.run(1.0)
+    network.reboot(engine())
+    assert len(network.concentrator.locations) == 0
+    network.give(Upstream(CIRCUIT, MAC, HOST))
+    network.run(2.0)
+    assert len(network.concentrator.locations) == 1
+
+
+def test_links_lose_duplicate_and_delay_as_they_should():
+    random = Random(1)
+    arrivals = [Link(delay=1.0, jitter=0.5, loss=0.2, duplication=0.1).arrivals(random) for _ in range(20000)]
+    assert sum(not each for each in arrivals) / 20000 == pytest.approx(0.2, abs=0.01)
+    assert sum(len(each) == 2 for each in arrivals) / 20000 == pytest.approx(0.08, abs=0.01)
+    delays = [delay for each in arrivals for delay in each]
+    assert 1.0 <= min(delays) < 1.01
+    assert 1.49 < max(delays) <= 1.5
+
+
+def test_the_server_model_answers_the_other_forms():
+    model = server_model(
+        binding(client_id=b"\x01a", since=5.0), binding(HOST + 1, since=9.0), forms=("ip", "mac")
+    )
+    network = world(model)
+    network.give(Downstream(HOST + 9))
+    network.run(1.0)
+    network.give(Ask(chaddr=MAC))
+    network.give(Ask(client_id=b"\x01a"))
+    network.run(2.0)
+    replies = effects(network, Permit)
+    assert [each.location.address for each in replies] == [HOST + 1, HOST]
+    assert network.concentrator.counters["replies_unimplemented"] == 1
+
+
+@pytest.mark.parametrize(("state", "expected"), [("managed", "known"), ("foreign", "unknown")])
+def test_the_server_model_knows_what_it_manages(state, expected):
+    model = ServerModel(manages=(NETWORK,) if state == "managed" else (), dialect=RFC4388)
+    network = World(engine(dialect=RFC4388), {SERVER: model})
+    network.give(Downstream(HOST))
+    network.run(1.0)
+    assert [each.reason for each in effects(network, Refuse)] == [expected]
+
+
+def test_reports_that_reach_nobody_do_no_harm():
+    network = World(engine(), {})
+    network.give(Downstream(HOST))
+    network.run(100.0)
+    assert network.concentrator.counters["queries_resent"] == 3
