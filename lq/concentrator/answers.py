@@ -10,6 +10,9 @@ from lq.concentrator.events import Reply
 from lq.wire import BOOTREPLY, MalformedMessage, Message, OptionCode, RelayInfo
 from lq.wire.options import unpack_addresses, unpack_u32
 
+_RELAY_AGENT_INFORMATION = int(OptionCode.RELAY_AGENT_INFORMATION)
+_LAST_TRANSACTION = int(OptionCode.CLIENT_LAST_TRANSACTION_TIME)
+_LEASE_TIME = int(OptionCode.LEASE_TIME)
 _RANK: dict[Reply, int] = {"unimplemented": 0, "unknown": 1, "known": 2, "active": 3}
 
 
@@ -19,7 +22,8 @@ class Answer:
 
     `expires` is None unless the address may be used: until the lease ends, or for the time that the
     configuration gives a reservation. `since` is when the client last dealt with that server (R6.7-1),
-    where the answer says so. `others` are further addresses of the client (R6.4.2-4).
+    where the answer says so. `others` are the client's addresses that the answer lists (R6.1-2,
+    R6.4.2-4).
     """
 
     reply: Reply
@@ -65,9 +69,9 @@ class Reader:
         options = message.options
         if reply in ("unknown", "unimplemented"):
             return Answer(reply, message.ciaddr, 0, b"", None, None, None)
-        value = options.get(OptionCode.RELAY_AGENT_INFORMATION)
+        value = options.get(_RELAY_AGENT_INFORMATION)
         info = None if value is None else RelayInfo.decode(value)
-        value = options.get(OptionCode.CLIENT_LAST_TRANSACTION_TIME)
+        value = options.get(_LAST_TRANSACTION)
         since = None if value is None else now - unpack_u32(value)
         value = options.get(self._config.dialect.client_addresses_option)
         others = () if value is None else unpack_addresses(value)
@@ -90,7 +94,7 @@ class Reader:
         configuration admits reservations (R6.5-3).
         """
         config = self._config
-        value = message.options.get(OptionCode.LEASE_TIME)
+        value = message.options.get(_LEASE_TIME)
         if reply == "active":
             if value is None:
                 return now + config.reservation_time

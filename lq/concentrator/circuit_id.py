@@ -28,16 +28,22 @@ class CircuitIdFormat(Protocol):
 class BinaryCircuitId:
     """The compact form: see the module's text."""
 
+    _LAYOUTS = {4 + 2 * tags: struct.Struct(f"!I{tags}H") for tags in range(3)}
+
     def encode(self, circuit: Circuit) -> bytes:
         """Return 4 octets of port and 2 of each tag."""
         return struct.pack(f"!I{len(circuit.tags)}H", circuit.port, *circuit.tags)
 
     def decode(self, value: bytes) -> Circuit | None:
         """Return the circuit, None unless there are 4, 6 or 8 octets with tags of 1 to 4094."""
-        if len(value) not in (4, 6, 8):
+        layout = self._LAYOUTS.get(len(value))
+        if layout is None:
             return None
-        port, *tags = struct.unpack(f"!I{len(value) // 2 - 2}H", value)
-        return Circuit(port, tuple(tags)) if all(map(_is_tag, tags)) else None
+        port, *tags = layout.unpack(value)
+        for tag in tags:
+            if not _is_tag(tag):
+                return None
+        return Circuit(port, tuple(tags))
 
 
 class TextCircuitId:

@@ -73,13 +73,11 @@ REASONS = {
 """Why packets and messages are dropped."""
 
 _NAMES: dict[type[Any], str] = {
-    ToServer: "to_server",
-    ToClient: "to_client",
+    ToClient: "returned",
     Permit: "permits",
     Withdraw: "withdrawals",
     Refuse: "refusals",
     Abandon: "abandoned",
-    Answered: "answered",
 }
 _MAXIMUM_SOURCES = 8  # that wait for the same address's answer
 _NETWORK_SIDE = "network"
@@ -89,8 +87,9 @@ class Concentrator:
     """The engine: `handle` events, `wake` at `deadline`, carry out the effects that come back, in order.
 
     `now` never goes back from call to call. `locations`, `refused`, `queries` and `modems` are for display.
-    `counters` counts effects by kind, `queries_sent` (first transmissions), `queries_resent`,
-    `replies_active` and so on, and `dropped_REASON`.
+    `counters` counts `queries_sent` (first transmissions), `queries_resent`, `replies_active` and so on,
+    `dropped_REASON`; `permits`, `withdrawals`, `refusals`, `abandoned`; and of DHCP `relayed` (to servers),
+    `returned` (to clients), `gleaned`.
     """
 
     def __init__(self, config: ConcentratorConfig) -> None:
@@ -150,14 +149,17 @@ class Concentrator:
     def _count(self, out: Iterable[Effect]) -> None:
         counters = self.counters
         for effect in out:
-            if isinstance(effect, Drop):
-                counters["dropped_" + effect.reason] += 1
-                continue
-            counters[_NAMES[type(effect)]] += 1
-            if isinstance(effect, Answered):
+            if isinstance(effect, ToServer):
+                if effect.query is None:
+                    counters["relayed"] += 1
+                else:
+                    counters["queries_sent" if effect.query.attempt == 1 else "queries_resent"] += 1
+            elif isinstance(effect, Answered):
                 counters["replies_" + effect.reply] += 1
-            elif isinstance(effect, ToServer) and effect.query is not None:
-                counters["queries_sent" if effect.query.attempt == 1 else "queries_resent"] += 1
+            elif isinstance(effect, Drop):
+                counters["dropped_" + effect.reason] += 1
+            else:
+                counters[_NAMES[type(effect)]] += 1
 
     # -- packets
 
@@ -215,7 +217,7 @@ class Concentrator:
                     self.queries.finish(query)
                 query = Query(key, "ip", now, address, reserve=reserve)
                 self._add_source(query, source)
-                self.queries.ask(query, servers, out)
+                self.queries.ask(query, servers, now, out)
                 return
             reason = "unanswerable" if self.config.leasequery else "unlocated"
         if source is None:
@@ -243,7 +245,7 @@ class Concentrator:
         if source is not None and len(query.sources) < _MAXIMUM_SOURCES:
             place = (source.circuit, source.chaddr)
             if place not in query.sources:
-                query.sources.append(place)
+                query.sources += (place,)
 
     def _servers_for(
         self, key: int | None, form: QueryForm, now: float
@@ -291,21 +293,20 @@ class Concentrator:
         if query is not None:
             self.queries.finish(query)
         query = Query(key, form, now, htype=key[1], chaddr=event.chaddr, client_id=event.client_id)
-        self.queries.ask(query, servers, out)
+        self.queries.ask(query, servers, now, out)
 
     # -- the servers' answers
 
     def _from_server(self, event: FromServer, now: float, out: list[Effect]) -> None:
         message, server = event.message, event.server
-        if server not in self._known_servers:
-            out.append(Drop("unknown-server"))
-            return
         reply = self._reader.replies.get(message.message_type or 0)
         try:
-            if reply is None:
+            if reply is not None:
+                self._answer(server, message, reply, now, out)
+            elif server in self._known_servers:
                 self._learn(self._relay.from_server(message, now, out), server, now, out)
             else:
-                self._answer(server, message, reply, now, out)
+                out.append(Drop("unknown-server"))
         except MalformedMessage:
             out.append(Drop("malformed"))
 
@@ -335,7 +336,7 @@ class Concentrator:
                 query.answer = answer
         if query.settled:
             self.queries.settle(query)
-        elif not self.queries.ask_reserve(query, out) or query.answer is not None:
+        elif not self.queries.ask_reserve(query, now, out) or query.answer is not None:
             self._conclude(query, now, out)
 
     @staticmethod

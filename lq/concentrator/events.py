@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lq.wire import Message
 
@@ -18,8 +18,7 @@ Reply = Literal["active", "known", "unknown", "unimplemented"]
 """What a server answers to a query (section 6.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circuit:
+class Circuit(NamedTuple):
     """A subscriber's circuit: the access port of the switch and the VLAN tags on it, outer first."""
 
     port: int

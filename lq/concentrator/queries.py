@@ -88,8 +88,7 @@ class Queries:
         self._random = Random(config.seed)
         self._by_key: dict[Key, Query] = {}
         self._by_xid: dict[int, Leg] = {}
-        self._timers: list[tuple[float, int, Leg]] = []
-        self._entered = 0
+        self._timers: list[tuple[float, int]] = []  # due and xid; out of date if that leg is due otherwise
         self.servers = {
             address: Server(address, NegativeCache(config.refused_limit))
             for address in config.queried_servers
@@ -110,10 +109,10 @@ class Queries:
 
     # -- what the engine tells
 
-    def ask(self, query: Query, servers: Iterable[Server], out: list[Effect]) -> None:
+    def ask(self, query: Query, servers: Iterable[Server], now: float, out: list[Effect]) -> None:
         """Begin a query that is not under way yet, at these servers."""
         self._by_key[query.key] = query
-        self._extend(query, servers, out)
+        self._extend(query, servers, now, out)
 
     def match(self, server: IPv4Address, xid: int) -> Leg | None:
         """Return the leg that an answer from this server with this xid belongs to."""
@@ -138,10 +137,10 @@ class Queries:
         for other in [each for each in server.waiting.values() if each.query.form == form]:
             self._give_up(other, out)
 
-    def ask_reserve(self, query: Query, out: list[Effect]) -> bool:
+    def ask_reserve(self, query: Query, now: float, out: list[Effect]) -> bool:
         """Ask the servers held in reserve; return whether there were any (R6.2-8)."""
         reserve, query.reserve = query.reserve, ()
-        self._extend(query, reserve, out)
+        self._extend(query, reserve, now, out)
         return bool(query.legs)
 
     def finish(self, query: Query) -> None:
@@ -171,7 +170,7 @@ class Queries:
     def deadline(self) -> float:
         """When to call `wake` next."""
         timers = self._timers
-        while timers and timers[0][2].due != timers[0][0]:
+        while timers and self._due(timers[0]) is None:
             heapq.heappop(timers)
         first = timers[0][0] if timers else NEVER
         for server in self.servers.values():
@@ -185,8 +184,8 @@ class Queries:
                 self._server_timer(server, now, out)
         timers = self._timers
         while timers and timers[0][0] <= now:
-            due, _, leg = heapq.heappop(timers)
-            if leg.due == due:
+            leg = self._due(heapq.heappop(timers))
+            if leg is not None:
                 self._query_timer(leg, now, out)
         self.pump(now, out)
 
@@ -216,13 +215,13 @@ class Queries:
                     self._wait(leg, out)
             server.timer = max(now, server.last_sent + server.interval)
         if server.failed:
-            self._ask_others(server, out)
+            self._ask_others(server, now, out)
 
-    def _ask_others(self, server: Server, out: list[Effect]) -> None:
+    def _ask_others(self, server: Server, now: float, out: list[Effect]) -> None:
         """The server fails: ask those held in reserve about all that it was asked (R4.4-1)."""
         for leg in [*server.outstanding.values(), *server.waiting.values()]:
             if leg.query.reserve and not leg.query.settled:
-                self.ask_reserve(leg.query, out)
+                self.ask_reserve(leg.query, now, out)
 
     def _query_timer(self, leg: Leg, now: float, out: list[Effect]) -> None:
         """A query's own timer goes off (R6.6-1, R6.6-5)."""
@@ -232,11 +231,11 @@ class Queries:
             return
         self._send(leg, now, out)
         if query.reserve:  # the authority is slow: ask the others too
-            self.ask_reserve(query, out)
+            self.ask_reserve(query, now, out)
 
     # -- in and out of the queue and the window
 
-    def _extend(self, query: Query, servers: Iterable[Server], out: list[Effect]) -> None:
+    def _extend(self, query: Query, servers: Iterable[Server], now: float, out: list[Effect]) -> None:
         for server in servers:
             xid = self._random.getrandbits(32)
             while xid in self._by_xid:
@@ -244,7 +243,11 @@ class Queries:
             leg = Leg(query, server, xid)
             query.legs[server] = leg
             self._by_xid[xid] = leg
-            self._wait(leg, out)
+            room = len(server.outstanding) < self._config.window
+            if room and not server.waiting and server.state is RESPONSIVE:
+                self._put_on_wire(leg, now, out)
+            else:
+                self._wait(leg, out)
 
     def _wait(self, leg: Leg, out: list[Effect]) -> None:
         server = leg.server
@@ -269,10 +272,14 @@ class Queries:
                 self._give_up(leg, out)
                 continue
             del waiting[leg.query.key]
-            if not outstanding and server.state is not SILENT:
-                server.timer = now + self._config.server_timer
-            outstanding[leg.query.key] = leg
-            self._send(leg, now, out)
+            self._put_on_wire(leg, now, out)
+
+    def _put_on_wire(self, leg: Leg, now: float, out: list[Effect]) -> None:
+        server = leg.server
+        if not server.outstanding and server.state is not SILENT:
+            server.timer = now + self._config.server_timer
+        server.outstanding[leg.query.key] = leg
+        self._send(leg, now, out)
 
     def _send(self, leg: Leg, now: float, out: list[Effect]) -> None:
         server, query, config = leg.server, leg.query, self._config
@@ -294,8 +301,11 @@ class Queries:
         config = self._config
         leg.due = now + min(config.retry_first * 2.0 ** min(leg.backed_off, 60), config.retry_last)
         leg.backed_off += 1
-        self._entered += 1
-        heapq.heappush(self._timers, (leg.due, self._entered, leg))
+        heapq.heappush(self._timers, (leg.due, leg.xid))
+
+    def _due(self, timer: tuple[float, int]) -> Leg | None:
+        leg = self._by_xid.get(timer[1])
+        return leg if leg is not None and leg.due == timer[0] else None
 
     def _stale(self, leg: Leg, now: float) -> bool:
         """Whether the leg need not be sent again: its query is settled, or nobody asks for it any more."""

@@ -36,7 +36,7 @@ class Query:
     htype: int = 0
     chaddr: bytes = b""
     client_id: bytes = b""
-    sources: list[tuple[Circuit, bytes]] = field(default_factory=list)
+    sources: tuple[tuple[Circuit, bytes], ...] = ()
     legs: dict[Server, Leg] = field(default_factory=dict)
     reserve: Sequence[Server] = ()
     answer: Answer | None = None
@@ -49,7 +49,7 @@ _PARAMETER_REQUEST_LIST = int(OptionCode.PARAMETER_REQUEST_LIST)
 
 
 class Composer:
-    """Makes the queries' messages."""
+    """Makes the queries' messages; a query only reads (R3-1)."""
 
     def __init__(self, config: ConcentratorConfig) -> None:
         self._giaddr = config.giaddr

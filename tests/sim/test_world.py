@@ -1,8 +1,9 @@
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from lq.concentrator.events import Ask, Downstream, Permit, Refuse, Upstream, Withdraw
+from lq.concentrator.events import Ask, Downstream, Permit, Refuse, ToServer, Upstream, Withdraw
 from lq.sim.server import ServerModel
 from lq.sim.world import Link, World
 from lq.wire import RFC4388
@@ -22,6 +23,18 @@ from tests.concentrator.helpers import (
 
 def effects(network, kind):
     return of_type(kind, [effect for _, effect in network.record])
+
+
+@pytest.mark.requirement("R3-1")
+def test_a_query_changes_nothing_at_the_server():
+    model = server_model(binding())
+    before = {address: replace(each) for address, each in model.bindings.items()}
+    network = world(model)
+    network.give(Downstream(HOST))
+    network.run(1.0)
+    assert effects(network, Permit)
+    assert model.bindings == before
+    assert {effect.message.message_type for effect in effects(network, ToServer)} == {RFC4388.leasequery}
 
 
 def test_a_packet_downstream_becomes_a_query_and_its_answer_a_location():
