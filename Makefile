@@ -5,7 +5,7 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test lint format lab setup setup-system lock clean
+.PHONY: help demo test fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -17,6 +17,12 @@ demo: setup ## reboot an emulated access concentrator and watch its subscribers 
 test: setup ## run the tests
 	@sh setup/system.sh test
 	$(VENV)/python -m pytest
+
+SECONDS ?= 60
+fuzz: setup ## search for input that breaks the server, SECONDS=60 for each of three targets
+	@$(VENV)/uv --quiet pip install --python $(VENV)/python --only-binary :all: --require-hashes -r setup/fuzz.txt
+	@for target in wire server config; do \
+		echo "fuzz: $$target, $(SECONDS) s" && $(VENV)/python -m tests.fuzz.run $$target $(SECONDS) || exit 1; done
 
 lint: setup ## check style and types
 	$(VENV)/ruff check
@@ -42,6 +48,7 @@ lock: setup ## pin the newest versions of the Python packages
 	$(LOCK) --upgrade --all-extras pyproject.toml -o requirements.txt
 	echo uv | $(LOCK) --upgrade - -o setup/uv.txt
 	$(LOCK) --upgrade setup/build.in -o setup/build.txt
+	$(LOCK) --upgrade setup/fuzz.in -o setup/fuzz.txt
 
 clean: ## remove what was built; the results in runs/ stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -247,6 +247,10 @@ class ServerConfig(Leases):
         return found
 
 
+# What the YAML library raises beside its own errors where a value does not fit its tag, as `!!int x`.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+
+
 def load(path: Path | str) -> ServerConfig:
     """Read a configuration file. Raises ConfigError with one line that names line, key and fix."""
     try:
@@ -261,11 +265,13 @@ def parse(text: str, name: str = "configuration") -> ServerConfig:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: not valid YAML: {problem}") from None
+    except yaml.MarkedYAMLError as error:
+        where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
+        raise ConfigError(f"{where}: not valid YAML: {error.problem or error.context}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: not valid YAML: nested too deeply") from None
+    except _YAML_ERRORS as error:
+        raise ConfigError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{name}: expected keys such as listen, database and subnets")
     try:

@@ -1,0 +1,172 @@
+"""What is fuzzed: functions of octets that raise nothing unless something is wrong.
+
+Each takes any octets and checks what must hold for them. `tests.fuzz.run` searches for octets that break
+one, `tests.fuzz.test_corpus` replays those kept in `corpus/`.
+"""
+
+import functools
+import struct
+from dataclasses import fields
+
+from lq.server.bindings import Binding, State
+from lq.server.config import ConfigError, parse
+from lq.server.service import Service
+from lq.server.storage import Storage
+from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
+
+CONFIGURATIONS = [
+    """
+listen: 198.19.1.2
+database: unused.sqlite
+subnets:
+  - network: 198.18.0.0/16
+    pools: [198.18.0.10-198.18.0.12]
+    options: {routers: [198.18.0.1], domain-name: example, 43: 0x0102}
+reservations:
+  - {address: 198.18.50.1, hardware: '02:00:00:00:00:02', options: {host-name: two}}
+""",
+    """
+listen: 198.19.1.2
+database: unused.sqlite
+dialect: draft-03
+lease_time: 60
+decline_time: 60
+shared_networks:
+  - name: access
+    subnets:
+      - {network: 198.18.0.0/16, pools: [198.18.0.10-198.18.0.11]}
+      - {network: 198.19.0.0/16, pools: [198.19.0.10-198.19.0.10]}
+reservations:
+  - {address: 198.18.0.10, client_id: '0x00'}
+  - {address: 198.18.0.99, hardware: '02:00:00:00:00:02', client_id: two}
+leasequery: {prefer: longest-lease, reservation_as_active: true}
+""",
+    """
+listen: 198.19.1.2
+database: unused.sqlite
+dialect: draft-03
+max_lease_time: 4000000000
+subnets:
+  - {network: 0.0.0.0/0, pools: [198.18.0.10-198.18.0.20]}
+leasequery: {forms: [address], requesters: [198.18.0.0/15]}
+""",
+]
+STEPS = (0.0, 0.5, 1.0, 30.0, 61.0, 1800.0, 3600.0, 86400.0)  # seconds between datagrams
+DISCOVER = b"".join(
+    [
+        bytes((1, 1, 6)),
+        bytes(25),
+        b"\2\0\0\0\0\1",
+        bytes(202),
+        bytes.fromhex("63825363"),
+        b"\x35\1\1\x37\2\1\x79\xff",
+    ]
+)
+FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
+KEPT = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+
+
+def wire(data):
+    """A message is refused by its one error, or can be shown, encoded, and comes back the same."""
+    try:
+        message = decode(data)
+    except MalformedMessage:
+        return
+    assert str(message)
+    assert decode(message.encode()) == message
+    again = decode(message.encode(minimum=0))
+    assert list(again.options.items()) == list(decode(again.encode(minimum=0)).options.items())
+    try:
+        shorter = message.encode(minimum=0, maximum=576)
+    except MalformedMessage:
+        pass
+    else:
+        assert len(shorter) <= 576
+        assert decode(shorter) == message
+    for value in message.options.values():
+        try:
+            info = RelayInfo.decode(value)
+        except MalformedMessage:
+            continue
+        assert info.encode() == value
+        assert str(info)
+
+
+def server(data):
+    """Whatever arrives in whatever order: replies are messages, queries change nothing (R3-1), and
+    what has changed can be stored and comes back the same."""
+    if not data:
+        return
+    service = Service(_configured(data[0] % len(CONFIGURATIONS)), now=1e9)
+    now, position, stored = 1e9, 1, {}
+    while position + FRAME.size <= len(data):
+        step, length = FRAME.unpack_from(data, position)
+        position += FRAME.size
+        octets = data[position : position + length]
+        position += length
+        now += STEPS[step % len(STEPS)]
+        before = dict(service.bindings.by_address)
+        outgoing = service.handle(octets, now)
+        if service.counters["received: leasequery"] and _is_query(octets):
+            assert not service.changed
+            assert service.bindings.by_address == before
+        if outgoing is not None:
+            reply, (host, port) = outgoing
+            assert decode(reply).op == 2
+            assert decode(reply).xid == decode(octets).xid
+            assert (host, port) != ("0.0.0.0", 67)
+        _storage().commit(service.changed.values())
+        stored |= service.changed
+        service.changed.clear()
+    if stored:
+        found = {binding.packed: _kept(binding) for binding in _storage().load()}
+        assert {packed: found[packed] for packed in stored} == {p: _kept(b) for p, b in stored.items()}
+    _indexes_agree(service)
+
+
+def config(data):
+    """A configuration is refused in one line, or a server can work by it."""
+    try:
+        found = parse(data.decode("utf-8", "surrogateescape"), "fuzzed")
+    except ConfigError as error:
+        line = str(error)
+        assert line.startswith("fuzzed:")
+        assert "\n" not in line
+        return
+    service = Service(found, now=1e9)
+    for link in found.links[:4]:
+        giaddr = link.subnets[0].network.network_address.packed
+        service.handle(DISCOVER[:24] + giaddr + DISCOVER[28:], 1e9)
+
+
+TARGETS = {"wire": wire, "server": server, "config": config}
+
+
+def _is_query(octets):
+    try:
+        return decode(octets).message_type == MessageType.LEASEQUERY
+    except MalformedMessage:
+        return False
+
+
+def _kept(binding):
+    return [getattr(binding, name) for name in KEPT]
+
+
+def _indexes_agree(service):
+    """The indexes by address, by hardware address and by client identifier tell the same."""
+    bindings = service.bindings
+    for binding in bindings:
+        assert not binding.chaddr or binding in bindings.of_hardware(binding.hardware)
+        assert binding.client_id is None or binding in bindings.of_client_id(binding.client_id)
+        assert binding.state != State.RESERVED or binding.reserved
+
+
+@functools.cache
+def _configured(number):
+    return parse(CONFIGURATIONS[number])
+
+
+@functools.cache
+def _storage():
+    return Storage(":memory:")
