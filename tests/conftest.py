@@ -7,8 +7,14 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 from lq.sandbox.lab import Lab
+
+# No test bounds seconds. CI tries the same examples every time; elsewhere each run tries others.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ class Bounds(RuleBasedStateMachine):
             self.outstanding[address] = [now]
         else:
             assert times is not None
-            if times:
+            if times and not self.silent:  # the poll of a silent server keeps to that server's timer
                 interval = min(RETRY * 2 ** (len(times) - 1), LAST)
                 assert now - times[-1] >= interval - 1e-6, "doubling intervals (R6.6-5)"
             times.append(now)
@@ -148,11 +148,11 @@ class Bounds(RuleBasedStateMachine):
 
     def sees_rate(self, now):
         """To a server that does not answer at most one packet in 10 s (R6.6-2, R6.6-3, R6.6-6)."""
-        if not self.silent and now > self.fast_until:
-            if self.outstanding:
+        if not self.silent:
+            if not self.outstanding:
+                self.fast_until = now + TIMER  # it rested: silence counts only while something is asked
+            elif now > self.fast_until:
                 self.silent = True  # asked in vain until its timer went off
-            else:
-                self.fast_until = now + TIMER  # it rested
         if self.silent and self.transmissions:
             assert now - self.transmissions[-1] >= TIMER - 1e-6
 
