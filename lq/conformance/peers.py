@@ -1,0 +1,62 @@
+"""The suite against servers that are started for it, each in a sealed lab of its own, side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lq.conformance.report import Judged
+from lq.conformance.servers import PACKAGES, VARIANTS
+from lq.conformance.suite import Result
+from lq.errors import BadInput, RunFailed, unknown
+from lq.sandbox.lab import Lab
+from lq.sandbox.tools import find
+from lq.wire import DRAFT_03, RFC4388
+
+DIALECTS = (RFC4388.name, DRAFT_03.name)
+_LABS = 4  # at a time; they wait most of the time
+Tell = Callable[[str, int, int], None]
+
+
+def conform_peers(
+    peers: Sequence[str],
+    dialects: Sequence[str] = DIALECTS,
+    tell: Tell = lambda what, done, of: None,
+) -> list[Judged]:
+    """Judge each of the servers (`builtin`, `dhcpd`) by each of the dialects.
+
+    Each pair has its own sealed lab, which ends with the suite, with this process, or if it is killed.
+    Raises BadInput for a server that is unknown or not installed, RunFailed where one does not start,
+    LabError where no lab can be had.
+    """
+    for peer in peers:
+        if peer not in VARIANTS:
+            raise BadInput(f"{unknown('server', peer, VARIANTS)} (there are: {', '.join(VARIANTS)})")
+        if peer in PACKAGES and find(peer) is None:
+            raise BadInput(
+                f"{peer} is not installed: sudo apt-get install --no-install-recommends {PACKAGES[peer]}"
+            )
+    pairs = [(peer, name) for peer in dict.fromkeys(peers) for name in dict.fromkeys(dialects)]
+    with tempfile.TemporaryDirectory(prefix="lq-conform-") as logs, ThreadPoolExecutor(_LABS) as labs:
+        waiting = [
+            labs.submit(_in_lab, peer, name, Path(logs) / f"{peer}-{name}.log", tell) for peer, name in pairs
+        ]
+        return [each.result() for each in waiting]
+
+
+def _in_lab(peer: str, dialect: str, log: Path, tell: Tell) -> Judged:
+    with Lab("lq.conformance.stage", log=log) as lab:
+        lab.channel.send({"peer": peer, "dialect": dialect})
+        for message in lab.channel:
+            if "progress" in message:
+                _, done, of = message["progress"]
+                tell(f"{peer} {dialect}", done, of)
+            elif "results" in message:
+                results = [Result(**result) for result in message["results"]]
+                return Judged(peer, dialect, results, message["version"])
+            else:
+                raise RunFailed(f"{peer}: {message['error']}")
+        lab.wait()
+        raise RunFailed(f"the lab for {peer} ended early: {lab.last_words()}")

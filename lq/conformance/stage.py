@@ -1,0 +1,62 @@
+"""The program inside the sealed lab: starts a server, judges it, and reports.
+
+    python -m lq.conformance.stage CHANNEL_FD
+
+In: one object, `{"peer": ..., "dialect": ...}`. Out: `{"progress": [what, done, of]}` as things go on, then
+`{"version": ..., "results": [...]}` or `{"error": line}`.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import replace
+
+from lq.conformance.servers import VARIANTS, Wire, running, version
+from lq.conformance.suite import NOT_APPLICABLE, Result, Tell, conform
+from lq.errors import BadInput
+from lq.sandbox.channel import Channel
+
+
+def judge(peer: str, dialect: str, tell: Tell) -> list[Result]:
+    """All rows against a server as it is, and those left open against it configured otherwise."""
+    wire = Wire()
+    plain, *others = VARIANTS[peer]
+    with running(peer, plain, dialect, wire):
+        results = conform(plain.target(dialect), tell=tell)
+    for variant in others:
+        with running(peer, variant, dialect, wire):
+            again = {result.id: result for result in conform(variant.target(dialect), variant.rows)}
+        for index, result in enumerate(results):
+            other = again.get(result.id, result)
+            if result.verdict == NOT_APPLICABLE != other.verdict:
+                results[index] = replace(other, evidence=f"configured {variant.name}: {other.evidence}")
+    return results
+
+
+def main(channel: Channel) -> int:
+    """Judge one server by one dialect."""
+    request = channel.receive()
+    if request is None:
+        return 1
+    try:
+        results = judge(
+            request["peer"],
+            request["dialect"],
+            lambda what, done, of: channel.send({"progress": [what, done, of]}),
+        )
+        channel.send(
+            {"version": version(request["peer"]), "results": [result.as_dict() for result in results]}
+        )
+    except (BadInput, RuntimeError) as error:
+        channel.send({"error": str(error)})
+        return 1
+    except Exception as error:  # a fault of ours: the log has the traceback, the user gets the line
+        traceback.print_exc()
+        channel.send({"error": f"{type(error).__name__}: {error}"})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Channel.from_fd(int(sys.argv[1]))))
