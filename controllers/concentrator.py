@@ -240,8 +240,12 @@ class ConcentratorApplication(app_manager.RyuApp):  # type: ignore[misc]
         self.counts[f"dropped: {effect.reason}"] += 1
         if effect.address is not None:
             self._held.pop(effect.address, None)
-        if effect.until is not None and effect.circuit is not None and effect.chaddr is not None:
+        if effect.until is None:
+            return
+        if effect.circuit is not None and effect.chaddr is not None:
             self._flows("drop", effect.circuit, effect.chaddr, effect.address, effect.until - now)
+        elif effect.address is not None:  # refused, and the switch has lost it
+            self._flows("refuse", effect.address, effect.until - now)
 
     # -- the servers and time
 

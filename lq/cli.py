@@ -247,7 +247,7 @@ def bench(
         raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
     from lq.bench import server as server_bench
 
-    size = {"rounds": 1, "queries": 50_000, "leases": 500, "large": False} if quick else {}
+    size: dict[str, Any] = {"rounds": 1, "queries": 50_000, "leases": 500, "large": False} if quick else {}
     try:
         result = server_bench.run(**size)
     except RuntimeError as error:
@@ -332,14 +332,14 @@ def _print_summary(summary: dict[str, Any]) -> None:
 def _print_benchmark(result: dict[str, Any]) -> None:
     table = Table(show_edge=False)
     table.add_column("measured")
-    for heading in ("ours", "peer", "unit", "ratio", "goal"):
-        table.add_column(heading, justify="left" if heading == "unit" else "right")
+    for heading in ("ours", "peer", "unit", "ratio", "goal", "beside"):
+        table.add_column(heading, justify="left" if heading in ("unit", "beside") else "right")
     for case in [result, *result["cases"]]:
         ours, peer, ratio, goal = (
             "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
             for key in ("ours", "peer", "ratio", "goal")
         )
-        table.add_row(case["name"], ours, peer, case["unit"], ratio, goal)
+        table.add_row(case["name"], ours, peer, case["unit"], ratio, goal, case.get("peer_name") or "-")
     Console().print(table)
 
 
