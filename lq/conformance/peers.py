@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,15 +40,22 @@ def conform_peers(
                 f"{peer} is not installed: sudo apt-get install --no-install-recommends {PACKAGES[peer]}"
             )
     pairs = [(peer, name) for peer in dict.fromkeys(peers) for name in dict.fromkeys(dialects)]
-    with tempfile.TemporaryDirectory(prefix="lq-conform-") as logs, ThreadPoolExecutor(_LABS) as labs:
-        waiting = [
-            labs.submit(_in_lab, peer, name, Path(logs) / f"{peer}-{name}.log", tell) for peer, name in pairs
-        ]
-        return [each.result() for each in waiting]
+    with ThreadPoolExecutor(_LABS) as labs:
+        return list(labs.map(lambda pair: _in_lab(pair[0], pair[1], tell), pairs))
 
 
-def _in_lab(peer: str, dialect: str, log: Path, tell: Tell) -> Judged:
-    with Lab("lq.conformance.stage", log=log) as lab:
+@contextlib.contextmanager
+def _log() -> Iterator[Path]:
+    """A file in memory, which is gone with this process, even if it is killed."""
+    fd = os.memfd_create("log")
+    try:
+        yield Path(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def _in_lab(peer: str, dialect: str, tell: Tell) -> Judged:
+    with _log() as log, Lab("lq.conformance.stage", log=log) as lab:
         lab.channel.send({"peer": peer, "dialect": dialect})
         for message in lab.channel:
             if "progress" in message:
