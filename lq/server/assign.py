@@ -175,7 +175,8 @@ class Assigner:
         packed = message.options.get(OptionCode.REQUESTED_ADDRESS, b"")
         binding = self.bindings.by_address.get(packed)
         offer = self._offers.of(packed)
-        if not (binding is not None and client.holds(binding)) and not (offer and offer.client == client):
+        leased = binding is not None and client.holds(binding) and binding.leased(now)
+        if not leased and not (offer is not None and offer.client == client):
             return self._drop("declined address is not the client's")
         if offer is not None:
             self._offers.end(offer)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lq.errors import BadInput
 from lq.server.bindings import NEVER, Binding, State
+from lq.wire.options import parse_field
 
 APPLICATION_ID = 0x6C710001  # "lq", so that another program's database is recognised
 VERSION = 1
@@ -26,6 +27,33 @@ CREATE TABLE bindings (
     relay_info BLOB, sent BLOB NOT NULL, returned BLOB NOT NULL
 )
 """
+
+# What the server writes into the columns. SQLite itself keeps any type in any column.
+_TIME = (float, type(None))
+_OCTETS = (bytes, type(None))
+_TYPES = ((int,), (int,), (bytes,), _OCTETS, (int,), _TIME, _TIME, _TIME, _TIME, _OCTETS, (bytes,), (bytes,))
+_STORED = {int(state): state for state in State if state != State.RESERVED}
+
+
+def _check_types(address: object, types: tuple[type, ...]) -> None:
+    """Raise ValueError unless each value of a row has a type of its column."""
+    if not all(found in fitting for found, fitting in zip(types, _TYPES, strict=True)):
+        raise ValueError(f"the row of address {address!r} has a value of the wrong type")
+
+
+class _OptionFields:
+    """Checks that octets can be read as options; each kind once, as a million clients send much the same."""
+
+    def __init__(self) -> None:
+        self._good = {b""}
+
+    def check(self, octets: bytes) -> None:
+        if octets in self._good:
+            return
+        parse_field(octets)
+        if len(self._good) >= 65536:
+            self._good.clear()
+        self._good.add(octets)
 
 
 class StorageError(BadInput):
@@ -89,9 +117,17 @@ class Storage:
             check = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
             if check != "ok":
                 raise sqlite3.DatabaseError(check.splitlines()[-1])
-            states = {int(state): state for state in State}
+            option_fields, fitting = _OptionFields(), set()
             for row in self._database.execute("SELECT * FROM bindings"):
                 (address, htype, chaddr, client_id, state, expires, renews, rebinds, last, *octets) = row
+                types = tuple(map(type, row))
+                if types not in fitting:
+                    _check_types(address, types)
+                    fitting.add(types)
+                if htype > 255 or htype < 0 or len(chaddr) > 16:
+                    raise ValueError(f"the row of address {address} has no hardware address that fits")
+                option_fields.check(row[10])
+                option_fields.check(row[11])
                 if None in row[5:9]:
                     times = (NEVER if time is None else time for time in row[5:9])
                     expires, renews, rebinds, last = times
@@ -100,14 +136,14 @@ class Storage:
                     htype,
                     chaddr,
                     client_id,
-                    states[state],
+                    _STORED[state],
                     expires,
                     renews,
                     rebinds,
                     last,
                     *octets,
                 )
-        except (sqlite3.Error, KeyError, ValueError, TypeError, OverflowError) as error:
+        except (sqlite3.Error, KeyError, ValueError, OverflowError) as error:
             raise self._refusal(sqlite3.DatabaseError(str(error))) from None
 
     def commit(self, bindings: Iterable[Binding]) -> None:

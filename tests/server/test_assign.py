@@ -195,6 +195,16 @@ def test_a_decline_by_another_client_changes_nothing(server):
     assert server.bindings.get(host.address).leased(1010.0)
 
 
+def test_a_former_client_cannot_decline_what_is_offered_to_another(server):
+    host, other = Host(server), Host(server, 2)
+    host.lease(1000.0)
+    host.release(1010.0)
+    offer = other.discover(1020.0, o50=host.address.packed)
+    assert offer.yiaddr == host.address
+    host.send(MessageType.DECLINE, 1030.0, o50=host.address.packed)
+    assert other.select(offer, 1040.0).message_type == MessageType.ACK
+
+
 def test_inform_gets_options_and_no_lease(server):
     host = Host(server)
     ack = host.send(MessageType.INFORM, 1000.0, ciaddr="198.18.0.99", relayed=False)

@@ -1,12 +1,24 @@
 """The server's bindings as a state machine: whatever clients, relays and requesters do in whatever order."""
 
 from dataclasses import fields, replace
+from ipaddress import IPv4Address
 
-from hypothesis import settings
+import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
+from lq.server.answer import Answerer
+from lq.server.assign import Assigner
 from lq.server.bindings import Binding, State
+from lq.server.config import Reservation
+from lq.server.offers import Client, Offers
 from lq.wire import MessageType
 
 from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
@@ -50,13 +62,17 @@ class Network(RuleBasedStateMachine):
         """An ACK has arrived, so what it says has to be stored already."""
         self.commit()
         until = self.now + seconds(reply, 51)
-        assert self.stored[reply.yiaddr.packed].expires == until
+        stored = self.stored.get(reply.yiaddr.packed)
+        assert stored is not None
+        assert stored.expires == until
         holders = [
             other
             for other, leases in self.leases.items()
             if other != number and leases.get(reply.yiaddr, 0) > self.now
         ]
         assert not holders, f"{reply.yiaddr} belongs to {holders}"
+        offered = [other for other, (offer, end) in self.offers.items() if self.stands(reply, offer, end)]
+        assert set(offered) <= {number}, f"{reply.yiaddr} is offered to {offered}"
         assert self.declined.get(reply.yiaddr, 0) <= self.now
         assert str(reply.yiaddr) != "198.18.0.12" or number == 2
         self.leases.setdefault(number, {})[reply.yiaddr] = until
@@ -69,10 +85,16 @@ class Network(RuleBasedStateMachine):
         if offer is None:
             self.offers.pop(number, None)
             return
+        assert str(offer.yiaddr) != "198.18.0.12" or number == 2
         for other, standing in self.offers.items():
-            if other != number and standing[1] > self.now:
-                assert standing[0].yiaddr != offer.yiaddr
+            assert other == number or not self.stands(offer, *standing)
+        for other, leases in self.leases.items():
+            assert other == number or leases.get(offer.yiaddr, 0) <= self.now
         self.offers[number] = offer, self.now + self.server.config.offer_time
+
+    def stands(self, reply, offer, end):
+        """Whether an offer holds the address of a reply back."""
+        return end > self.now and offer.yiaddr == reply.yiaddr
 
     @rule(number=numbers)
     def seek(self, number):
@@ -100,6 +122,45 @@ class Network(RuleBasedStateMachine):
         reply = self.hosts[number].send(MessageType.REQUEST, self.now, o50=address, **more)
         if reply is not None and reply.message_type == MessageType.ACK:
             self.took(number, reply)
+
+    def of_others(self, number):
+        """The addresses that others hold, or were offered, or have reserved."""
+        held = [address for other, leases in self.leases.items() if other != number for address in leases]
+        offered = [offer.yiaddr for other, (offer, _) in self.offers.items() if other != number]
+        reserved = [IPv4Address("198.18.0.12")] if number != 2 else []
+        return [*held, *offered, *reserved]
+
+    @rule(number=numbers, data=st.data(), discovering=st.booleans(), relayed=st.booleans())
+    def covet(self, number, data, discovering, relayed):
+        """Ask for what is another client's, in each of the ways."""
+        others = self.of_others(number)
+        if not others:
+            return
+        address = data.draw(st.sampled_from(others)).packed
+        host = self.hosts[number]
+        if discovering:
+            self.discover(number, o50=address)
+        if relayed:
+            reply = host.send(
+                MessageType.REQUEST, self.now, o50=address, o54=self.server.config.listen.packed
+            )
+        else:
+            reply = host.send(MessageType.REQUEST, self.now, ciaddr=str(IPv4Address(address)), relayed=False)
+        if reply is not None and reply.message_type == MessageType.ACK:
+            self.took(number, reply)
+
+    @rule(number=numbers, data=st.data(), kind=st.sampled_from([MessageType.RELEASE, MessageType.DECLINE]))
+    def malign(self, number, data, kind):
+        """Give back, or decline, what is another client's: `every_lease_is_active` sees what comes of it."""
+        others = self.of_others(number)
+        if not others or self.leases.get(number) or number in self.offers:
+            return  # what it holds itself, it may give back
+        address = data.draw(st.sampled_from(others))
+        if kind == MessageType.RELEASE:
+            self.hosts[number].send(kind, self.now, ciaddr=str(address), relayed=False)
+        else:
+            self.hosts[number].send(kind, self.now, o50=address.packed)
+        assert not self.server.changed
 
     @rule(number=numbers, relayed=st.booleans(), circuit=st.integers(0, 3))
     def renew(self, number, relayed, circuit):
@@ -185,3 +246,58 @@ class Network(RuleBasedStateMachine):
 
 Network.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestNetwork = Network.TestCase
+
+
+def touching(answer):
+    """Answer, and note in the binding that somebody asked."""
+
+    def answer_and_touch(self, octets, question, now):
+        for binding in self.bindings:
+            binding.last_transaction = now
+        return answer(self, octets, question, now)
+
+    return answer_and_touch
+
+
+def forgetful(store):
+    """Store in memory, and now and then not on the disk."""
+
+    def store_half(self, binding, link):
+        store(self, binding, link)
+        if binding.chaddr == mac(3):
+            self.changed.clear()
+
+    return store_half
+
+
+FAULTS = {
+    "a lease to two clients": (
+        Assigner,
+        "_available",
+        lambda f: lambda self, p, _, link, __: p in self._pools[link].ranges,
+    ),
+    "reservations of others": (Reservation, "is_for", lambda f: lambda *_: True),
+    "offers of others": (Offers, "of", lambda f: lambda *_: None),
+    "bindings of others": (Client, "holds", lambda f: lambda *_: True),
+    "a query that changes bindings": (Answerer, "answer", touching),
+    "an acknowledgement that is not stored": (Assigner, "_store", forgetful),
+    "leases that never end": (Binding, "leased", lambda f: lambda self, _: self.state == State.LEASED),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_machine_notices(monkeypatch, fault):
+    """Each fault, put in on purpose, is found; without shrinking, as it is known."""
+    where, name, broken = FAULTS[fault]
+    monkeypatch.setattr(where, name, broken(getattr(where, name)))
+    search = settings(
+        max_examples=300,
+        stateful_step_count=40,
+        deadline=None,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+        report_multiple_bugs=False,
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Network, settings=search)
