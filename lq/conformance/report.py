@@ -188,12 +188,21 @@ def as_html(judged: Sequence[Judged]) -> str:
     return "\n".join([*parts, "</html>"]) + "\n"
 
 
+_FORMS = {".html": as_html, ".htm": as_html, ".md": markdown}
+
+
+def check_path(path: Path) -> None:
+    """Raise BadInput, before the work is done, if the name tells no form or the directory is missing."""
+    if path.suffix.lower() not in _FORMS:
+        raise BadInput(f"{path}: a report is a .html or a .md file")
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"cannot write the report {path}: make its directory first")
+
+
 def write(judged: Sequence[Judged], path: Path) -> None:
     """Write the report in the form that the name's ending says. Raises BadInput."""
-    form = {".html": as_html, ".htm": as_html, ".md": markdown}.get(path.suffix.lower())
-    if form is None:
-        raise BadInput(f"{path}: a report is a .html or a .md file")
+    check_path(path)
     try:
-        path.write_text(form(judged), encoding="utf-8")
+        path.write_text(_FORMS[path.suffix.lower()](judged), encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+        raise BadInput(f"cannot write the report {path}: {error.strerror}") from None

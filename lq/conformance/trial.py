@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from lq.conformance.requester import Arrival, Requester
@@ -286,10 +286,3 @@ def _describe(message: Message, giaddr: IPv4Address) -> str:
     for name in ("flags", "hops", "secs"):
         asked += f", {name} {getattr(message, name)}" if getattr(message, name) else ""
     return asked
-
-
-def numbered(dialect: Dialect, unimplemented: int | None, r_flag: int | None) -> Dialect:
-    """The dialect with other numbers for what the draft left open; None keeps a number."""
-    if unimplemented is not None:
-        dialect = replace(dialect, unimplemented=unimplemented)
-    return dialect if r_flag is None else replace(dialect, r_flag=r_flag)
