@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -158,6 +159,15 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+class LogLevel(str, Enum):
+    """How much the server writes while it serves."""
+
+    error = "error"
+    warning = "warning"
+    info = "info"
+    debug = "debug"
+
+
 @app.command()
 def serve(
     config: Annotated[Path, typer.Argument(help="The server's configuration, in YAML.")],
@@ -171,6 +181,9 @@ def serve(
     import_leases: Annotated[
         Path | None, typer.Option(help="First import the lease file of an ISC dhcpd.", metavar="FILE")
     ] = None,
+    log: Annotated[
+        LogLevel, typer.Option(help="What to write on standard error; from info on, each refusal.")
+    ] = LogLevel.warning,
 ) -> None:
     """Run the DHCP server on its own, in the foreground.
 
@@ -183,7 +196,7 @@ def serve(
         typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
     if import_leases is not None:
         typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
-    raise typer.Exit(daemon.serve(config, counters))
+    raise typer.Exit(daemon.serve(config, counters, log.value))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from lq.server.daemon import serve
+from lq.server.daemon import LOG_LEVELS, serve
 
 
 def main() -> int:
@@ -11,8 +11,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lq.server", description="a DHCP server with leasequery")
     parser.add_argument("config", help="the configuration, a YAML file")
     parser.add_argument("--counters-json", metavar="PATH", help="write the counters here at exit and SIGUSR1")
+    parser.add_argument("--log", choices=LOG_LEVELS, default="warning", help="what to write on stderr")
     arguments = parser.parse_args()
-    return serve(arguments.config, arguments.counters_json)
+    return serve(arguments.config, arguments.counters_json, arguments.log)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ reply leaves.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,9 @@ from lq.server.pools import LinkPools
 from lq.server.replies import AllTerms, Replies
 from lq.wire.message import ANY, Message, MessageType
 from lq.wire.options import OptionCode, parse_field, pieces
+from lq.wire.text import hardware_address
+
+_log = logging.getLogger(__name__)
 
 # Not kept among what a client sent: kept elsewhere, or of use in that one message only.
 _NOT_KEPT = frozenset({50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 82, 90, 91, 92})
@@ -67,6 +71,7 @@ class Assigner:
 
     def _drop(self, reason: str) -> Message | None:
         self.counters[f"dropped: {reason}"] += 1
+        _log.info("dropped: %s", reason)
         return None
 
     def _link(self, message: Message) -> Link | None:
@@ -168,6 +173,9 @@ class Assigner:
         offer = self._offers.of(packed)
         if offer is not None:
             self._offers.end(offer)
+        if _log.isEnabledFor(logging.DEBUG):
+            owner = hardware_address(message.chaddr)
+            _log.debug("%s leased to %s for %d s", IPv4Address(packed), owner, duration.lease)
         return reply
 
     def _decline(self, message: Message, client: Client, link: Link, now: float) -> Message | None:
@@ -191,6 +199,7 @@ class Assigner:
             link,
         )
         self.counters["addresses declined"] += 1
+        _log.info("%s declined by %s", IPv4Address(packed), hardware_address(message.chaddr))
         return None
 
     def _release(self, message: Message, client: Client, link: Link, now: float) -> Message | None:

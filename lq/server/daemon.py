@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import logging
 import select
 import signal
 import socket
@@ -21,6 +22,10 @@ from pathlib import Path
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
 from lq.server.storage import Storage, StorageError
+
+_log = logging.getLogger(__name__)
+
+LOG_LEVELS = ("error", "warning", "info", "debug")
 
 _BATCH = 256  # datagrams taken in before their changes are stored
 _LONGEST = 4096  # octets of a datagram
@@ -63,6 +68,10 @@ class Daemon:
         # What has been loaded lives as long as the server: keep the collector from walking it again.
         gc.collect()
         gc.freeze()
+        outside = self.service.counters["bindings outside the configured pools"]
+        if outside:
+            _log.warning("%d stored bindings are outside the configured pools and left alone", outside)
+        _log.info("serving with %d bindings", len(self.service.bindings))
         with self._signals() as wakeup:
             print(f"ready {self.config.listen}:{self.config.port}", flush=True)
             poll = select.poll()
@@ -171,12 +180,14 @@ def _listen(config: ServerConfig) -> socket.socket:
     return udp
 
 
-def serve(config_path: Path | str, counters_json: Path | str | None = None) -> int:
+def serve(config_path: Path | str, counters_json: Path | str | None = None, log: str = "warning") -> int:
     """Run the server in the foreground until SIGTERM; the exit status is 0, or 2 for what cannot start.
 
     Prints `ready ADDRESS:PORT` on stdout once it listens, and the counters on stderr at SIGUSR1 and at
-    the end, as JSON to `counters_json`, too. Faults are one line on stderr.
+    the end, as JSON to `counters_json`, too. Faults are one line on stderr. `log` is one of LOG_LEVELS:
+    what is written on stderr while it serves; from info on that is a line for each message refused.
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=log.upper())
     where = ""
     try:
         config = load(config_path)

@@ -176,6 +176,40 @@ def test_sigusr1_prints_counters_while_it_runs(tmp_path, relay, server):
     assert relay.ask("198.18.1.0").message_type == MessageType.KNOWN
 
 
+@pytest.mark.requirement("R6.3-2")
+@pytest.mark.parametrize("level", ["warning", "info", "debug"])
+def test_the_log_tells_what_is_refused_if_asked_to(tmp_path, relay, level):
+    process = run(tmp_path, relay, *([] if level == "warning" else ["--log", level]))
+    relay.send(query("198.18.1.0", chaddr=mac(1), giaddr=IPv4Address(RELAY)))
+    lease_many(relay, process, lambda found: len(found) >= 1, outstanding=1)
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert ("INFO query for several things, from giaddr 127.0.0.2" in errors) == (level != "warning")
+    assert ("DEBUG 198.18.1.0 leased to 02:00:00:00:00:01 for 3600 s" in errors) == (level == "debug")
+    assert ("INFO" in errors) == (level != "warning")
+
+
+def test_bindings_that_are_left_alone_are_told_of(tmp_path, relay):
+    process = run(tmp_path, relay)
+    lease_many(relay, process, lambda found: len(found) >= 3, outstanding=1)
+    process.terminate()
+    process.communicate(timeout=10)
+    drain(relay)
+    config = (tmp_path / "server.yaml").read_text().replace("198.18.1.0-", "198.18.1.2-")
+    moved = tmp_path / "moved.yaml"
+    moved.write_text(config)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lq.server", str(moved)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("ready")
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert "WARNING 2 stored bindings are outside the configured pools" in errors
+
+
 def test_garbage_does_not_stop_it(relay, server):
     for octets in (b"", b"x", os.urandom(300), bytes(2000)):
         relay.send(octets)
