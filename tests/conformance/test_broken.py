@@ -360,7 +360,7 @@ class Case:
         return f"{self.row}-{getattr(self.rule, '__name__', type(self.rule).__name__)}"
 
 
-OFF = {"leasequery": "enabled: false", "told": {"without_leasequery": True}}
+OFF = {"leasequery": "enabled: false", "told": {"without_leasequery": True, "silence": 0.5}}
 ADDRESS_ONLY = {"leasequery": "forms: [address]"}
 AS_ACTIVE = {"leasequery": "reservation_as_active: true", "told": {"reservation_as_active": True}}
 FULL = (600).to_bytes(4, "big")

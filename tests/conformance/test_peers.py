@@ -74,7 +74,7 @@ def test_a_server_that_cannot_be_had_is_named(monkeypatch):
 
 def started(tmp_path, mark):
     """The suite as an ordinary user, in a process of its own."""
-    home = support.private_directory(tmp_path)
+    home = support.private_directory()
     program = home / "program.py"
     program.write_text(PROGRAM)
     program.chmod(0o644)
