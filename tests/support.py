@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,17 +40,18 @@ def as_ordinary_user(command: list[str]) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", " && ".join(steps), "sh", *drop, *command]
 
 
-def private_directory(base: Path) -> Path:
-    """Return a new directory that the ordinary user owns."""
-    path = base / "of-the-ordinary-user"
-    path.mkdir()
+PREFIX = "lq-test-"
+
+
+def private_directory() -> Path:
+    """Return a new directory that the ordinary user owns; it is removed when the tests end.
+
+    It does not lie below pytest's own directories: each pytest closes those to others when it starts.
+    """
+    path = Path(tempfile.mkdtemp(prefix=PREFIX))
     if os.geteuid() == 0:
-        for part in (path, *base.parents):
-            if part == Path("/tmp"):
-                break
-            part.chmod(part.stat().st_mode | 0o011)
-        base.chmod(base.stat().st_mode | 0o011)
         os.chown(path, NOBODY, NOBODY)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
 

@@ -37,14 +37,14 @@ def files_in(place: str) -> set[str]:
         return {
             entry.name
             for entry in entries
-            if not entry.name.startswith("pytest") and entry.stat(follow_symlinks=False).st_uid == user
+            if not entry.name.startswith(support.PREFIX) and entry.stat(follow_symlinks=False).st_uid == user
         }
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"after {moment:.1f} s")
-def test_nothing_is_left(tmp_path, moment):
+def test_nothing_is_left(moment):
     name, value = "LQ_MARK", str(uuid.uuid4())
-    home = support.private_directory(tmp_path)
+    home = support.private_directory()
     before = machine()
     command = [*support.LQ, "run", "reboot", "--json", "--out", str(home / "run")]
     process = subprocess.Popen(

@@ -71,8 +71,8 @@ class Played:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def play(tmp_path_factory, *options: str) -> Played:
-    home = support.private_directory(tmp_path_factory.mktemp("reboot"))
+def play(*options: str) -> Played:
+    home = support.private_directory()
     command = [*support.LQ, "run", "reboot", "--topology", "cable", "--json", "--out", str(home / "run")]
     done = support.run(support.as_ordinary_user([*command, *options]), home=home)
     assert done.returncode == 0, done.stderr
@@ -81,13 +81,13 @@ def play(tmp_path_factory, *options: str) -> Played:
 
 
 @pytest.fixture(scope="module")
-def figure(tmp_path_factory) -> Played:
-    return play(tmp_path_factory)
+def figure() -> Played:
+    return play()
 
 
 @pytest.fixture(scope="module")
-def glean_only(tmp_path_factory) -> Played:
-    return play(tmp_path_factory, "--set", "concentrator.leasequery=false", "--set", "reboot.timeout=4")
+def glean_only() -> Played:
+    return play("--set", "concentrator.leasequery=false", "--set", "reboot.timeout=4")
 
 
 @pytest.mark.requirement("R7-5")
@@ -192,16 +192,16 @@ def test_the_figures_are_drawn(figure):
     assert drawn == {".png", ".svg"}
 
 
-def test_a_larger_cable(tmp_path_factory):
-    summary = play(tmp_path_factory, "--modems", "8", "--hosts-per-modem", "3").summary
+def test_a_larger_cable():
+    summary = play("--modems", "8", "--hosts-per-modem", "3").summary
     assert summary["recovered"] == summary["subscribers"] == 24
     assert summary["queries_per_address"] == 1.0
     assert summary["queries_resent"] == 0
 
 
-def test_a_specification_file_repeats_a_run(figure, tmp_path_factory):
+def test_a_specification_file_repeats_a_run(figure):
     """The spec.yaml of a run is itself a specification."""
-    home = support.private_directory(tmp_path_factory.mktemp("again"))
+    home = support.private_directory()
     path = home / "spec.yaml"
     path.write_text((figure.run.directory / "spec.yaml").read_text())
     path.chmod(0o644)

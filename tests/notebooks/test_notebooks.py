@@ -24,8 +24,8 @@ def test_there_are_notebooks():
 
 @pytest.mark.lab
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_top_to_bottom(path, tmp_path):
-    home = support.private_directory(tmp_path)
+def test_it_runs_from_top_to_bottom(path):
+    home = support.private_directory()
     command = [sys.executable, "-W", "ignore", "-c", EXECUTE, str(path)]
     done = support.run(support.as_ordinary_user(command), home=home)
     assert done.returncode == 0, done.stderr[-3000:]

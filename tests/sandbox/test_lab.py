@@ -116,8 +116,8 @@ def test_killing_any_of_its_carriers_ends_everything(tmp_path, victim):
         time.sleep(0.02)
 
 
-def test_an_ordinary_user_can_have_one(tmp_path):
-    home = support.private_directory(tmp_path)
+def test_an_ordinary_user_can_have_one():
+    home = support.private_directory()
     code = (
         "from pathlib import Path; from lq.sandbox.lab import Lab\n"
         f"lab = Lab('lq.sandbox.init', log=Path({str(home / 'log')!r})); print(lab.wait())"
