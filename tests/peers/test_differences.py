@@ -37,7 +37,7 @@ DHCPD = {
 }
 KEA = {
     **DHCPD,
-    **dict.fromkeys((0x01, 0x05, 0x08), {"ours alone: 58 59"}),  # Kea was not configured to have them
+    **{number: {"ours alone: 58 59"} for number in (0x01, 0x05, 0x08)},  # Kea was not configured to have them
     0x06: {"ours alone: 58 59"} | ALL_ADDRESSES,
     0x09: {"theirs alone: 54 61"},  # Kea echoes the identifier it does not know
     0x0D: {"theirs alone: 51 82 91"},

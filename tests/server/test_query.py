@@ -1,14 +1,11 @@
 """The one-shot requester against running servers."""
 
 import json
-import shutil
 import socket
-import subprocess
 from ipaddress import IPv4Address
 
 import pytest
 
-from lq.bench.network import sealed
 from lq.server import synthetic
 from lq.server.config import load
 from lq.server.query import QueryError, ask, build
@@ -106,33 +103,3 @@ def test_a_silent_server_is_asked_again_and_then_given_up():
 def test_an_address_that_is_not_here_is_named():
     with pytest.raises(QueryError, match=r"cannot ask 127.0.0.1 from 198\.18\.7\.7"):
         ask("127.0.0.1", giaddr="198.18.7.7", port=12345, address="198.18.1.3")
-
-
-WITHOUT_LEASEQUERY = """
-import subprocess, sys
-from lq.bench.network import REQUESTER, SERVER, TwoHosts
-from lq.server.query import ask
-with TwoHosts() as hosts:
-    dnsmasq = subprocess.Popen(
-        hosts.at_server(
-            ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--port=0",
-             "--interface=server", "--dhcp-range=198.18.0.10,198.18.0.20,255.254.0.0",
-             f"--dhcp-leasefile={sys.argv[1]}/leases"]
-        ),
-        stderr=subprocess.PIPE, text=True,
-    )
-    while "DHCP, IP range" not in (line := dnsmasq.stderr.readline()):
-        assert line, "dnsmasq did not start"
-    print(ask(SERVER, giaddr=REQUESTER, address="198.18.0.10", timeout=0.2, attempts=3).kind)
-    assert dnsmasq.poll() is None
-    dnsmasq.kill()
-"""
-
-
-@pytest.mark.skipif(shutil.which("dnsmasq") is None, reason="dnsmasq is not installed")
-def test_a_server_without_leasequery_is_silent(tmp_path):
-    command = [*sealed("x", [])[:-2], "-c", WITHOUT_LEASEQUERY, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if "unshare failed" in done.stderr:
-        pytest.skip("no unprivileged namespaces here")
-    assert (done.stdout, done.returncode) == ("silence\n", 0), done.stderr
