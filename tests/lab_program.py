@@ -65,6 +65,10 @@ class Program:
         """Have a subscriber's client renew its lease now."""
         self.net[host].client.send_signal(signal.SIGUSR1)
 
+    def release(self, host: str) -> None:
+        """Have a subscriber's client release its lease now."""
+        self.net[host].client.send_signal(signal.SIGUSR2)
+
     def record(self, event: str, at_least: int = 0) -> list[dict]:
         """Return what the present controller wrote of an event, once there are so many."""
         deadline = time.monotonic() + 10
