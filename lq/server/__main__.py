@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from lq.server.daemon import LOG_LEVELS, serve
+from lq.server.daemon import serve
+from lq.server.log import LEVELS
 
 
 def main() -> int:
@@ -11,7 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lq.server", description="a DHCP server with leasequery")
     parser.add_argument("config", help="the configuration, a YAML file")
     parser.add_argument("--counters-json", metavar="PATH", help="write the counters here at exit and SIGUSR1")
-    parser.add_argument("--log", choices=LOG_LEVELS, default="warning", help="what to write on stderr")
+    parser.add_argument("--log", choices=LEVELS, default="warning", help="what to write on stderr")
     arguments = parser.parse_args()
     return serve(arguments.config, arguments.counters_json, arguments.log)
 

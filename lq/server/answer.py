@@ -156,7 +156,7 @@ class Answerer:
 
     def _refuse(self, reason: str, query: bytes) -> bytes | None:
         self.counters[f"dropped: {reason}"] += 1
-        _log.info("%s, from giaddr %s", reason, ".".join(map(str, query[24:28])))
+        _log.warning("%s, from giaddr %s", reason, ".".join(map(str, query[24:28])))
         return None
 
     def _by_ip(self, query: bytes, ciaddr: bytes, layout: _Layout, now: float) -> bytes | bytearray:

@@ -19,13 +19,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lq.server import log as server_log
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
 from lq.server.storage import Storage, StorageError
 
 _log = logging.getLogger(__name__)
-
-LOG_LEVELS = ("error", "warning", "info", "debug")
 
 _BATCH = 256  # datagrams taken in before their changes are stored
 _LONGEST = 4096  # octets of a datagram
@@ -184,10 +183,10 @@ def serve(config_path: Path | str, counters_json: Path | str | None = None, log:
     """Run the server in the foreground until SIGTERM; the exit status is 0, or 2 for what cannot start.
 
     Prints `ready ADDRESS:PORT` on stdout once it listens, and the counters on stderr at SIGUSR1 and at
-    the end, as JSON to `counters_json`, too. Faults are one line on stderr. `log` is one of LOG_LEVELS:
-    what is written on stderr while it serves; from info on that is a line for each message refused.
+    the end, as JSON to `counters_json`, too. Faults are one line on stderr. `log` is the level of what
+    is written on stderr while it serves (lq.server.log).
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=log.upper())
+    server_log.set_up(log)
     where = ""
     try:
         config = load(config_path)

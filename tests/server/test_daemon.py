@@ -1,6 +1,7 @@
 """The running server: a real process on the loopback interface."""
 
 import json
+import logging
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from lq.server.log import Bounded
 from lq.wire import Message, MessageType, decode
 
 from .helpers import ALL, mac, option_82, query
@@ -184,9 +186,30 @@ def test_the_log_tells_what_is_refused_if_asked_to(tmp_path, relay, level):
     lease_many(relay, process, lambda found: len(found) >= 1, outstanding=1)
     process.terminate()
     _, errors = process.communicate(timeout=10)
-    assert ("INFO query for several things, from giaddr 127.0.0.2" in errors) == (level != "warning")
+    assert "WARNING query for several things, from giaddr 127.0.0.2" in errors
     assert ("DEBUG 198.18.1.0 leased to 02:00:00:00:00:01 for 3600 s" in errors) == (level == "debug")
     assert ("INFO" in errors) == (level != "warning")
+
+
+def test_a_flood_of_refusals_does_not_flood_the_log(tmp_path, relay):
+    process = run(tmp_path, relay)
+    for _ in range(150):
+        relay.send(query("198.18.1.0", chaddr=mac(1), giaddr=IPv4Address(RELAY)))
+    assert relay.ask("198.18.1.0").message_type == MessageType.KNOWN
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    written = errors.count("WARNING query for several things")
+    assert 0 < written < 150
+    assert "query for several things 150" in " ".join(errors.split())
+
+
+def test_lines_left_out_are_counted():
+    bounded = Bounded(per_second=2)
+    records = [logging.LogRecord("x", logging.INFO, "", 0, "line %d", (n,), None) for n in range(5)]
+    for record, created in zip(records, (7.0, 7.1, 7.2, 7.9, 8.0), strict=True):
+        record.created = created
+    assert [bounded.filter(record) for record in records] == [True, True, False, False, True]
+    assert records[-1].getMessage() == "line 4 (2 lines before left out)"
 
 
 def test_bindings_that_are_left_alone_are_told_of(tmp_path, relay):
