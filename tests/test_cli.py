@@ -34,6 +34,10 @@ from tests import support
         (["query", "127.0.0.1", "--giaddr", "127.0.0.1", "--mac", "xyz"], ["xyz"]),
         (["query", "127.0.0.1", "--giaddr", "127.0.0.1", "--mac", "1", "--dialect", "q"], ["q", "rfc4388"]),
         (["bench", "servr"], ["servr", "server"]),
+        (["conform"], ["--server", "--peer"]),
+        (["conform", "--peer", "nobody"], ["nobody", "builtin", "dhcpd"]),
+        (["conform", "--server", "127.0.0.1", "--row", "R9-9"], ["R9-9"]),
+        (["conform", "--peer", "builtin", "--report", "report.doc"], ["report.doc", ".html"]),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, words):
@@ -63,7 +67,7 @@ def test_a_missing_tool_is_one_line_that_names_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "plot", "show", "shell", "doctor", "serve", "query", "bench", "lab"]
+    "command", ["run", "plot", "show", "shell", "doctor", "serve", "query", "conform", "bench", "lab"]
 )
 def test_help(command):
     done = support.run([*support.LQ, command, "--help"])
@@ -86,6 +90,19 @@ def test_doctor_is_content_with_this_machine():
     checks = json.loads(done.stdout)
     assert done.returncode == 0, checks
     assert all(check["ok"] for check in checks if check["needed"])
+
+
+@pytest.mark.lab
+def test_conform_judges_the_built_in_server(tmp_path):
+    command = [*support.LQ, "conform", "--peer", "builtin", "--dialect", "rfc4388", "--json"]
+    done = support.run([*command, "--report", str(tmp_path / "report.html")])
+    assert done.returncode == 0, done.stderr
+    judged = json.loads(done.stdout)
+    assert len(judged) > 30
+    assert all({"id", "level", "verdict", "evidence"} <= set(row) for row in judged)
+    assert not [row for row in judged if row["verdict"] == "fail"]
+    assert sum(row["verdict"] == "pass" for row in judged) > 25
+    assert "R6.4.2-7" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.lab

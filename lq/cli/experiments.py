@@ -1,0 +1,154 @@
+"""Commands around experiments: run, plot, show, shell, doctor, lab."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lq.cli.shared import (
+    AsJson,
+    Bar,
+    HostsPerModem,
+    Modems,
+    Out,
+    app,
+    print_checks,
+    print_fields,
+    print_summary,
+)
+from lq.errors import BadInput
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")],
+    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable.")] = None,
+    backend: Annotated[str | None, typer.Option(help="How the network is had: mininet.")] = None,
+    modems: Modems = None,
+    hosts_per_modem: HostsPerModem = None,
+    server: Annotated[str | None, typer.Option(help="DHCP server: builtin.")] = None,
+    controller: Annotated[str | None, typer.Option(help="Controller framework: ryu.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other field, as KEY=VALUE; see --explain.", metavar="KEY=VALUE"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    explain: Annotated[bool, typer.Option("--explain", help="List the fields that can be set.")] = False,
+) -> None:
+    """Run one experiment in a sealed lab.
+
+    Scenarios: reboot (the concentrator loses its memory; how long until each subscriber is reachable?).
+    """
+    from lq.experiments import spec as specification
+
+    if explain:
+        print_fields(specification.fields())
+        return
+    named = {
+        "topology.figure": topology,
+        "backend": backend,
+        "topology.modems": modems,
+        "topology.hosts_per_modem": hosts_per_modem,
+        "server.kind": server,
+        "controller.framework": controller,
+        "seed": seed,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    chosen.update(specification.parse_setting(text) for text in settings or [])
+    spec = specification.load(scenario, chosen)
+
+    from lq import plots
+    from lq.experiments.run import run as play
+
+    with Bar() as bar:
+        finished = play(spec, out, bar.update)
+        bar.update("figures", 0, 1)
+        plots.save(finished)
+    if as_json:
+        typer.echo(json.dumps(finished.summary))
+    else:
+        print_summary(finished.summary)
+
+
+@app.command()
+def plot(
+    run_dirs: Annotated[
+        list[Path], typer.Argument(help="Directories of finished runs.", metavar="RUN_DIR...")
+    ],
+) -> None:
+    """Draw the figures of finished runs, as PNG and SVG."""
+    from lq import plots
+    from lq.experiments.run import Run
+
+    for run_dir in run_dirs:
+        for path in plots.save(Run(run_dir)):
+            typer.echo(path)
+
+
+@app.command()
+def show(
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable.")],
+    modems: Modems = None,
+    hosts_per_modem: HostsPerModem = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The picture's file, .png or .svg.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Draw the network as a picture."""
+    from lq import drawing
+
+    _topology(topology, modems, hosts_per_modem)
+    path = out or Path(f"{topology}.png")
+    drawing.draw(topology, modems, hosts_per_modem, path)
+    typer.echo(path)
+
+
+@app.command()
+def shell(
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable.")],
+    modems: Modems = None,
+    hosts_per_modem: HostsPerModem = None,
+) -> None:
+    """Start the live lab, with leases, and give a Mininet prompt in it. Everything vanishes on exit."""
+    from lq.experiments.run import shell as live
+
+    raise typer.Exit(live(_topology(topology, modems, hosts_per_modem)))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can do, and how to mend what it cannot."""
+    from lq import doctor as machine
+
+    checks = machine.check()
+    if as_json:
+        typer.echo(json.dumps([vars(check) for check in checks]))
+    else:
+        print_checks(checks)
+    if any(check.needed and not check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def lab() -> None:
+    """Open JupyterLab on the notebooks."""
+    from jupyterlab.labapp import LabApp
+
+    notebooks = Path(__file__).resolve().parents[2] / "notebooks"
+    if not notebooks.is_dir():
+        raise BadInput("the notebooks are not part of the installed package: run `lq lab` in a source tree")
+    LabApp.launch_instance([f"--notebook-dir={notebooks}"])
+
+
+def _topology(figure: str, modems: int | None, hosts_per_modem: int | None) -> Any:
+    """Return a specification with this topology, validated."""
+    from lq.experiments import spec as specification
+
+    sizes = {"topology.modems": modems, "topology.hosts_per_modem": hosts_per_modem}
+    chosen = {name: value for name, value in sizes.items() if value is not None}
+    return specification.load("reboot", {"topology.figure": figure, **chosen})

@@ -1,0 +1,236 @@
+"""Commands around the protocol: serve, query, conform, bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lq.cli.shared import AsJson, Bar, app, print_benchmark
+from lq.errors import BadInput, RunFailed
+
+
+class LogLevel(str, Enum):
+    """How much the server writes while it serves."""
+
+    error = "error"
+    warning = "warning"
+    info = "info"
+    debug = "debug"
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Argument(help="The server's configuration, in YAML.")],
+    counters: Annotated[
+        Path | None,
+        typer.Option(help="Write the counters there as JSON, at SIGUSR1 and at the end.", metavar="FILE"),
+    ] = None,
+    synthetic: Annotated[
+        int, typer.Option(help="First store so many made-up bindings.", min=0, metavar="N")
+    ] = 0,
+    import_leases: Annotated[
+        Path | None, typer.Option(help="First import the lease file of an ISC dhcpd.", metavar="FILE")
+    ] = None,
+    log: Annotated[
+        LogLevel, typer.Option(help="What to write on standard error: info adds all that is dropped.")
+    ] = LogLevel.warning,
+) -> None:
+    """Run the DHCP server on its own, in the foreground.
+
+    It prints `ready ADDRESS:PORT` when it listens, and its counters at SIGUSR1 and at the end.
+    """
+    from lq.server import daemon, importer
+    from lq.server import synthetic as made_up
+
+    if synthetic:
+        typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
+    if import_leases is not None:
+        typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
+    raise typer.Exit(daemon.serve(config, counters, log.value))
+
+
+@app.command()
+def query(
+    server: Annotated[str, typer.Argument(help="The server's address.")],
+    giaddr: Annotated[str, typer.Option(help="Our own address, to which the answer comes.")],
+    address: Annotated[str | None, typer.Option(help="Ask by IP address.", metavar="IP")] = None,
+    mac: Annotated[str | None, typer.Option(help="Ask by hardware address.", metavar="MAC")] = None,
+    htype: Annotated[int, typer.Option(help="Hardware type of --mac.", min=0, max=255)] = 1,
+    client_id: Annotated[
+        str | None, typer.Option(help="Ask by client identifier: text, or octets as 01:02:...")
+    ] = None,
+    dialect: Annotated[str, typer.Option(help="rfc4388 or draft-03.")] = "rfc4388",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait first; doubles.", min=0.01)] = 1.0,
+    attempts: Annotated[int, typer.Option(help="How often to send it.", min=1, max=10)] = 4,
+    port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a DHCP server one leasequery, in one of the three forms.
+
+    Exit status: 0 active, 3 known, 4 unknown, 5 unimplemented, 6 no answer.
+    """
+    from lq.server import query as requester
+    from lq.wire.dialect import dialect as named
+
+    try:
+        numbers = named(dialect)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    result = requester.ask(
+        server,
+        giaddr=giaddr,
+        address=address,
+        hardware=mac,
+        htype=htype,
+        client_id=client_id,
+        dialect=numbers,
+        timeout=timeout,
+        attempts=attempts,
+        port=port,
+    )
+    typer.echo(result.json() if as_json else str(result))
+    raise typer.Exit(result.exit_status)
+
+
+BENCHMARKS = {"server": "leasequeries answered and leases granted per second, beside ISC dhcpd"}
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="The benchmark: server.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Smaller and fewer rounds, for a first look.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a benchmark, each beside its peer in the same run."""
+    from lq.errors import unknown
+
+    if name not in BENCHMARKS:
+        raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
+    from lq.bench import server as server_bench
+
+    size: dict[str, Any] = {"rounds": 1, "queries": 50_000, "leases": 500, "large": False} if quick else {}
+    try:
+        result = server_bench.run(**size)
+    except RuntimeError as error:
+        raise RunFailed(" ".join(str(error).split())) from None
+    if as_json:
+        typer.echo(json.dumps({"name": name, **result}))
+    else:
+        print_benchmark(result)
+
+
+@app.command()
+def conform(
+    server: Annotated[str | None, typer.Option(help="The server's address.", metavar="ADDRESS")] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="Start this server in a sealed lab and judge it: builtin or dhcpd. Repeatable."),
+    ] = None,
+    dialect: Annotated[
+        str | None, typer.Option(help="rfc4388 (default) or draft-03; of peers both if not given.")
+    ] = None,
+    giaddr: Annotated[
+        str | None, typer.Option(help="Our own address, in a subnet with a pool.", metavar="ADDRESS")
+    ] = None,
+    other_giaddr: Annotated[
+        str | None, typer.Option(help="A second address of ours.", metavar="ADDRESS")
+    ] = None,
+    free: Annotated[
+        str | None, typer.Option(help="An address of a pool that nobody has.", metavar="ADDRESS")
+    ] = None,
+    outside: Annotated[
+        str | None, typer.Option(help="One in a subnet of the server, outside its pools.", metavar="ADDRESS")
+    ] = None,
+    foreign: Annotated[
+        str | None, typer.Option(help="One that the server does not manage.", metavar="ADDRESS")
+    ] = None,
+    reserved: Annotated[
+        str | None, typer.Option(help="One that is reserved and not yet leased.", metavar="ADDRESS")
+    ] = None,
+    reserved_mac: Annotated[
+        str | None, typer.Option(help="The hardware address it is reserved for.", metavar="MAC")
+    ] = None,
+    reservation_as_active: Annotated[
+        bool, typer.Option("--reservation-as-active", help="The server is so configured (R6.4-5).")
+    ] = False,
+    longest_lease: Annotated[
+        bool, typer.Option("--longest-lease", help="It prefers the longest lease (R6.4.1-2).")
+    ] = False,
+    without_leasequery: Annotated[
+        bool, typer.Option("--without-leasequery", help="It is to have no leasequery (R5-3).")
+    ] = False,
+    unimplemented_type: Annotated[
+        int | None, typer.Option(help="Its number for UNIMPLEMENTED.", min=19, max=255)
+    ] = None,
+    r_flag: Annotated[int | None, typer.Option(help="Its R bit, as a number.", min=1, max=32767)] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option("--row", help="Only this row, as R6.4-4. Repeatable.", metavar="ID")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer first.", min=0.01)] = 1.0,
+    silence: Annotated[float, typer.Option(help="Seconds to wait where none may come.", min=0.01)] = 0.5,
+    short_lease: Annotated[
+        int, typer.Option(help="Seconds of the lease that is to expire.", min=1, max=3600)
+    ] = 2,
+    patience: Annotated[float, typer.Option(help="Longest lease to wait out, in seconds.", min=1)] = 30.0,
+    port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
+    report: Annotated[
+        list[Path] | None, typer.Option(help="Write a report, .html or .md. Repeatable.", metavar="FILE")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a DHCP server by the rules for leasequery, one line for each.
+
+    It plays clients and a relay agent: it leases about a dozen addresses, lets one expire, declines one, and
+    releases the rest. Exit status: 1 if a MUST is failed, else 0.
+    """
+    from lq.conformance import report as shown
+    from lq.conformance.options import read_dialect, read_target
+    from lq.conformance.peers import conform_peers
+    from lq.conformance.suite import conform as judge
+
+    if (server is None) == (not peer):
+        raise BadInput("name either a running server with --server, or servers to start with --peer")
+    for path in report or []:
+        shown.check_path(path)
+    with Bar() as bar:
+        if server is None:
+            dialects = {"dialects": [read_dialect(dialect).name]} if dialect else {}
+            judged = conform_peers(peer or [], tell=bar.update, **dialects)
+        else:
+            spoken = read_dialect(dialect or "rfc4388", unimplemented_type, r_flag)
+            addresses = {
+                "giaddr": giaddr,
+                "other_giaddr": other_giaddr,
+                "free": free,
+                "outside": outside,
+                "foreign": foreign,
+                "reserved": reserved,
+            }
+            target = read_target(
+                server,
+                spoken,
+                addresses,
+                reserved_mac,
+                port=port,
+                timeout=timeout,
+                silence=silence,
+                short_lease=short_lease,
+                patience=patience,
+                reservation_as_active=reservation_as_active,
+                longest_lease=longest_lease,
+                without_leasequery=without_leasequery,
+            )
+            judged = [shown.Judged(server, spoken.name, judge(target, rows or (), bar.update))]
+    for path in report or []:
+        shown.write(judged, path)
+    width = Console().width if sys.stdout.isatty() else None
+    typer.echo(shown.as_json(judged) if as_json else shown.text(judged, width))
+    raise typer.Exit(shown.exit_status(judged))

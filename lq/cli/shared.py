@@ -1,0 +1,132 @@
+"""The application, the options that several commands share, and what people see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lq import __version__
+
+app = typer.Typer(
+    help="A broadband access network in a box, to study DHCP leasequery (RFC 4388).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+options_given = {"debug": False}
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    options_given["debug"] = debug
+    if version:
+        typer.echo(f"lq {__version__}")
+        raise typer.Exit
+
+
+# -- options that several commands share
+
+Modems = Annotated[int | None, typer.Option(help="Modems; the figure's own two if not given.", metavar="M")]
+HostsPerModem = Annotated[
+    int | None, typer.Option(help="Hosts behind each modem; the figure's own if not given.", metavar="H")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Out = Annotated[Path | None, typer.Option(help="Directory for the files, new or empty.", metavar="DIR")]
+
+
+# -- what people see
+
+_stderr = Console(stderr=True)
+
+
+class Bar:
+    """A progress bar on standard error; silent where that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            console=_stderr,
+            transient=True,
+            disable=not _stderr.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """Show that `done` of `total` of something is done."""
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done, total=total)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print a run's summary as a table, and why it is not valid if so."""
+    table = Table(title=f"{summary['scenario']} on {summary['topology']}", show_header=False)
+    table.add_column(style="cyan")
+    table.add_column(justify="right")
+    for key, value in summary.items():
+        if key in ("scenario", "topology", "invalid_reasons", "run_dir"):
+            continue
+        shown = "-" if value is None else str(value)
+        if isinstance(value, float):
+            shown = f"{value * 1000:.1f} ms" if key.startswith("recovery") else f"{value:.3g}"
+        table.add_row(key.replace("_", " "), shown)
+    console = Console()
+    console.print(table)
+    for reason in summary["invalid_reasons"]:
+        console.print(f"[bold red]not valid:[/] {reason}")
+    console.print(f"Everything is in {summary['run_dir']}", soft_wrap=True)
+
+
+def print_benchmark(result: dict[str, Any]) -> None:
+    """Print a benchmark's cases beside their peers."""
+    table = Table(show_edge=False)
+    table.add_column("measured")
+    for heading in ("ours", "peer", "unit", "ratio", "goal", "beside"):
+        table.add_column(heading, justify="left" if heading in ("unit", "beside") else "right")
+    for case in [result, *result["cases"]]:
+        ours, peer, ratio, goal = (
+            "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
+            for key in ("ours", "peer", "ratio", "goal")
+        )
+        table.add_row(case["name"], ours, peer, case["unit"], ratio, goal, case.get("peer_name") or "-")
+    Console().print(table)
+
+
+def print_checks(checks: list[Any]) -> None:
+    """Print what this machine can do, and the fix for what it cannot."""
+    table = Table(show_edge=False)
+    for heading in ("", "what", "found", "to mend it"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        mark = "[green]yes[/]" if check.ok else ("[bold red]NO[/]" if check.needed else "[yellow]no[/]")
+        table.add_row(mark, check.name, check.found, "" if check.ok else check.fix)
+    Console().print(table)
+
+
+def print_fields(fields: dict[str, str]) -> None:
+    """Print what can be set, with its meaning."""
+    table = Table(show_edge=False)
+    table.add_column("key", style="cyan", no_wrap=True)
+    table.add_column("meaning")
+    for name, meaning in fields.items():
+        table.add_row(name, meaning)
+    Console().print(table)
