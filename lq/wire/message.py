@@ -27,6 +27,7 @@ SNAME_LENGTH = 64
 FILE_LENGTH = 128
 
 # Option 52, overload: which of the two fields hold options.
+_OVERLOAD = int(OptionCode.OVERLOAD)
 _IN_FILE = 1
 _IN_SNAME = 2
 
@@ -181,8 +182,8 @@ def decode_options(data: bytes) -> tuple[dict[int, bytes], int]:
     found: dict[int, list[bytes]] = {}
     parse(data[HEADER_LENGTH:], found)
     used = 0
-    if OptionCode.OVERLOAD in found:
-        overload = b"".join(found.pop(OptionCode.OVERLOAD))
+    if _OVERLOAD in found:
+        overload = b"".join(found.pop(_OVERLOAD))
         if len(overload) != 1 or not 1 <= overload[0] <= (_IN_FILE | _IN_SNAME):
             raise MalformedMessage("option 52 (overload) is not 1, 2 or 3")
         used = overload[0]
@@ -190,7 +191,7 @@ def decode_options(data: bytes) -> tuple[dict[int, bytes], int]:
             parse(data[108:236], found, "file")
         if used & _IN_SNAME:
             parse(data[44:108], found, "sname")
-        if OptionCode.OVERLOAD in found:
+        if _OVERLOAD in found:
             raise MalformedMessage("option 52 (overload) stands outside the options field")
     return {code: value[0] if len(value) == 1 else b"".join(value) for code, value in found.items()}, used
 

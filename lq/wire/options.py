@@ -71,6 +71,7 @@ FRAMING = frozenset({OptionCode.PAD, OptionCode.OVERLOAD, OptionCode.END})
 """Codes that shape the field and are never an option of a message."""
 
 _U32 = struct.Struct("!I")
+_PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are compared for each octet
 
 
 def pack_u32(value: float) -> bytes:
@@ -141,9 +142,9 @@ def parse(field: bytes, found: dict[int, list[bytes]], where: str = "options") -
     position, end = 0, len(field)
     while position < end:
         code = field[position]
-        if code == OptionCode.END:
+        if code == _END:
             return
-        if code == OptionCode.PAD:
+        if code == _PAD:
             position += 1
             continue
         if position + 1 >= end:
