@@ -1,4 +1,4 @@
-"""Leases of ISC dhcpd, read from its lease file: `python -m lq.server.importer CONFIG dhcpd.leases`.
+"""Leases of ISC dhcpd, read from its lease file: `lq serve CONFIG --import-leases FILE`.
 
 The file is a journal: of several entries of one address the last one counts (dhcpd.leases(5)). Read
 are the times, the state, hardware address, client identifier, vendor class and the agent's circuit-id
@@ -7,9 +7,7 @@ and remote-id; other statements are passed over.
 
 from __future__ import annotations
 
-import argparse
 import calendar
-import sys
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -194,23 +192,3 @@ def fill(config_path: Path | str, leases: Path | str) -> int:
     except OSError as error:
         raise LeaseFileError(f"cannot read {leases}: {error.strerror}") from None
     return store(config, read(text))
-
-
-def main() -> int:
-    """Read the arguments, import."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lq.server.importer", description="import leases of ISC dhcpd"
-    )
-    parser.add_argument("config", help="the server's configuration")
-    parser.add_argument("leases", help="dhcpd's lease file")
-    arguments = parser.parse_args()
-    try:
-        print(fill(arguments.config, arguments.leases), "bindings imported")
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Bindings from nothing, for studies at scale: `python -m lq.server.synthetic CONFIG N` stores N of them.
+"""Bindings from nothing, for studies at scale: `lq serve CONFIG --synthetic N` stores N of them.
 
 The pools of the configuration are filled from their start. Client number n has the hardware address
 02:00 and n in four octets, the client identifier 1 and that address, and its own circuit and modem.
@@ -6,14 +6,11 @@ The pools of the configuration are filled from their start. Client number n has 
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from lq.errors import BadInput
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, Pool, ServerConfig, load
 from lq.server.pools import Ranges
@@ -78,23 +75,3 @@ def fill(config_path: Path | str, count: int) -> int:
     """
     config = load(config_path)
     return store(config, bindings(config, count, time.time()))
-
-
-def main() -> int:
-    """Read the arguments and store."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lq.server.synthetic", description="store synthetic bindings"
-    )
-    parser.add_argument("config", help="the server's configuration")
-    parser.add_argument("count", type=int, help="how many bindings")
-    arguments = parser.parse_args()
-    try:
-        print(fill(arguments.config, arguments.count), "bindings stored")
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
