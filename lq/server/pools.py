@@ -22,7 +22,8 @@ class Ranges:
     def __contains__(self, packed: object) -> bool:
         assert isinstance(packed, bytes)
         index = bisect_right(self._first, packed) - 1
-        return index >= 0 and packed <= self._last[index]
+        # A client may send more octets than four: those, too, sort between two addresses.
+        return index >= 0 and packed <= self._last[index] and len(packed) == 4
 
     def __iter__(self) -> Iterator[bytes]:
         for first, last in zip(self._first, self._last, strict=True):

@@ -195,6 +195,14 @@ def test_a_decline_by_another_client_changes_nothing(server):
     assert server.bindings.get(host.address).leased(1010.0)
 
 
+@pytest.mark.parametrize("octets", [b"", b"\xc6", bytes((198, 18, 0, 15)) * 2, bytes((198, 18, 0, 15, 0))])
+def test_a_requested_address_of_another_length_is_passed_over(server, octets):
+    assert Host(server).discover(1000.0, o50=octets).yiaddr == IPv4Address("198.18.0.10")
+    for kind in (MessageType.REQUEST, MessageType.DECLINE):
+        assert Host(server, 2).send(kind, 1000.0, o50=octets, o54=SERVER.packed) is None
+    assert not server.changed
+
+
 def test_a_former_client_cannot_decline_what_is_offered_to_another(server):
     host, other = Host(server), Host(server, 2)
     host.lease(1000.0)
