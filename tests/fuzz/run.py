@@ -4,6 +4,7 @@ What it learns goes to `build/fuzz/TARGET`, and a crash to `build/fuzz/crash-...
 `tests/fuzz/corpus/TARGET` once it is understood. Further arguments go to libFuzzer.
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def main() -> int:
     with atheris.instrument_imports(include=["lq", "yaml", "tests.fuzz.targets"]):
         from tests.fuzz.targets import TARGETS
 
+    logging.disable()
     target, seconds, *more = sys.argv[1:]
     (LEARNT / target).mkdir(parents=True, exist_ok=True)
     arguments = [
