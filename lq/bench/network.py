@@ -1,26 +1,17 @@
 """Two hosts and a wire for benchmarks: network namespaces that nothing leads out of.
 
-Made by a process that is itself inside fresh namespaces (`sealed`); they end with it.
+Made by a process that is itself inside a sealed lab; they end with it.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 
 REQUESTER = "198.18.0.1"
 SERVER = "198.19.1.2"
 PREFIX = 15
-
-
-def sealed(module: str, arguments: Sequence[str]) -> list[str]:
-    """The command that runs `python -m module` inside its own network and process namespaces."""
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    namespaces = ["--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    return ["unshare", *user, *namespaces, "--", sys.executable, "-m", module, *arguments]
 
 
 class TwoHosts:
@@ -38,7 +29,6 @@ class TwoHosts:
             ["ip", "link", "set", "server", "netns", str(self._holder.pid)],
             ["ip", "addr", "add", f"{REQUESTER}/{PREFIX}", "dev", "requester"],
             ["ip", "link", "set", "requester", "up"],
-            ["ip", "link", "set", "lo", "up"],
         ):
             subprocess.run(command, check=True)
         for there in (

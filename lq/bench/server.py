@@ -19,8 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from lq.bench import servers
-from lq.bench.network import REQUESTER, SERVER, TwoHosts, sealed
+from lq.bench.network import REQUESTER, SERVER, TwoHosts
+from lq.errors import BadInput
+from lq.sandbox.channel import Channel
+from lq.sandbox.lab import Lab
+from lq.sandbox.tools import find
 
+RUNS = Path("runs")
 SMALL, LARGE = 10_000, 1_000_000
 GOAL = 3.0  # times ISC dhcpd
 
@@ -37,16 +42,28 @@ def run(
     """Run the benchmark in fresh namespaces; the result as DESIGN's `lq bench NAME --json` has it.
 
     `queries` and `leases` are those of one round. Without `peer`, or where ISC dhcpd is not installed,
-    there is no ratio. Raises RuntimeError with the reason if a part fails.
+    there is no ratio. Its files are below `runs/` meanwhile: on a disk, since leases are to be synced to
+    one. Raises BadInput if they cannot be, RuntimeError with the reason if a part fails.
     """
     arguments = [f"--rounds={rounds}", f"--queries={queries}", f"--leases={leases}"]
     arguments += [] if large else ["--small"]
     arguments += [] if peer else ["--alone"]
-    done = subprocess.run(sealed("lq.bench.server", arguments), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the benchmark failed: {done.stderr.strip()[-2000:]}")
-    result: Case = json.loads(done.stdout.splitlines()[-1])
-    return result
+    with contextlib.ExitStack() as stack:
+        try:
+            RUNS.mkdir(exist_ok=True)
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=RUNS.resolve()))
+        except OSError as error:
+            raise BadInput(
+                f"cannot write to {RUNS}/: {error.strerror}; start it in a directory of yours"
+            ) from None
+        lab = stack.enter_context(
+            Lab("lq.bench.server", [name, *arguments], log=Path(name) / "benchmark.log")
+        )
+        result = lab.channel.receive()
+        if result is None:
+            lab.wait()
+            raise RuntimeError(f"the benchmark failed: {lab.last_words()}")
+        return result
 
 
 def case(
@@ -110,7 +127,7 @@ class Measuring:
 
     def __init__(self, hosts: TwoHosts, directory: Path, rounds: int, queries: int, peer: bool) -> None:
         self.hosts, self.directory, self.rounds, self.queries = hosts, directory, rounds, queries
-        self.peer = peer and servers.dhcpd_path() is not None
+        self.peer = peer and find("dhcpd") is not None
         self.ours: list[Case] = []  # by IP address, 10,000 bindings
 
     def by_address(self) -> Case:
@@ -175,22 +192,26 @@ class Measuring:
 
 
 def main() -> int:
-    """Run inside the namespaces, print one JSON object."""
+    """Run inside the lab, send the result through the channel."""
     parser = argparse.ArgumentParser(prog="python -m lq.bench.server")
+    parser.add_argument("channel", type=int)
+    parser.add_argument("directory", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--queries", type=int, default=200_000)
     parser.add_argument("--leases", type=int, default=3000)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
-    with TwoHosts() as hosts, tempfile.TemporaryDirectory(prefix="lq-bench-") as name:
-        measuring = Measuring(hosts, Path(name), arguments.rounds, arguments.queries, not arguments.alone)
+    with TwoHosts() as hosts:
+        measuring = Measuring(
+            hosts, arguments.directory, arguments.rounds, arguments.queries, not arguments.alone
+        )
         result = measuring.by_address()
         result["cases"] = measuring.other_forms()
         if not arguments.small:
             result["cases"] += measuring.large()
         result["cases"].append(measuring.leases(arguments.leases))
-    print(json.dumps(result))
+    Channel.from_fd(arguments.channel).send(result)
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from lq.bench.network import PREFIX, REQUESTER, SERVER, TwoHosts
 from lq.bench.population import dhcpd_leases
+from lq.sandbox.tools import find
 from lq.server import synthetic
 from lq.server.config import parse
 from lq.server.query import ask
@@ -98,11 +98,6 @@ def ours(
         yield running
 
 
-def dhcpd_path() -> str | None:
-    """Where ISC dhcpd is, None if it is not installed."""
-    return shutil.which("dhcpd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-
-
 @contextlib.contextmanager
 def dhcpd(
     hosts: TwoHosts, directory: Path, network: str, first: IPv4Address, last: IPv4Address, bindings: int
@@ -123,7 +118,7 @@ def dhcpd(
         dhcpd_leases(file, first, bindings, int(time.time()))
     log = (directory / "dhcpd.log").open("w")
     program = [
-        dhcpd_path() or "dhcpd", "-4", "-f", "-q", "-cf", str(config), "-lf", str(leases),
+        find("dhcpd") or "dhcpd", "-4", "-f", "-q", "-cf", str(config), "-lf", str(leases),
         "-pf", str(directory / "dhcpd.pid"), "--no-pid", "server",
     ]  # fmt: skip
     begin = time.perf_counter()

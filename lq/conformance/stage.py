@@ -40,11 +40,7 @@ def main(channel: Channel) -> int:
     if request is None:
         return 1
     try:
-        results = judge(
-            request["peer"],
-            request["dialect"],
-            lambda what, done, of: channel.send({"progress": [what, done, of]}),
-        )
+        results = judge(request["peer"], request["dialect"], channel.tell)
         channel.send(
             {"version": version(request["peer"]), "results": [result.as_dict() for result in results]}
         )

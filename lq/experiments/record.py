@@ -12,7 +12,6 @@ import pandas as pd
 
 from lq.experiments.spec import Spec
 
-TABLES = ("events", "queries", "probes")
 _QUERY_COLUMNS = ["at", "server", "address", "form", "attempt"]
 
 

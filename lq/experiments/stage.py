@@ -26,15 +26,8 @@ def main(channel: Channel) -> int:
         return 1
     spec = Spec.model_validate(request["spec"])
     lab = Emulation(spec, Path(request["run_dir"]))
-    last: list[str | int] = []
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if last != (last := [what, done, total]):
-            channel.send({"progress": last})
-
     try:
-        result = SCENARIOS[spec.scenario](lab, tell)
+        result = SCENARIOS[spec.scenario](lab, channel.tell)
     except (RunFailed, RuntimeError) as error:
         channel.send({"error": str(error)})
         return 1

@@ -14,6 +14,7 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._reader = end.makefile("rb")
+        self._told: list[str | int] = []
 
     @classmethod
     def from_fd(cls, fd: int) -> Channel:
@@ -23,6 +24,13 @@ class Channel:
     def send(self, message: dict[str, Any]) -> None:
         """Send one object. Raises OSError when the other end is gone."""
         self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Send `{"progress": [what, done, total]}`, unless that was the latest told."""
+        told: list[str | int] = [what, done, total]
+        if told != self._told:
+            self._told = told
+            self.send({"progress": told})
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for one object."""

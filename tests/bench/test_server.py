@@ -1,21 +1,18 @@
 """The server benchmark at a small size: that it measures, not what."""
 
-import shutil
+import os
 import subprocess
+import time
+import uuid
 
 import pytest
 
-from lq.bench import servers
 from lq.bench.server import case, run
+from lq.sandbox.tools import find
+from tests import support
 
 
-def namespaces():
-    return shutil.which("unshare") and not subprocess.call(
-        ["unshare", "--user", "--map-root-user", "--net", "true"], stderr=subprocess.DEVNULL
-    )
-
-
-@pytest.mark.skipif(not namespaces(), reason="no unprivileged namespaces here")
+@pytest.mark.lab
 def test_the_benchmark_compares_all_servers_on_the_same_load():
     result = run(rounds=1, queries=2000, leases=50, large=False)
     wanted = {"name", "unit", "ours", "peer", "peer_name", "ratio", "goal"}
@@ -31,9 +28,32 @@ def test_the_benchmark_compares_all_servers_on_the_same_load():
         for sample in each["samples"] + each.get("peer_samples", []):
             assert set(sample["types"]) <= {"active", "ack"}
             assert sample["lost"] == 0
-    if servers.dhcpd_path() is not None:
+    if find("dhcpd") is not None:
         assert result["peer_name"] == "ISC dhcpd"
         assert result["ratio"] == pytest.approx(result["ours"] / result["peer"])
+
+
+@pytest.mark.lab
+def test_a_killed_benchmark_leaves_no_process(tmp_path):
+    value = str(uuid.uuid4())
+    process = subprocess.Popen(
+        [*support.LQ, "bench", "server", "--quick", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(support.ROOT), "LQ_MARK": value},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while len(support.descendants_marked(value)) < 6:  # ours, the lab's two, the hosts, the servers
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while left := support.descendants_marked(value):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # what it was writing stays there
 
 
 def test_ratios_above_one_are_better():
