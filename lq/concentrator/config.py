@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Literal
+from typing import Literal, get_args
 
 from lq.wire import RFC4388, Dialect, OptionCode
+
+Mode = Literal["leasequery", "glean-only", "arp"]
+"""How the concentrator finds a lost location again."""
+
+AskBy = Literal["address", "mac-upstream"]
+"""What a query is about: always the IP address, or for a packet from an unknown host its MAC address."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +23,20 @@ class ConcentratorConfig:
     giaddr             the relay's own address on the access side (R6.2-1)
     networks           the attached access networks: never a query about any other address (R6.2-7, R7-4)
     servers            the DHCP servers that the relay forwards to
-    leasequery         False: locations come from gleaning alone
+    mode               how lost locations are found again: "leasequery"; "glean-only", not until the client
+                       renews through the relay; "arp", by broadcasting (section 4.1 warns of it). The
+                       relay gleans in every mode
     leasequery_servers whom to ask instead of `servers` (R4.5-1)
     authorities        (network, servers) pairs: who is known to be authoritative beforehand (R6.2-8)
+    ask_by             "address": every query is by IP address (R5-7). "mac-upstream": a packet from an
+                       unlocated source is asked about by its MAC address, so that a host that spoofs many
+                       addresses costs one query; a server that does not answer that is asked by IP address
     dialect            the numbers on the wire
     requested_options  the query's Parameter Request List (R6.2-2)
     circuit_id         format of the circuit-id: "binary" (cable) or "text" (DSL), see `circuit_id`
     access_node        the access node's name in the text format
+    registered_only    a modem carries nothing until it has registered; else a circuit-id alone may tell
+                       where it is
 
     window             queries outstanding to a server at most (R6.6-4)
     retry_first        from a query's first transmission to its second; doubles (R6.6-5) ...
@@ -35,14 +48,21 @@ class ConcentratorConfig:
                        waited longest is given up
     demand_time        a query that no packet has asked for so long is given up
 
+    negative_cache     False: refusals are not remembered, so each packet asks again (R7-3: do not)
     known_time         how long KNOWN is cached (R6.5-2)
     unknown_time       how long UNKNOWN is cached (R6.5-5)
     refused_limit      entries of each negative cache; when full, the one that would end first goes
     modem_wait         how long to refuse an address whose modem is not registered
     drop_time          how long the switch may drop on its own what failed verification
-    circuit_queries    queries that packets from one circuit may cause in each `quota_interval`; 0: any
+    circuit_queries    queries, or searches by ARP, that packets from one circuit may cause in each
+                       `quota_interval`; 0: any number
     network_queries    the same for packets from the network side
     quota_interval     see there
+
+    arp_retry          mode "arp": from the first broadcast about an address to the second; doubles
+    arp_attempts       mode "arp": broadcasts about an address until it is refused
+    arp_refused_time   mode "arp": how long an address is refused that nobody answered for
+    arp_time           mode "arp": how long a location learnt by ARP holds; then its next packet asks anew
 
     admit_reserved     KNOWN with the R flag counts as a lease (R6.5-3)
     reservation_time   how long a location without a lease time holds
@@ -55,7 +75,8 @@ class ConcentratorConfig:
     giaddr: IPv4Address
     networks: tuple[IPv4Network, ...]
     servers: tuple[IPv4Address, ...]
-    leasequery: bool = True
+    mode: Mode = "leasequery"
+    ask_by: AskBy = "address"
     leasequery_servers: tuple[IPv4Address, ...] = ()
     authorities: tuple[tuple[IPv4Network, tuple[IPv4Address, ...]], ...] = ()
     dialect: Dialect = RFC4388
@@ -66,6 +87,7 @@ class ConcentratorConfig:
     )
     circuit_id: Literal["binary", "text"] = "binary"
     access_node: str = "access-node"
+    registered_only: bool = False
 
     window: int = 100
     retry_first: float = 1.0
@@ -75,6 +97,7 @@ class ConcentratorConfig:
     waiting_limit: int = 65536
     demand_time: float = 120.0
 
+    negative_cache: bool = True
     known_time: float = 300.0
     unknown_time: float = 300.0
     refused_limit: int = 65536
@@ -83,6 +106,11 @@ class ConcentratorConfig:
     circuit_queries: int = 50
     network_queries: int = 0
     quota_interval: float = 10.0
+
+    arp_retry: float = 1.0
+    arp_attempts: int = 3
+    arp_refused_time: float = 20.0
+    arp_time: float = 1200.0
 
     admit_reserved: bool = False
     reservation_time: float = 3600.0
@@ -95,7 +123,7 @@ class ConcentratorConfig:
             raise ValueError("the concentrator needs at least one server to relay to")
         if not any(self.giaddr in network for network in self.networks):
             raise ValueError(f"giaddr {self.giaddr} lies in none of the access networks: add its network")
-        for name in ("window", "waiting_limit", "refused_limit"):
+        for name in ("window", "waiting_limit", "refused_limit", "arp_attempts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use at least 1")
         for name in ("circuit_queries", "network_queries", "maximum_hops"):
@@ -104,12 +132,18 @@ class ConcentratorConfig:
         for name in (
             *("retry_first", "server_timer", "demand_time", "known_time", "unknown_time"),
             *("modem_wait", "drop_time", "quota_interval", "reservation_time"),
+            *("arp_retry", "arp_refused_time", "arp_time"),
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: use a positive number of seconds")
         for first, last in (("retry_first", "retry_last"), ("server_timer", "server_timer_last")):
             if not getattr(self, first) <= getattr(self, last) < math.inf:
                 raise ValueError(f"{last} is {getattr(self, last)}: use at least {first}")
+        for name, values in (("mode", Mode), ("ask_by", AskBy)):
+            if getattr(self, name) not in get_args(values):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: use one of {', '.join(get_args(values))}"
+                )
         if self.circuit_id not in ("binary", "text"):
             raise ValueError(f'circuit_id is {self.circuit_id!r}: use "binary" or "text"')
         if not self.access_node or not self.access_node.isascii() or " " in self.access_node:
@@ -117,5 +151,5 @@ class ConcentratorConfig:
 
     @property
     def queried_servers(self) -> tuple[IPv4Address, ...]:
-        """Whom to ask: by default those that the relay forwards to (R4.5-1), none without leasequery."""
-        return (self.leasequery_servers or self.servers) if self.leasequery else ()
+        """Whom to ask: by default those that the relay forwards to (R4.5-1), none in the other modes."""
+        return (self.leasequery_servers or self.servers) if self.mode == "leasequery" else ()

@@ -1,6 +1,8 @@
 """What goes into the concentrator and what comes out: events, effects, and what they speak of.
 
 Times are seconds of the caller's monotonic clock, the one that it passes to `Concentrator.handle`.
+None of these objects is changed once it is made. (They are not frozen, because Python takes four
+times as long to make a frozen one, and every recovery makes half a dozen.)
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
-from lq.wire import Message
+from lq.wire import Message, decode
 
 QueryForm = Literal["ip", "mac", "client-id"]
 """The three forms of query (section 5)."""
@@ -25,7 +27,7 @@ class Circuit(NamedTuple):
     tags: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Location:
     """Where the host that leases an address is (R1-3, R5-11).
 
@@ -48,7 +50,7 @@ class Location:
 # -- events
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FromClient:
     """A DHCP message came from the access side."""
 
@@ -56,7 +58,7 @@ class FromClient:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FromServer:
     """A DHCP message reached the relay's own address (giaddr); `server` is its IP source."""
 
@@ -64,14 +66,14 @@ class FromServer:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Downstream:
     """A packet for an address whose location the switch does not hold (R5-1)."""
 
     address: IPv4Address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upstream:
     """A packet from a source that the switch has not verified (R1-5)."""
 
@@ -80,7 +82,7 @@ class Upstream:
     address: IPv4Address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModemRegistered:
     """The modem with this hardware address is on this circuit now."""
 
@@ -88,7 +90,16 @@ class ModemRegistered:
     circuit: Circuit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class ArpReply:
+    """A host on this circuit says that it has the address (mode "arp": whoever says so first)."""
+
+    circuit: Circuit
+    chaddr: bytes
+    address: IPv4Address
+
+
+@dataclass(slots=True)
 class Ask:
     """Somebody wants a query in one of the other forms: exactly one of the two is given (section 5)."""
 
@@ -97,13 +108,13 @@ class Ask:
     client_id: bytes = b""
 
 
-Event = FromClient | FromServer | Downstream | Upstream | ModemRegistered | Ask
+Event = FromClient | FromServer | Downstream | Upstream | ModemRegistered | ArpReply | Ask
 
 
 # -- effects
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueryInfo:
     """Which query a message to a server is: `attempt` 1 is the first transmission to that server.
 
@@ -115,16 +126,21 @@ class QueryInfo:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToServer:
-    """Send this message from giaddr, port 67, to the server, port 67. `query` is None if relayed."""
+    """Send these octets from giaddr, port 67, to the server, port 67. `query` is None if relayed."""
 
     server: IPv4Address
-    message: Message
+    octets: bytes
     query: QueryInfo | None = None
 
+    @property
+    def message(self) -> Message:
+        """The octets, read: for display and for tests."""
+        return decode(self.octets)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class ToClient:
     """Send this message to the client: in a broadcast frame or to `chaddr`, on its circuit alone."""
 
@@ -134,7 +150,7 @@ class ToClient:
     broadcast: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Permit:
     """Forward both ways for this location until it expires, and release what was held for it.
 
@@ -144,19 +160,26 @@ class Permit:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class BroadcastArp:
+    """Ask every host on every circuit by ARP who has the address (mode "arp", R4.1-1)."""
+
+    address: IPv4Address
+
+
+@dataclass(slots=True)
 class Withdraw:
     """Stop forwarding for this location."""
 
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refuse:
     """Drop traffic for and from this address until then, and what was held for it.
 
     Reasons: "known", "unknown" (the servers' answers), "no-location" (a lease without option 82),
-    "modem-absent" (its modem is not registered).
+    "modem-absent" (its modem is not registered), "no-arp-reply" (mode "arp": nobody has it).
     """
 
     address: IPv4Address
@@ -164,7 +187,7 @@ class Refuse:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Drop:
     """Drop the packet of this event. `reason` is counted; see `engine.REASONS`.
 
@@ -179,14 +202,14 @@ class Drop:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Abandon:
-    """The query for this address was given up unanswered: discard what was held for it."""
+    """The query (or search by ARP) for this address was given up: discard what was held for it."""
 
     address: IPv4Address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """For the record: a server answered a query. `rtt` is in seconds since its latest transmission."""
 
@@ -198,4 +221,4 @@ class Answered:
     attempts: int
 
 
-Effect = ToServer | ToClient | Permit | Withdraw | Refuse | Drop | Abandon | Answered
+Effect = ToServer | ToClient | Permit | BroadcastArp | Withdraw | Refuse | Drop | Abandon | Answered

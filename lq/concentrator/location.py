@@ -47,7 +47,8 @@ class Locations:
         if location.modem is not None:
             self._at[location.modem].add(address)
         # Renewals move the expiry on: one entry in the heap is enough, it moves when it comes up.
-        if location.expires < self._scheduled.get(address, float("inf")):
+        scheduled = self._scheduled.get(address)
+        if scheduled is None or location.expires < scheduled:
             self._scheduled[address] = location.expires
             heapq.heappush(self._expiries, (location.expires, address))
         moved = former is not None and not location.admits(former.circuit, former.chaddr)

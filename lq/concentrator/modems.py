@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lq.concentrator.circuit_id import CircuitIdFormat
 from lq.concentrator.events import Circuit
 from lq.wire import RelayInfo
 
 
 class Modems:
-    """The registered modems; option 82 made from them and read with them."""
+    """The registered modems; option 82 made from them and read with them.
 
-    def __init__(self, circuit_ids: CircuitIdFormat) -> None:
+    With `registered_only` a modem that is not registered is nowhere, whatever the circuit-id says.
+    """
+
+    def __init__(self, circuit_ids: CircuitIdFormat, registered_only: bool = False) -> None:
         self._circuit_ids = circuit_ids
+        self._registered_only = registered_only
         self._circuit_of: dict[bytes, Circuit] = {}
         self._modem_on: dict[Circuit, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._circuit_of)
+
+    @property
+    def circuits(self) -> Collection[Circuit]:
+        """The circuits that have a modem."""
+        return self._modem_on.keys()
 
     def register(self, modem: bytes, circuit: Circuit) -> bool:
         """Note that the modem is on the circuit now, alone; return whether that is news."""
@@ -40,11 +51,13 @@ class Modems:
         """Return where a client with this option 82 is now (R1-3, R5-11).
 
         That is where its modem is registered; else the circuit that the circuit-id names, unless
-        another modem has that circuit now; else None.
+        another modem has that circuit now, or it names a modem and only registered ones count; else None.
         """
         modem = info.remote_id
-        if modem is not None and modem in self._circuit_of:
-            return self._circuit_of[modem]
+        if modem is not None:
+            circuit = self._circuit_of.get(modem)
+            if circuit is not None or self._registered_only:
+                return circuit
         circuit = None if info.circuit_id is None else self._circuit_ids.decode(info.circuit_id)
         if circuit is None or (modem is not None and circuit in self._modem_on):
             return None

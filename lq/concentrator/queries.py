@@ -4,21 +4,22 @@ A server is in one of three states:
 
 * **responsive**: its timer runs (R6.6-4). At most `window` queries are out, each with a timer of its
   own that doubles from `retry_first` to `retry_last` (R6.6-5); more wait in a queue. Any ACTIVE, KNOWN
-  or UNKNOWN starts the server's timer anew; so does the first query after a pause, because silence
-  counts only while something is asked.
+  or UNKNOWN starts the server's timer anew; so does the first query after that, because silence
+  counts only while something is asked. It counts on if another server has the answer meanwhile.
 * **silent**: the timer is expired and it is not known that the server supports leasequery: none of its
   answers has come yet, or the timer went off while queries were out. Then all but one are taken off
   the wire (R6.6-6), and the one polls: at once if the server was never asked, else `server_timer` after
   the last packet, then at intervals that double up to `server_timer_last`. So, with the defaults, never
   more than one packet in 10 s and, while there is something to ask, never less than one in a minute
   (R6.6-2, R6.6-3).
-* **resting**: the timer expired while nothing was asked. One query may be out (R6.6-3), but with its
+* **resting**: the timer expired after all was answered. One query may be out (R6.6-3), but with its
   own timer from `retry_first`, since the server is known to support leasequery. If the server's timer goes
   off again, it is silent.
 
 What is taken off the wire, or finds the window full, waits: first come, first served. A full
-queue gives up the one that has waited longest. A query that nobody has asked for during
-`demand_time` is given up.
+queue gives up the one that has waited longest; each takes about 700 octets of memory. A query that
+nobody has asked for during `demand_time` is given up; so is one that is to be sent once, when it would
+be sent again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Server:
     timer: float = NEVER
     interval: float = 0.0  # silent: at least so long from the last packet to the next
     failed: bool = False  # silent, and not just not asked yet: others had better be asked too
+    owes: bool = False  # it was asked, and no answer has come since that could have been the one
     last_sent: float = -NEVER
     outstanding: dict[Key, Leg] = field(default_factory=dict)
     waiting: OrderedDict[Key, Leg] = field(default_factory=OrderedDict)  # (its first is found at once)
@@ -84,10 +86,11 @@ class Queries:
 
     def __init__(self, config: ConcentratorConfig) -> None:
         self._config = config
-        self._compose = Composer(config).message
+        self._compose = Composer(config).octets
         self._random = Random(config.seed)
         self._by_key: dict[Key, Query] = {}
         self._by_xid: dict[int, Leg] = {}
+        self._intervals = _doubling(config.retry_first, config.retry_last)
         self._timers: list[tuple[float, int]] = []  # due and xid; out of date if that leg is due otherwise
         self.servers = {
             address: Server(address, NegativeCache(config.refused_limit))
@@ -96,6 +99,7 @@ class Queries:
         self.sent = 0
         self.resent = 0
         self.abandoned = 0
+        self.unanswered: list[Query] = []  # given up with sources that wait: the caller takes them out
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -131,6 +135,7 @@ class Queries:
             server.timer = now + self._config.server_timer
             server.interval = 0.0
             server.failed = False
+            server.owes = bool(server.outstanding)
             return
         form = leg.query.form
         server.unimplemented.add(form)
@@ -152,7 +157,7 @@ class Queries:
     def settle(self, query: Query) -> None:
         """A query has its answer: send no more of it, but listen to what is still out (R6.7-1)."""
         query.settled = True
-        for leg in list(query.legs.values()):
+        for leg in [*query.legs.values()] if query.legs else ():
             if query.key in leg.server.waiting:
                 self._remove(leg)
         if not query.legs:
@@ -200,20 +205,24 @@ class Queries:
                     self._give_up(leg, out)
                 else:
                     self._send(leg, now, out)
-        elif not server.outstanding:
+        elif not server.owes:
             server.state = RESTING
         else:
             server.state = SILENT
             server.failed = True
             server.interval = config.server_timer
             legs = list(server.outstanding.values())
-            survivor = max(legs, key=lambda leg: leg.query.demanded)
+            # By IP address if there is one: that is what every server answers (R5-4).
+            survivor = max(legs, key=lambda leg: (leg.query.form == "ip", leg.query.demanded), default=None)
             for leg in legs:
                 leg.due = NEVER
                 leg.backed_off = 0
-                if leg is not survivor:
+                if leg.query.once:
+                    self._give_up(leg, out)
+                elif leg is not survivor:
                     self._wait(leg, out)
-            server.timer = max(now, server.last_sent + server.interval)
+            if server.outstanding:
+                server.timer = max(now, server.last_sent + server.interval)
         if server.failed:
             self._ask_others(server, now, out)
 
@@ -226,7 +235,7 @@ class Queries:
     def _query_timer(self, leg: Leg, now: float, out: list[Effect]) -> None:
         """A query's own timer goes off (R6.6-1, R6.6-5)."""
         query = leg.query
-        if self._stale(leg, now):
+        if query.once or self._stale(leg, now):
             self._give_up(leg, out)
             return
         self._send(leg, now, out)
@@ -276,8 +285,9 @@ class Queries:
 
     def _put_on_wire(self, leg: Leg, now: float, out: list[Effect]) -> None:
         server = leg.server
-        if not server.outstanding and server.state is not SILENT:
+        if not server.owes and server.state is not SILENT:
             server.timer = now + self._config.server_timer
+        server.owes = True
         server.outstanding[leg.query.key] = leg
         self._send(leg, now, out)
 
@@ -298,8 +308,8 @@ class Queries:
         out.append(ToServer(server.address, self._compose(query, leg.xid), info))
 
     def _start_timer(self, leg: Leg, now: float) -> None:
-        config = self._config
-        leg.due = now + min(config.retry_first * 2.0 ** min(leg.backed_off, 60), config.retry_last)
+        intervals = self._intervals
+        leg.due = now + intervals[min(leg.backed_off, len(intervals) - 1)]
         leg.backed_off += 1
         heapq.heappush(self._timers, (leg.due, leg.xid))
 
@@ -319,7 +329,9 @@ class Queries:
             self._by_key.pop(query.key, None)
             if not query.settled:
                 self.abandoned += 1
-                if query.address is not None:
+                if query.address is None and query.sources:
+                    self.unanswered.append(query)
+                elif query.address is not None:
                     out.append(Abandon(query.address))
 
     def _remove(self, leg: Leg) -> None:
@@ -329,3 +341,11 @@ class Queries:
         leg.server.waiting.pop(key, None)
         leg.query.legs.pop(leg.server, None)
         self._by_xid.pop(leg.xid, None)
+
+
+def _doubling(first: float, last: float) -> list[float]:
+    """Return the intervals of a back-off, the last of which stands for all that follow."""
+    intervals = [first]
+    while intervals[-1] < last:
+        intervals.append(min(2 * intervals[-1], last))
+    return intervals

@@ -8,12 +8,15 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from lq.concentrator.config import ConcentratorConfig
-from lq.concentrator.events import Circuit, QueryForm
+from lq.concentrator.events import Circuit, QueryForm, Upstream
 from lq.wire import BOOTREQUEST, Message, OptionCode
+from lq.wire.message import Template
 
 if TYPE_CHECKING:
     from lq.concentrator.answers import Answer
     from lq.concentrator.queries import Leg, Server
+
+MAXIMUM_SOURCES = 8  # that wait for the same answer
 
 Key = int | tuple[str, int, bytes]
 """What is asked about: an address as a number, or form, htype and octets."""
@@ -23,10 +26,11 @@ Key = int | tuple[str, int, bytes]
 class Query:
     """The wish to know about one address or client, until it is answered or given up.
 
-    `demanded` is when a packet last asked for it; `sources` are where packets came from upstream that
-    wait to be verified by the answer; `legs` are its sides to the servers, `reserve` the servers to ask
-    if the authoritative one does not help; `answer` is the best one so far, and `settled` says that it has
-    been acted upon.
+    `demanded` is when a packet last asked for it; `sources` are packets from upstream that wait to be
+    verified by the answer, `left` the places from which a host gave the address up meanwhile; `legs` are
+    its sides to the servers, `reserve` the servers to ask if the authoritative one does not help;
+    `once`: a server that does not answer the first time is not asked again; `answer` is the best one so
+    far, and `settled` says that it has been acted upon.
     """
 
     key: Key
@@ -36,14 +40,20 @@ class Query:
     htype: int = 0
     chaddr: bytes = b""
     client_id: bytes = b""
-    sources: tuple[tuple[Circuit, bytes], ...] = ()
+    once: bool = False
+    sources: tuple[Upstream, ...] = ()
+    left: tuple[tuple[Circuit, bytes], ...] = ()
     legs: dict[Server, Leg] = field(default_factory=dict)
     reserve: Sequence[Server] = ()
     answer: Answer | None = None
     settled: bool = False
 
+    def add_source(self, source: Upstream | None) -> None:
+        """Have a packet's source verified by the answer; beyond the first few they come again."""
+        if source is not None and len(self.sources) < MAXIMUM_SOURCES and source not in self.sources:
+            self.sources += (source,)
 
-_NO_ADDRESS = IPv4Address(0)
+
 _MESSAGE_TYPE = int(OptionCode.MESSAGE_TYPE)
 _PARAMETER_REQUEST_LIST = int(OptionCode.PARAMETER_REQUEST_LIST)
 
@@ -55,30 +65,24 @@ class Composer:
         self._giaddr = config.giaddr
         self._type = bytes((config.dialect.leasequery,))
         options = config.requested_options
-        self._by_address = bytes(options)
-        client_addresses = int(config.dialect.client_addresses_option)
-        self._by_client = bytes(dict.fromkeys((*options, client_addresses)))
+        self._by_client = bytes(dict.fromkeys((*options, int(config.dialect.client_addresses_option))))
+        self._by_address = Template(self._message(bytes(options)))
 
-    def message(self, query: Query, xid: int) -> Message:
+    def octets(self, query: Query, xid: int) -> bytes:
         """Return the message: giaddr is our own (R6.2-1), the R bit is not used (R6.2-3).
 
         The Parameter Request List holds what a location is made of (R6.2-2). By IP address: ciaddr
         alone (R6.2-4); by MAC address: htype, hlen, chaddr alone (R6.2-5); by client identifier:
         option 61 alone (R6.2-6).
         """
-        requested = self._by_address if query.form == "ip" else self._by_client
-        options: dict[int, bytes] = {
-            _MESSAGE_TYPE: self._type,
-            _PARAMETER_REQUEST_LIST: requested,
-        }
+        if query.address is not None:
+            return self._by_address.fill(xid, query.address)
+        message = self._message(self._by_client)
+        message.xid, message.htype, message.chaddr = xid, query.htype, query.chaddr
         if query.form == "client-id":
-            options[OptionCode.CLIENT_IDENTIFIER] = query.client_id
-        return Message(
-            op=BOOTREQUEST,
-            htype=query.htype,
-            xid=xid,
-            ciaddr=query.address if query.address is not None else _NO_ADDRESS,
-            giaddr=self._giaddr,
-            chaddr=query.chaddr,
-            options=options,
-        )
+            message.options[OptionCode.CLIENT_IDENTIFIER] = query.client_id
+        return message.encode()
+
+    def _message(self, requested: bytes) -> Message:
+        options = {_MESSAGE_TYPE: self._type, _PARAMETER_REQUEST_LIST: requested}
+        return Message(op=BOOTREQUEST, giaddr=self._giaddr, options=options)

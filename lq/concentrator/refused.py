@@ -1,4 +1,8 @@
-"""The negative cache: addresses that the servers said nobody leases (R6.5-2, R6.5-5, R7-3)."""
+"""The negative cache: addresses that the servers said nobody leases (R6.5-2, R6.5-5, R7-3).
+
+An entry takes at most 200 octets of memory on a 64-bit machine, so a full cache of 65,536, the default, at
+most 13 MB, for each reason; what a server said UNKNOWN about is noted once more for that server (R6.5-5).
+"""
 
 from __future__ import annotations
 
@@ -68,13 +72,13 @@ class Refused:
             for address, until in cache:
                 yield Refusal(address, until, reason)
 
-    def add(self, refusal: Refusal, now: float) -> None:
+    def add(self, address: int, until: float, reason: str, now: float) -> None:
         """Enter an address for one reason, instead of any other."""
-        self.discard(refusal.address)
-        cache = self._caches.get(refusal.reason)
+        self.discard(address)
+        cache = self._caches.get(reason)
         if cache is None:
-            cache = self._caches[refusal.reason] = NegativeCache(self._limit)
-        cache.add(refusal.address, refusal.until, now)
+            cache = self._caches[reason] = NegativeCache(self._limit)
+        cache.add(address, until, now)
 
     def get(self, address: int, now: float) -> Refusal | None:
         """Return why and until when the address is refused, None if it is not."""
@@ -87,4 +91,5 @@ class Refused:
     def discard(self, address: int) -> None:
         """Forget an address."""
         for cache in self._caches.values():
-            cache.discard(address)
+            if cache:
+                cache.discard(address)

@@ -54,7 +54,8 @@ class Relay:
     def from_client(self, circuit: Circuit, message: Message, out: list[Effect]) -> Gleaned | None:
         """Pass a client's message on to all servers, with giaddr and option 82 (RFC 3046, 2.1).
 
-        What only a server, a relay agent or an access concentrator may send is dropped.
+        What only a server, a relay agent or an access concentrator may send is dropped. Raises
+        MalformedMessage for what cannot be put into octets.
         """
         kind = message.message_type
         reason = None
@@ -76,7 +77,8 @@ class Relay:
         options = dict(message.options)
         options[OptionCode.RELAY_AGENT_INFORMATION] = self._modems.relay_info(circuit).encode()
         relayed = replace(message, hops=message.hops + 1, giaddr=self._config.giaddr, options=options)
-        out += [ToServer(server, relayed) for server in self._config.servers]
+        octets = relayed.encode()
+        out += [ToServer(server, octets) for server in self._config.servers]
         if kind in (MessageType.RELEASE, MessageType.DECLINE):
             return Gleaned(wanted, message.chaddr, circuit)
         return None

@@ -30,7 +30,8 @@ LEASE = 3600.0
 
 def config(**settings: Any) -> ConcentratorConfig:
     defaults: dict[str, Any] = {"servers": (SERVER,), "seed": 1, "dialect": DRAFT_03}
-    return ConcentratorConfig(GIADDR, (NETWORK,), **{**defaults, **settings})
+    networks = tuple(IPv4Network(each) for each in settings.pop("networks", (NETWORK,)))
+    return ConcentratorConfig(GIADDR, networks, **{**defaults, **settings})
 
 
 def engine(**settings: Any) -> Concentrator:

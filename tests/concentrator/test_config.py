@@ -10,7 +10,7 @@ from tests.concentrator.helpers import GIADDR, NETWORK, SECOND, SERVER, config
 def test_the_servers_asked_are_those_that_the_relay_forwards_to():
     assert config(servers=(SERVER, SECOND)).queried_servers == (SERVER, SECOND)
     assert config(leasequery_servers=(SECOND,)).queried_servers == (SECOND,)
-    assert config(leasequery=False).queried_servers == ()
+    assert config(mode="glean-only").queried_servers == ()
 
 
 @pytest.mark.parametrize(

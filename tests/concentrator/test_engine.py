@@ -117,7 +117,7 @@ def test_no_query_about_an_address_that_no_host_on_the_access_networks_can_have(
 
 
 def test_without_leasequery_nothing_is_asked():
-    concentrator = engine(leasequery=False)
+    concentrator = engine(mode="glean-only")
     assert drops(concentrator.handle(Downstream(HOST), 0.0)) == ["unlocated"]
     assert drops(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 0.0)) == ["unlocated"]
     assert drops(concentrator.handle(Ask(chaddr=MAC), 0.0)) == ["unlocated"]
@@ -212,6 +212,16 @@ def test_a_host_whose_modem_is_not_registered_is_located_when_it_is_and_not_aske
     [permit] = concentrator.handle(ModemRegistered(MODEM, OTHER_CIRCUIT), 7.0)
     assert (permit.location.circuit, permit.location.expires) == (OTHER_CIRCUIT, 0.1 + LEASE)
     assert concentrator.handle(Downstream(HOST), 7.1) == [permit]
+
+
+@pytest.mark.requirement("R1-3")
+def test_where_only_registered_modems_count_a_circuit_id_alone_locates_nobody():
+    concentrator = engine(registered_only=True)
+    effects = concentrator.handle(active(ask(concentrator), option82=info(CIRCUIT, MODEM)), 0.1)
+    assert [refusal.reason for refusal in of_type(Refuse, effects)] == ["modem-absent"]
+    [permit] = concentrator.handle(ModemRegistered(MODEM, CIRCUIT), 1.0)
+    assert (permit.location.circuit, permit.location.modem) == (CIRCUIT, MODEM)
+    assert concentrator.counters["queries_sent"] == 1
 
 
 @pytest.mark.requirement("R1-3")
@@ -315,6 +325,19 @@ def test_unknown_is_cached_for_its_own_time():
 
 
 @pytest.mark.requirement("R6.5-2")
+@pytest.mark.parametrize("kind", ["known", "unknown"])
+def test_without_a_negative_cache_each_packet_asks_again_but_none_while_a_query_is_out(kind):
+    concentrator = responsive(negative_cache=False)
+    for moment in (1.0, 2.0, 3.0):
+        query = ask(concentrator, now=moment)
+        assert not queries(concentrator.handle(Downstream(HOST), moment))
+        effects = concentrator.handle(answer(query, kind), moment)
+        assert of_type(Abandon, effects) == [Abandon(HOST)]
+        assert not of_type(Refuse, effects)
+    assert len(concentrator.refused) == 0
+
+
+@pytest.mark.requirement("R7-3")
 def test_the_negative_cache_is_bounded():
     concentrator = engine(refused_limit=10, network_queries=0)
     for number in range(50):

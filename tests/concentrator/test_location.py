@@ -120,11 +120,11 @@ def test_the_negative_cache_is_bounded_and_forgets_in_time():
 
 def test_an_address_is_refused_for_one_reason_and_one_reason_cannot_crowd_out_another():
     refused = Refused(limit=2)
-    refused.add(Refusal(1, 10.0, "known"), 0.0)
+    refused.add(1, 10.0, "known", 0.0)
     for address in range(2, 9):
-        refused.add(Refusal(address, 10.0, "unknown"), 0.0)
+        refused.add(address, 10.0, "unknown", 0.0)
     assert refused.get(1, 5.0) == Refusal(1, 10.0, "known")
-    refused.add(Refusal(1, 20.0, "unknown"), 0.0)
+    refused.add(1, 20.0, "unknown", 0.0)
     assert refused.get(1, 5.0) == Refusal(1, 20.0, "unknown")
     assert len(refused) == 2
     refused.discard(1)

@@ -223,22 +223,6 @@ def test_a_scan_costs_one_query_for_each_address_and_negative_time():
     assert set(model.received.values()) == {2}
 
 
-@pytest.mark.requirement("R6.6-2")
-@pytest.mark.parametrize("state", [{"alive": False}, {"literate": False}])
-def test_a_dead_server_or_one_without_leasequery_gets_few_packets(state):
-    model = server_model(binding(), **state)
-    network = world(model)
-    for _ in range(6000):
-        for number in range(5):
-            network.give(Downstream(HOST + number))
-        network.run(network.now + 0.1)
-    arrivals = model.arrivals
-    gaps = [b - a for a, b in itertools.pairwise(arrivals)]
-    assert min(gaps) >= 9.99
-    assert max(gaps) <= 60.2
-    assert network.now - arrivals[-1] <= 60.2
-
-
 def test_a_server_that_comes_back_gets_all_that_is_still_wanted():
     hosts = [HOST + number for number in range(150)]
     model = server_model(*(binding(address) for address in hosts))

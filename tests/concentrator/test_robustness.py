@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from lq.concentrator.events import (
+    ArpReply,
     Ask,
     Circuit,
     Downstream,
@@ -68,19 +69,30 @@ events = st.one_of(
     st.builds(FromClient, circuits, messages),
     st.builds(FromServer, st.sampled_from([SERVER, SECOND, HOST]), messages),
     st.builds(ModemRegistered, st.sampled_from([MODEM, b"", b"x" * 16]), circuits),
+    st.builds(ArpReply, circuits, hardware, addresses),
     st.builds(Ask, chaddr=st.binary(min_size=1, max_size=16)),
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.tuples(events, st.sampled_from([0.0, 0.3, 20.0]), st.booleans()), max_size=40))
-@pytest.mark.parametrize("circuit_id", ["binary", "text"])
-def test_the_engine_takes_whatever_comes(circuit_id, script):
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"circuit_id": "binary"},
+        {"circuit_id": "text"},
+        {"ask_by": "mac-upstream"},
+        {"mode": "arp"},
+        {"mode": "glean-only"},
+    ],
+    ids=str,
+)
+def test_the_engine_takes_whatever_comes(mode, script):
     concentrator = engine(
+        **mode,
         servers=(SERVER, SECOND),
         admit_reserved=True,
         locate_by_source=True,
-        circuit_id=circuit_id,
         refused_limit=8,
         waiting_limit=4,
     )
@@ -95,7 +107,9 @@ def test_the_engine_takes_whatever_comes(circuit_id, script):
         effects += concentrator.handle(event, now)
         sent += queries(effects)
         for effect in effects:
-            if isinstance(effect, ToServer | ToClient):
+            if isinstance(effect, ToServer):
+                assert effect.message.encode() == effect.octets
+            if isinstance(effect, ToClient):
                 assert effect.message.encode()
             if isinstance(effect, ToClient):
                 assert OptionCode.RELAY_AGENT_INFORMATION not in effect.message.options

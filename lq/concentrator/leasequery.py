@@ -1,0 +1,329 @@
+"""Finding hosts by leasequery: who is asked about what, and what is made of the answers (section 6.5).
+
+A query is by IP address (R5-7), once for each address while one is out (R7-5). With `ask_by`
+"mac-upstream", a packet from an unlocated source makes one by its MAC address instead, if a server that
+answers just now implements it (R6.5-6): the client's addresses come back, and the source must be one of
+them. No answer to that at once, and the address is asked about as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
+
+from lq.concentrator.answers import Answer, Reader
+from lq.concentrator.authorities import Authorities
+from lq.concentrator.config import ConcentratorConfig
+from lq.concentrator.events import (
+    Abandon,
+    Answered,
+    Ask,
+    Circuit,
+    Drop,
+    Effect,
+    Location,
+    QueryForm,
+    Reply,
+    Upstream,
+)
+from lq.concentrator.location import NOWHERE
+from lq.concentrator.places import Places
+from lq.concentrator.queries import RESPONSIVE, Leg, Queries
+from lq.concentrator.query import MAXIMUM_SOURCES, Key, Query
+from lq.concentrator.refused import NegativeCache
+from lq.wire import Message
+
+Want = Callable[[IPv4Address, Upstream | None, float, list[Effect]], None]
+"""How to have a further address found: address, source (of a packet from upstream), now, out."""
+
+
+class LeaseQuery:
+    """Mode "leasequery". `want` finds further addresses, within their limits."""
+
+    def __init__(self, config: ConcentratorConfig, places: Places, want: Want) -> None:
+        self._config = config
+        self._places = places
+        self._want = want
+        self._reader = Reader(config)
+        self.queries = Queries(config)
+        self._authorities = Authorities(config, self.queries.servers.values())
+        self._by_mac = config.ask_by == "mac-upstream"
+        # Hosts, by MAC address, all of whose addresses are located or asked about.
+        self._strangers = NegativeCache(config.refused_limit)
+
+    # -- asking
+
+    def join(self, key: int, source: Upstream | None, now: float, out: list[Effect]) -> bool:
+        """Join the query about an address that is under way; return whether there is one."""
+        query = self.queries.get(key)
+        if (query is None or query.settled) and source is not None and self._by_mac:
+            query = self.queries.get(_key_of_mac(source.chaddr))
+        if query is None or query.settled:
+            return False
+        query.demanded = now
+        query.add_source(source)
+        if query.answer is not None and self._places.refused.get(key, now) is None:
+            self._conclude(query, now, out)  # UNKNOWN so far, and who may say more may have failed
+        return True
+
+    def begin(
+        self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]
+    ) -> str | None:
+        """Ask about an address that nothing is known of; return why not, if there is nobody to ask."""
+        if source is not None and self._by_mac:
+            if self._strangers.until(_number(source.chaddr), now) is not None:
+                out.append(self._places.spoofed(source, now))
+                return None
+            if self._begin_by_mac(source, now, out):
+                return None
+        return self._begin_by_address(address, (source,) if source is not None else (), now, out)
+
+    def _begin_by_address(
+        self, address: IPv4Address, sources: tuple[Upstream, ...], now: float, out: list[Effect]
+    ) -> str | None:
+        key = int(address)
+        servers, reserve = self._authorities.order(key, now)
+        if not servers:
+            return "unanswerable"
+        query = Query(key, "ip", now, address, sources=sources, reserve=reserve)
+        self._replace(query)
+        self.queries.ask(query, servers, now, out)
+        return None
+
+    def _begin_by_mac(self, source: Upstream, now: float, out: list[Effect]) -> bool:
+        able = self._authorities.able("mac", None, now)
+        able = [server for server in able if server.state is RESPONSIVE]
+        if not able or not source.chaddr:
+            return False
+        key = _key_of_mac(source.chaddr)
+        query = Query(key, "mac", now, htype=1, chaddr=source.chaddr, sources=(source,), once=True)
+        self._replace(query)
+        self.queries.ask(query, able, now, out)
+        return True
+
+    def ask(self, event: Ask, now: float, out: list[Effect]) -> None:
+        """A query by MAC address or client identifier that no packet caused (R6.2-5, R6.2-6)."""
+        if bool(event.chaddr) == bool(event.client_id):
+            raise ValueError("ask by chaddr or by client_id: give exactly one of them")
+        form: QueryForm = "mac" if event.chaddr else "client-id"
+        htype = event.htype if event.chaddr else 0
+        key = (form, htype, event.chaddr or event.client_id)
+        query = self.queries.get(key)
+        if query is not None and not query.settled:
+            query.demanded = now
+            return
+        servers = self._authorities.able(form, None, now)
+        if not servers:
+            out.append(Drop("unanswerable"))
+            return
+        query = Query(key, form, now, htype=htype, chaddr=event.chaddr, client_id=event.client_id)
+        self._replace(query)
+        self.queries.ask(query, servers, now, out)
+
+    def _replace(self, query: Query) -> None:
+        """End a settled query about the same, whose last answers are not here yet."""
+        former = self.queries.get(query.key)
+        if former is not None:
+            self.queries.finish(former)
+
+    # -- time
+
+    @property
+    def deadline(self) -> float:
+        """When to call `wake` next."""
+        return self.queries.deadline
+
+    def wake(self, now: float, out: list[Effect]) -> None:
+        """Send again what is due."""
+        self.queries.wake(now, out)
+        self.pump(now, out)
+
+    def pump(self, now: float, out: list[Effect]) -> None:
+        """Send what may be sent now. Call after every change."""
+        queries = self.queries
+        queries.pump(now, out)
+        while queries.unanswered:
+            self._fall_back(queries.unanswered.pop(), now, out)
+            queries.pump(now, out)
+
+    def _fall_back(self, query: Query, now: float, out: list[Effect]) -> None:
+        """Nobody answered by MAC address: ask by the IP addresses of the packets that caused it."""
+        places = self._places
+        for source in query.sources:
+            key = int(source.address)
+            asked, refusal = self.queries.get(key), places.refused.get(key, now)
+            reason, until = "refused", None if refusal is None else refusal.until
+            if asked is not None and not asked.settled:
+                asked.add_source(source)
+                continue
+            if places.locations.get(key, now) is not None:
+                places.verify((source,), now, out)
+                continue
+            if refusal is None:
+                reason = self._begin_by_address(source.address, (source,), now, out) or ""
+            if reason:
+                out.append(Drop(reason, source.address, source.circuit, source.chaddr, until))
+
+    # -- what the relay learns
+
+    def gleaned(self, location: Location, server: IPv4Address) -> None:
+        """The server leased the address just now: that is newer than any answer on its way (R1-7)."""
+        address = int(location.address)
+        self._strangers.discard(_number(location.chaddr))
+        query = self.queries.get(address)
+        if query is not None:
+            self.queries.finish(query)
+        for each in self.queries.servers.values():
+            each.unknown.discard(address)
+        self._authorities.remember(address, server)
+
+    def left(self, address: int, circuit: Circuit, chaddr: bytes) -> None:
+        """The host at this place gave the address up, or was denied it: no answer on its way revives it."""
+        query = self.queries.get(address)
+        if query is not None and len(query.left) < MAXIMUM_SOURCES:
+            query.left += ((circuit, chaddr),)
+
+    # -- answers
+
+    def kind(self, message: Message) -> Reply | None:
+        """Return which answer to a query the message is, None if it is none."""
+        return self._reader.replies.get(message.message_type or 0)
+
+    def answer(
+        self, server: IPv4Address, message: Message, reply: Reply, now: float, out: list[Effect]
+    ) -> None:
+        """Take an answer (section 6.5). Raises MalformedMessage for what cannot be one."""
+        queries = self.queries
+        leg = queries.match(server, message.xid)
+        if leg is None or not _fits(leg.query, message, reply):
+            out.append(Drop("unmatched"))
+            return
+        query = leg.query
+        answer = self._reader.read(message, reply, now)
+        out.append(Answered(query.address, server, query.form, reply, now - leg.sent, leg.attempts))
+        queries.answered(leg, reply != "unimplemented", now, out)
+        if reply in ("active", "known"):
+            self._authorities.remember(int(answer.address), server)
+            if query.answer is None or answer.outweighs(query.answer):
+                query.answer = answer
+                self._accept(query, answer, now, out)
+            queries.settle(query)
+            return
+        if reply == "unknown":
+            if isinstance(query.key, int) and self._config.negative_cache:
+                leg.server.unknown.add(query.key, now + self._config.unknown_time, now)
+            if query.answer is None:
+                query.answer = answer
+        if query.settled:
+            queries.settle(query)
+        elif not queries.ask_reserve(query, now, out) or query.answer is not None:
+            self._conclude(query, now, out)
+
+    def _conclude(self, query: Query, now: float, out: list[Effect]) -> None:
+        """No server asked so far manages the address: refuse it, unless one may still say otherwise.
+
+        A silent server may be the one that manages it, so then the refusal lasts no longer than it takes
+        to poll that server; its answer, when it comes, still counts.
+        """
+        legs: Iterable[Leg] = query.legs.values()
+        if any(not leg.server.failed for leg in legs):
+            return
+        undecided = bool(query.legs)
+        if not undecided:
+            self.queries.finish(query)
+        config, address = self._config, query.address
+        if address is None:
+            if query.answer is None:
+                self._fall_back(query, now, out)
+            else:
+                self._judge_claims(query, now, out)
+        elif query.answer is None:
+            out.append(Abandon(address))
+        else:
+            time = min(config.unknown_time, config.server_timer_last) if undecided else config.unknown_time
+            self._places.refuse(address, "unknown", now + time, now, out)
+
+    def _accept(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
+        """Act on ACTIVE or KNOWN (R6.5-1, R6.5-2, R6.5-3)."""
+        places, address = self._places, answer.address
+        if query.address is None:
+            self._accept_client(query, answer, now, out)
+        elif answer.expires is None or not answer.chaddr:
+            places.refuse(address, "known", now + self._config.known_time, now, out)
+        else:
+            self._place(query, answer, now, out)
+            if query.sources and places.locations.get(int(address), now) is not None:
+                places.verify(query.sources, now, out)
+
+    def _accept_client(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
+        """Locate a client's address, ask about its others, and judge who claimed to be that client.
+
+        An address that is located already stays: by IP address is what counts (R5-7).
+        """
+        places = self._places
+        for address in dict.fromkeys((answer.address, *answer.others)):
+            key = int(address)
+            if key in places.hosts and places.locations.get(key, now) is None:
+                if address == answer.address:
+                    self._place(query, answer, now, out)
+                else:
+                    self._want(address, None, now, out)
+        self._judge_claims(query, now, out)
+
+    def _judge_claims(self, query: Query, now: float, out: list[Effect]) -> None:
+        """The client has the addresses that are located or asked about by now, and no others."""
+        if not query.sources:
+            return
+        config, answer = self._config, query.answer
+        known = answer is not None and answer.reply != "unknown"
+        until = now + (config.known_time if known else config.unknown_time)
+        if answer is not None and answer.expires is not None:
+            until = min(until, answer.expires)
+        self._strangers.add(_number(query.chaddr), until, now)
+        for source in query.sources:
+            open_query = self.queries.get(int(source.address))
+            if open_query is not None and not open_query.settled:
+                open_query.add_source(source)
+            else:
+                self._places.verify((source,), now, out)
+
+    def _place(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
+        """Locate the host that an answer names, if that can be done (R1-3, R5-11)."""
+        expires, info = answer.expires, answer.info
+        if expires is None or not answer.chaddr:
+            return
+        config, places = self._config, self._places
+        circuit = modem = None
+        if info is not None:
+            circuit, modem = places.modems.circuit(info), info.remote_id
+        elif config.locate_by_source:
+            circuit = next((each.circuit for each in query.sources if each.chaddr == answer.chaddr), None)
+        if query.left and (circuit, answer.chaddr) in query.left:
+            places.refuse(answer.address, "known", now + config.known_time, now, out)
+            return
+        location = Location(answer.address, answer.htype, answer.chaddr, circuit or NOWHERE, modem, expires)
+        if circuit is not None:
+            places.locate(location, now, out)
+        elif modem is not None:
+            places.await_modem(location, now, out)
+        else:
+            # A packet from the host itself may still locate it, if that is allowed.
+            time = config.modem_wait if config.locate_by_source else config.known_time
+            places.refuse(answer.address, "no-location", now + time, now, out)
+
+
+def _number(chaddr: bytes) -> int:
+    return int.from_bytes(chaddr, "big")
+
+
+def _key_of_mac(chaddr: bytes) -> Key:
+    return ("mac", 1, chaddr)
+
+
+def _fits(query: Query, message: Message, reply: Reply) -> bool:
+    """Whether an answer that holds data is about what was asked."""
+    if reply in ("unknown", "unimplemented"):
+        return True
+    if query.form == "ip":
+        return int(message.ciaddr) == query.key
+    return query.form == "client-id" or message.chaddr == query.chaddr

@@ -1,0 +1,110 @@
+"""What the concentrator knows of addresses: who is where, who is refused, who waits for a modem.
+
+An address is at most one of the three: located, refused, unknown. Whoever waits for a modem
+is refused meanwhile. Methods append what follows for the switch to `out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from lq.concentrator.access import AccessAddresses
+from lq.concentrator.circuit_id import circuit_id_format
+from lq.concentrator.config import ConcentratorConfig
+from lq.concentrator.events import (
+    Abandon,
+    Circuit,
+    Drop,
+    Effect,
+    Location,
+    ModemRegistered,
+    Permit,
+    Refuse,
+    Upstream,
+    Withdraw,
+)
+from lq.concentrator.location import Awaiting, Locations
+from lq.concentrator.modems import Modems
+from lq.concentrator.refused import Refused
+
+
+class Places:
+    """The tables of addresses and modems, kept in step with one another."""
+
+    def __init__(self, config: ConcentratorConfig) -> None:
+        self._config = config
+        self.hosts = AccessAddresses(config.networks, config.giaddr)
+        self.locations = Locations()
+        self.refused = Refused(config.refused_limit)
+        self.awaiting = Awaiting(config.refused_limit)
+        self.modems = Modems(circuit_id_format(config), config.registered_only)
+
+    def locate(self, location: Location, now: float, out: list[Effect]) -> None:
+        """The host is here from now on."""
+        address = int(location.address)
+        self.refused.discard(address)
+        self.awaiting.remove(address)
+        former = self.locations.put(location)
+        if former is not None:
+            out.append(Withdraw(former))
+        out.append(Permit(location))
+
+    def refuse(self, address: IPv4Address, reason: str, until: float, now: float, out: list[Effect]) -> None:
+        """The address is not to be used, and not to be asked about, until then (R7-3)."""
+        key = int(address)
+        former = self.locations.remove(key)
+        if former is not None:
+            out.append(Withdraw(former))
+        self.awaiting.remove(key)
+        if reason != "modem-absent" and not self._config.negative_cache:
+            out.append(Abandon(address))
+            return
+        self.refused.add(key, until, reason, now)
+        out.append(Refuse(address, until, reason))
+
+    def await_modem(self, location: Location, now: float, out: list[Effect]) -> None:
+        """All is known of the host but the circuit of its modem."""
+        self.refuse(location.address, "modem-absent", now + self._config.modem_wait, now, out)
+        self.awaiting.put(location)
+
+    def verify(self, sources: Iterable[Upstream], now: float, out: list[Effect]) -> None:
+        """Drop what came from these sources, but for the one that is where its address is (R1-5)."""
+        for source in sources:
+            location = self.locations.get(int(source.address), now)
+            if location is None or not location.admits(source.circuit, source.chaddr):
+                out.append(self.spoofed(source, now))
+
+    def spoofed(self, source: Upstream, now: float) -> Drop:
+        """Return that this source has not the address that it bears (R1-5)."""
+        until = now + self._config.drop_time
+        return Drop("spoofed", source.address, source.circuit, source.chaddr, until)
+
+    def forget(
+        self, address: IPv4Address, circuit: Circuit, chaddr: bytes, now: float, out: list[Effect]
+    ) -> None:
+        """RELEASE, DECLINE or NAK: the host at this place no longer has the address.
+
+        Only its own place counts: nobody loses an address because another asks for it.
+        """
+        key = int(address)
+        location = self.locations.get(key, now)
+        if location is not None and location.admits(circuit, chaddr):
+            self.locations.remove(key)
+            out.append(Withdraw(location))
+        waiting = self.awaiting.get(key, now)
+        if waiting is not None and waiting.chaddr == chaddr:
+            self.awaiting.remove(key)  # it cannot be told who that was; asking the server again can
+
+    def modem_registered(self, event: ModemRegistered, now: float, out: list[Effect]) -> None:
+        """A modem came up, or moved: its hosts are where it is now, and no others are (R1-3)."""
+        modem, circuit = event.modem, event.circuit
+        if not self.modems.register(modem, circuit):
+            return
+        for location in self.locations.at(circuit):
+            if location.modem is not None and location.modem != modem:
+                self.await_modem(location, now, out)
+        for location in [*self.locations.at(modem), *self.awaiting.take(modem, now)]:
+            if location.expires > now and location.circuit != circuit:
+                self.locate(replace(location, circuit=circuit), now, out)
