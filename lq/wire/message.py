@@ -20,11 +20,14 @@ CLIENT_PORT = 68
 BROADCAST_FLAG = 0x8000
 MAGIC_COOKIE = b"\x63\x82\x53\x63"
 ANY = IPv4Address(0)
+_NONE = ANY.packed
 
 _HEADER = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s4s")
 HEADER_LENGTH = _HEADER.size  # with the magic cookie, so options start here
 SNAME_LENGTH = 64
 FILE_LENGTH = 128
+
+_MESSAGE_TYPE = int(OptionCode.MESSAGE_TYPE)
 
 # Option 52, overload: which of the two fields hold options.
 _OVERLOAD = int(OptionCode.OVERLOAD)
@@ -81,7 +84,7 @@ class Message:
     @property
     def message_type(self) -> int | None:
         """The value of option 53, None where it is missing or not one octet."""
-        value = self.options.get(OptionCode.MESSAGE_TYPE, b"")
+        value = self.options.get(_MESSAGE_TYPE, b"")
         return value[0] if len(value) == 1 else None
 
     @message_type.setter
@@ -166,6 +169,18 @@ class Message:
         return describe(self)
 
 
+class Template:
+    """A message of which only xid and ciaddr change, in octets once and for all."""
+
+    def __init__(self, message: Message, minimum: int = 300) -> None:
+        octets = message.encode(minimum)
+        self._to_xid, self._to_ciaddr, self._rest = octets[:4], octets[8:12], octets[16:]
+
+    def fill(self, xid: int, ciaddr: IPv4Address) -> bytes:
+        """The octets that `encode` would give with these two. Raises OverflowError if xid is out of range."""
+        return self._to_xid + xid.to_bytes(4, "big") + self._to_ciaddr + ciaddr.packed + self._rest
+
+
 def decode_options(data: bytes) -> tuple[dict[int, bytes], int]:
     """The options of one message, and the value of option 52 (0 where there is none).
 
@@ -193,7 +208,7 @@ def decode_options(data: bytes) -> tuple[dict[int, bytes], int]:
             parse(data[44:108], found, "sname")
         if _OVERLOAD in found:
             raise MalformedMessage("option 52 (overload) stands outside the options field")
-    return {code: value[0] if len(value) == 1 else b"".join(value) for code, value in found.items()}, used
+    return {code: b"".join(value) for code, value in found.items()}, used
 
 
 def decode(data: bytes) -> Message:
@@ -207,18 +222,18 @@ def decode(data: bytes) -> Message:
         _HEADER.unpack_from(data)
     )
     return Message(
-        op=op,
-        htype=htype,
-        hops=hops,
-        xid=xid,
-        secs=secs,
-        flags=flags,
-        ciaddr=IPv4Address(ciaddr),
-        yiaddr=IPv4Address(yiaddr),
-        siaddr=IPv4Address(siaddr),
-        giaddr=IPv4Address(giaddr),
-        chaddr=chaddr[:hlen],
-        sname=b"" if overloaded & _IN_SNAME else sname.rstrip(b"\0"),
-        file=b"" if overloaded & _IN_FILE else file.rstrip(b"\0"),
-        options=options,
+        op,
+        htype,
+        hops,
+        xid,
+        secs,
+        flags,
+        ANY if ciaddr == _NONE else IPv4Address(ciaddr),
+        ANY if yiaddr == _NONE else IPv4Address(yiaddr),
+        ANY if siaddr == _NONE else IPv4Address(siaddr),
+        ANY if giaddr == _NONE else IPv4Address(giaddr),
+        chaddr[:hlen],
+        b"" if overloaded & _IN_SNAME else sname.rstrip(b"\0"),
+        b"" if overloaded & _IN_FILE else file.rstrip(b"\0"),
+        options,
     )

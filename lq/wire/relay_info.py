@@ -44,6 +44,13 @@ class RelayInfo:
     @classmethod
     def decode(cls, value: bytes) -> RelayInfo:
         """Read the value of option 82. Raises MalformedMessage if a sub-option is cut short."""
+        # What most relays send, a circuit-id and then a remote-id, at once: a concentrator reads many.
+        if len(value) > 3 and value[0] == CIRCUIT_ID:
+            middle = value[1] + 2
+            if len(value) > middle + 1 and value[middle] == REMOTE_ID:
+                start = middle + 2
+                if start + value[start - 1] == len(value):
+                    return cls(value[2:middle], value[start:])
         found: list[tuple[int, bytes]] = []
         position = 0
         while position < len(value):

@@ -1,6 +1,7 @@
 """The codec: round trips, long options, overload, and malformed input."""
 
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lq.wire import MalformedMessage, Message, MessageType, OptionCode, decode
-from lq.wire.message import HEADER_LENGTH, MAGIC_COOKIE
+from lq.wire.message import HEADER_LENGTH, MAGIC_COOKIE, Template
 
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)
 codes = st.integers(1, 254).filter(lambda code: code != OptionCode.OVERLOAD)
@@ -199,3 +200,15 @@ def test_a_message_prints_readably():
         "  82 relay agent information: circuit-id 61, remote-id 62",
         "  224 option: empty",
     ]
+
+
+@given(messages(), st.integers(0, 2**32 - 1), addresses, st.sampled_from([0, 300, 548]))
+def test_a_template_gives_the_octets_that_encoding_would(message, xid, ciaddr, minimum):
+    template = Template(message, minimum)
+    assert template.fill(xid, ciaddr) == replace(message, xid=xid, ciaddr=ciaddr).encode(minimum)
+
+
+def test_a_template_takes_no_xid_out_of_range():
+    for xid in (-1, 2**32):
+        with pytest.raises(OverflowError):
+            Template(Message()).fill(xid, IPv4Address(0))
