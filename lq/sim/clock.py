@@ -13,13 +13,13 @@ class Clock:
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
         self._order = count()  # actions of the same time happen in the order of their entry
-        self._schedule: list[tuple[float, int, Callable[[], None]]] = []
+        self._schedule: list[tuple[float, int, Callable[[], object]]] = []
 
-    def at(self, when: float, action: Callable[[], None]) -> None:
+    def at(self, when: float, action: Callable[[], object]) -> None:
         """Do this at that time; a time that has passed means now."""
         heapq.heappush(self._schedule, (max(when, self.now), next(self._order), action))
 
-    def after(self, delay: float, action: Callable[[], None]) -> None:
+    def after(self, delay: float, action: Callable[[], object]) -> None:
         """Do this in so many seconds."""
         self.at(self.now + delay, action)
 

@@ -5,14 +5,15 @@ Messages cross the links as octets, by the same codec as on a real wire.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from random import Random
 from typing import Protocol
 
 from lq.concentrator.engine import Concentrator
-from lq.concentrator.events import Effect, Event, FromServer, ToServer
+from lq.concentrator.events import ArpReply, BroadcastArp, Effect, Event, FromServer, ToServer
 from lq.sim.clock import Clock
 from lq.wire import Message, decode
 
@@ -42,8 +43,9 @@ class Link:
 class World:
     """Gives events to the concentrator, wakes it, and carries its messages to the servers and back.
 
-    `record` holds every effect with its time; `on_effect` is told of each as it happens. All that is
-    random follows from `seed` (and the concentrator's own seed).
+    `record` holds every effect with its time; `on_effect` is told of each as it happens. `who_has` says who
+    answers a broadcast ARP about an address, and after how many seconds each. All that is random follows
+    from `seed` (and the concentrator's own seed).
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class World:
         self.clock = clock or Clock()
         self.record: list[tuple[float, Effect]] = []
         self.on_effect: Callable[[Effect, float], None] | None = None
+        self.who_has: Callable[[IPv4Address], Iterable[tuple[float, ArpReply]]] | None = None
         self._random = Random(seed)
         self._alarm: float | None = None
 
@@ -90,7 +93,10 @@ class World:
             if self.on_effect is not None:
                 self.on_effect(effect, self.now)
             if isinstance(effect, ToServer):
-                self._send(effect.server, effect.message.encode())
+                self._send(effect.server, effect.octets)
+            elif isinstance(effect, BroadcastArp) and self.who_has is not None:
+                for delay, reply in self.who_has(effect.address):
+                    self.clock.after(delay, partial(self.give, reply))
         self._set_alarm()
 
     def _send(self, server: IPv4Address, octets: bytes) -> None:

@@ -3,7 +3,17 @@ from random import Random
 
 import pytest
 
-from lq.concentrator.events import Ask, Downstream, Permit, Refuse, ToServer, Upstream, Withdraw
+from lq.concentrator.events import (
+    ArpReply,
+    Ask,
+    BroadcastArp,
+    Downstream,
+    Permit,
+    Refuse,
+    ToServer,
+    Upstream,
+    Withdraw,
+)
 from lq.sim.server import ServerModel
 from lq.sim.world import Link, World
 from lq.wire import RFC4388
@@ -12,6 +22,8 @@ from tests.concentrator.helpers import (
     HOST,
     MAC,
     NETWORK,
+    OTHER_CIRCUIT,
+    OTHER_MAC,
     SERVER,
     binding,
     engine,
@@ -65,6 +77,20 @@ def test_a_reboot_forgets_and_leasequery_brings_it_back():
     network.give(Upstream(CIRCUIT, MAC, HOST))
     network.run(2.0)
     assert len(network.concentrator.locations) == 1
+
+
+def test_hosts_answer_a_broadcast_each_in_its_own_time():
+    network = world(server_model(), mode="arp")
+    owner, liar = ArpReply(CIRCUIT, MAC, HOST), ArpReply(OTHER_CIRCUIT, OTHER_MAC, HOST)
+    network.who_has = lambda address: [(0.2, owner), (0.1, liar)] if address == HOST else []
+    network.give(Downstream(HOST))
+    network.give(Downstream(HOST + 1))
+    network.run(60.0)
+    [permit] = effects(network, Permit)
+    assert permit.location.admits(OTHER_CIRCUIT, OTHER_MAC)
+    assert [each.address for each in effects(network, Refuse)] == [HOST + 1]
+    assert len(effects(network, BroadcastArp)) == 1 + 3
+    assert network.concentrator.counters["dropped_arp-contradiction"] == 1
 
 
 def test_links_lose_duplicate_and_delay_as_they_should():
