@@ -80,9 +80,20 @@ def parse_arp(packet: memoryview) -> Arp | None:
 def ethernet(
     destination: bytes, source: bytes, tags: tuple[int, ...], ethertype: int, payload: bytes
 ) -> bytes:
-    """Put a frame together."""
-    vlan = b"".join(struct.pack("!HH", ETHERTYPE_VLAN, tag) for tag in tags)
+    """Put a frame together; of two tags the outer one is a service tag (IEEE 802.1ad)."""
+    vlan = b"".join(
+        struct.pack("!HH", ETHERTYPE_SERVICE_VLAN if inside else ETHERTYPE_VLAN, tag)
+        for inside, tag in zip(range(len(tags) - 1, -1, -1), tags, strict=True)
+    )
     return b"".join((destination, source, vlan, ethertype.to_bytes(2, "big"), payload))
+
+
+def arp_request(sender_mac: bytes, sender: IPv4Address, target: IPv4Address, tags: tuple[int, ...]) -> bytes:
+    """Return the broadcast frame that asks who has `target`; with `sender` as target it announces that."""
+    body = struct.pack(
+        _ARP_FORMAT, 1, ETHERTYPE_IPV4, 6, 4, _ARP_REQUEST, sender_mac, sender.packed, bytes(6), target.packed
+    )
+    return ethernet(BROADCAST_MAC, sender_mac, tags, ETHERTYPE_ARP, body)
 
 
 def arp_reply(request: Arp, own_mac: bytes, tags: tuple[int, ...]) -> bytes:

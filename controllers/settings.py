@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 VARIABLE = "LQ_CONCENTRATOR"
+FRAMEWORKS = {"ryu": "ryu", "os-ken": "os_ken"}  # by name, with their packages
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,30 @@ class Modem:
 
 
 @dataclass(frozen=True)
+class Rates:
+    """How many packets a second the switch may hand to the controller, each kind on its own; 0: any number.
+
+    A flood in one direction then leaves the others their share. The defaults are several times what the
+    controller manages, so that they bind in a flood only and never in a recovery.
+    """
+
+    downstream: int = 20_000  # for addresses whose location is unknown
+    upstream: int = 20_000  # from sources that are not verified
+    control: int = 20_000  # DHCP, ARP, the modems' registrations
+
+
+def draw_life(seed: int, generation: int) -> int:
+    """Return the number of one life of a concentrator: another for each start, the same in each such run."""
+    return random.Random(f"{seed} {generation}").getrandbits(32)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The concentrator's configuration: where it is, whom it asks, how its bridge is wired.
 
-    `engine` holds further fields of `lq.concentrator.config.ConcentratorConfig` by name.
+    `engine` holds further fields of `lq.concentrator.config.ConcentratorConfig` by name. With a
+    `life` (see `draw_life`) the modems are solicited to register (`lq.wire.registration`); without,
+    `modems` says where they are. With `stacked_tags` a circuit is two VLAN tags, else one.
     """
 
     giaddr: IPv4Address
@@ -36,6 +58,9 @@ class Settings:
     record: Path
     framework: str = "ryu"
     listen: tuple[str, int] = ("127.0.0.1", 6653)
+    life: int | None = None
+    stacked_tags: bool = False
+    rates: Rates = Rates()
     engine: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -53,6 +78,7 @@ class Settings:
         raw["modems"] = tuple(Modem(modem["mac"], tuple(modem["tags"])) for modem in raw["modems"])
         raw["record"] = Path(raw["record"])
         raw["listen"] = (raw["listen"][0], raw["listen"][1])
+        raw["rates"] = Rates(**raw["rates"])
         return cls(**raw)
 
     @classmethod

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
 
 from lq.experiments.spec import Spec
+from lq.sandbox.tools import find
 from topologies import plan
 
 pytestmark = pytest.mark.lab
@@ -48,6 +51,41 @@ def test_subscribers_reach_one_another_through_the_concentrator(act):
     leases = act("leases")
     assert ping(act, "host1", leases["host3"])
     assert plan.CONCENTRATOR_ACCESS_MAC in act("cmd", "host1", f"ip neigh show {leases['host3']}")
+
+
+def test_hosts_get_no_frame_of_one_anothers(act):
+    """Broadcast, multicast, unknown and known unicast, a stray DHCP offer: they end at the concentrator."""
+    own, mark = act("leases")["host1"], b"the frame of the test"
+    everybody, victim = "ff:ff:ff:ff:ff:ff", act("leases")["host2"]
+    offer = UDP(sport=67, dport=68) / mark
+    frames = [
+        Ether(dst=everybody, type=0x88B6) / mark.ljust(50),
+        Ether(dst=everybody) / ARP(op=1, psrc=own, pdst=victim) / mark,
+        Ether(dst=everybody) / ARP(op=2, psrc=str(plan.GATEWAY), pdst=victim, hwdst=plan.host_mac(2)) / mark,
+        Ether(dst=everybody) / IP(src=own, dst="255.255.255.255") / UDP(sport=9, dport=9) / mark,
+        Ether(dst=everybody) / IP(src=own, dst="255.255.255.255") / offer,
+        Ether(dst=everybody) / IP(src=own, dst="198.18.255.255") / UDP(sport=9, dport=9) / mark,
+        Ether(dst="01:00:5e:00:00:fb") / IP(src=own, dst="224.0.0.251") / UDP(sport=9, dport=9) / mark,
+        Ether(dst=plan.host_mac(2)) / IP(src=own, dst=victim) / offer,
+        Ether(dst=plan.host_mac(77), type=0x88B6) / mark.ljust(50),
+        Ether(dst=plan.host_mac(2), type=0x88B6) / mark.ljust(50),
+    ]
+    for frame in frames:
+        frame.src = plan.host_mac(1)
+    everything = " ".join(bytes(frame).hex() for frame in frames)
+    assert act("seen_upstream", "host1", everything, ["host2", "host3"]) == []
+
+
+@pytest.mark.skipif(find("dnsmasq") is None, reason="dnsmasq is not installed")
+def test_a_subscribers_dhcp_server_serves_nobody_behind_another_modem(act):
+    """Host2's server hears host3, behind the same modem, so it works; of host1 it hears nothing."""
+    act("rogue_server", "host2")
+    once = "udhcpc -f -n -q -t 3 -T 1 -s /bin/true -i {0}-eth0 2>&1"
+    assert f"obtained from {plan.SERVER}" in act("cmd", "host1", once.format("host1"))
+    act("cmd", "host3", once.format("host3"))
+    heard = act("rogue_log", plan.host_mac(3))
+    assert plan.host_mac(3) in heard
+    assert plan.host_mac(1) not in heard
 
 
 @pytest.mark.requirement("R1-5")

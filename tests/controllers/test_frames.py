@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
 from controllers import frames
@@ -57,6 +57,16 @@ def test_arp_request_and_reply(asker, own, vlans, sender, target):
     assert (reply.dst, reply.src) == (asker.hex(":"), own.hex(":"))
     assert (reply[ARP].op, reply[ARP].hwsrc, reply[ARP].psrc) == (2, own.hex(":"), str(target))
     assert (reply[ARP].hwdst, reply[ARP].pdst) == (asker.hex(":"), str(sender))
+
+
+@given(macs, tags, addresses, addresses)
+def test_an_arp_request_is_what_scapy_reads(own, vlans, sender, target):
+    seen = Ether(frames.arp_request(own, sender, target, vlans))
+    assert (seen.dst, seen.src, seen[ARP].op) == ("ff:ff:ff:ff:ff:ff", own.hex(":"), 1)
+    assert (seen[ARP].hwsrc, seen[ARP].psrc) == (own.hex(":"), str(sender))
+    assert (seen[ARP].hwdst, seen[ARP].pdst) == ("00:00:00:00:00:00", str(target))
+    kinds = [type(layer) for layer in seen.iterpayloads() if isinstance(layer, Dot1Q)]
+    assert kinds == [Dot1AD, Dot1Q][2 - len(vlans) :]  # of two tags the outer one is a service tag
 
 
 @given(st.binary(max_size=80))

@@ -1,0 +1,198 @@
+"""Between the engine and the wire, without a wire: what a recovery costs, and what is written down of it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import struct
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from controllers import frames, openflow
+from controllers.record import Recorder
+from controllers.settings import Modem, Settings
+from lq.sim.server import Binding, ServerModel
+from lq.wire import RelayInfo, decode
+from topologies import plan
+
+HOSTS = 300
+WINDOW = 100
+FIRST = plan.POOL_FIRST
+WIRING = {
+    "uplink": 1, "access": 2, "relay": 3,
+    "uplink_mac": plan.CONCENTRATOR_UPLINK_MAC, "access_mac": plan.CONCENTRATOR_ACCESS_MAC,
+    "relay_mac": plan.RELAY_MAC, "router_mac": plan.ROUTER_UPLINK_MAC,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def make():
+    """Return the function that makes a forwarder. On os-ken, which leaves this process as it is."""
+    before = os.environ.get("LQ_CONTROLLER_FRAMEWORK")
+    os.environ["LQ_CONTROLLER_FRAMEWORK"] = "os-ken"
+    try:
+        module = importlib.import_module("controllers.forwarder")
+        framework = importlib.import_module("controllers.framework")
+    finally:
+        del os.environ["LQ_CONTROLLER_FRAMEWORK"]
+        if before is not None:
+            os.environ["LQ_CONTROLLER_FRAMEWORK"] = before
+    assert framework.NAME == "os-ken"
+    switch = framework.module("ofproto.ofproto_protocol").ProtocolDesc(version=framework.ofp.OFP_VERSION)
+
+    def forwarder(record: Recorder, **engine):
+        settings = Settings(
+            giaddr=plan.GATEWAY, networks=(plan.ACCESS_NETWORK,), servers=(plan.SERVER,),
+            uplink_address=plan.UPLINK_CONCENTRATOR, wiring=WIRING,
+            modems=tuple(Modem(plan.modem_mac(number), (number,)) for number in range(1, HOSTS + 1)),
+            record=record.path, engine={"seed": 1, "window": WINDOW, **engine},
+        )  # fmt: skip
+        made = module.Forwarder(settings, record)
+        made.take_over(switch, metered=True)
+        made.ready(0.0)
+        made.to_switch.clear()
+        return made
+
+    return forwarder
+
+
+@pytest.fixture
+def record(tmp_path):
+    return Recorder(tmp_path / "record.jsonl")
+
+
+@pytest.fixture
+def server():
+    model = ServerModel((IPv4Network("198.18.0.0/15"),))
+    for number in range(HOSTS):
+        info = RelayInfo(None, octets(plan.modem_mac(1 + number)))
+        model.bind(Binding(FIRST + number, octets(plan.host_mac(1 + number)), info, 3600.0))
+    return model
+
+
+def octets(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def packet_in(address: IPv4Address) -> bytes:
+    """What the switch sends of a packet from the Internet to an unlocated host."""
+    packet = frames.udp_packet((plan.INTERNET, 9), (address, 9), b"held")
+    macs = octets(plan.CONCENTRATOR_UPLINK_MAC), octets(plan.ROUTER_UPLINK_MAC)
+    frame = frames.ethernet(*macs, (), frames.ETHERTYPE_IPV4, packet)
+    fixed = struct.pack("!IHBBQ", openflow.NO_BUFFER, len(frame), 0, 4, 0)
+    body = fixed + openflow.match(openflow.in_port(1)) + b"\0\0" + frame
+    return struct.pack("!BBHI", 4, 10, 8 + len(body), 0) + body
+
+
+def answer_all(forwarder, server, now: float) -> int:
+    """Answer what is asked until nothing more is; return how many queries that were."""
+    asked = 0
+    while forwarder.to_servers:
+        sent, forwarder.to_servers[:] = forwarder.to_servers[:], []
+        assert len(sent) <= WINDOW
+        for query, (address, port) in sent:
+            asked += 1
+            assert (address, port) == (str(plan.SERVER), 67)
+            assert len(query) == 300
+            forwarder.from_server(server.respond(decode(query), now).encode(), address, now)
+    return asked
+
+
+def kinds(pieces: list[bytes]) -> list[int]:
+    """Return the types of the messages that these octets are."""
+    octets, found = b"".join(pieces), []
+    while octets:
+        version, kind, length, _ = struct.unpack_from("!BBHI", octets)
+        assert version == 4
+        found.append(kind)
+        octets = octets[length:]
+    return found
+
+
+@pytest.mark.requirement("R7-5")
+def test_a_recovery_costs_one_query_two_flows_and_the_held_packet(make, record, server):
+    forwarder = make(record)
+    for number in range(HOSTS):
+        forwarder.packet_in(packet_in(FIRST + number), 1.0)
+    assert len(forwarder.to_servers) == 1  # until the server has shown that it lives (R6.6-3)
+    for number in range(HOSTS):  # more of the same while the answers are out
+        forwarder.packet_in(packet_in(FIRST + number), 1.1)
+    assert answer_all(forwarder, server, 1.2) == HOSTS
+    assert kinds(forwarder.to_switch) == [14, 14, 13] * HOSTS  # flow-mod, flow-mod, packet-out
+    assert sum(map(len, forwarder.to_switch)) <= 380 * HOSTS
+    forwarder.to_switch.clear()
+    # A packet that was under way before the flow held: permitted again, not asked about.
+    forwarder.packet_in(packet_in(FIRST), 1.3)
+    assert kinds(forwarder.to_switch) == [14, 14, 13]
+    assert forwarder.to_servers == []
+
+
+def test_the_record_tells_of_all_of_it_in_one_piece(make, record, server):
+    forwarder = make(record)
+    record.flush()
+    before = record.path.read_text()
+    for number in range(HOSTS):
+        forwarder.packet_in(packet_in(FIRST + number), 1.0)
+    answer_all(forwarder, server, 1.25)
+    assert record.path.read_text() == before  # it waits for the end of the turn
+    record.flush()
+    lines = [json.loads(line) for line in record.path.read_text()[len(before) :].splitlines()]
+    assert len(lines) == 3 * HOSTS
+    address, server_address = str(FIRST), str(plan.SERVER)
+    assert [line for line in lines if line["address"] == address] == [
+        {"at": 1.0, "event": "query", "server": server_address, "address": address, "form": "ip",
+         "attempt": 1},
+        {"at": 1.25, "event": "answered", "address": address, "server": server_address, "form": "ip",
+         "reply": "active", "rtt": 0.25, "attempts": 1},
+        {"at": 1.25, "event": "permit", "address": address, "tags": [1], "expires": 3599.25},
+    ]  # fmt: skip
+
+
+def test_no_more_than_so_many_packets_are_held(make, record, server, monkeypatch):
+    monkeypatch.setattr("controllers.forwarder.MAXIMUM_HELD", 10)
+    forwarder = make(record)
+    for number in range(HOSTS):
+        forwarder.packet_in(packet_in(FIRST + number), 1.0)
+    assert answer_all(forwarder, server, 1.2) == HOSTS
+    assert kinds(forwarder.to_switch).count(13) == 10
+
+
+def test_a_host_on_another_medium_gets_no_flow(make, record, server):
+    """The server may know hardware addresses of other lengths; flows have room for Ethernet's."""
+    server.bindings[FIRST].chaddr = bytes(16)
+    forwarder = make(record)
+    for number in range(2):
+        forwarder.packet_in(packet_in(FIRST + number), 1.0)
+    answer_all(forwarder, server, 1.2)
+    assert kinds(forwarder.to_switch) == [14, 14, 13]
+    assert forwarder.counts["not_ethernet"] == 1
+    forwarder.wake(4000.0)
+    assert set(kinds(forwarder.to_switch)) == {13, 14}
+
+
+def test_what_is_no_packet_of_ours_is_passed_over(make, record):
+    forwarder = make(record)
+    whole = packet_in(FIRST)
+    for length in range(44, len(whole)):
+        forwarder.packet_in(whole[:length], 1.0)
+    forwarder.from_server(b"nothing", str(plan.SERVER), 1.0)
+    forwarder.from_server(bytes(300), "198.19.77.77", 1.0)
+    assert forwarder.counts["malformed_from_servers"] == 2
+
+
+def test_values_that_json_does_not_know_are_text(record):
+    record.write("refuse", 2.5, address=IPv4Address("198.18.0.9"), reason='a "reason"')
+    record.query(2.5, "198.19.1.2", None, "mac", 2)
+    record.answered(2.5, None, "198.19.1.2", "mac", "known", 0.125, 2)
+    record.permit(2.5, IPv4Address("198.18.0.9"), (3, 4), 1e9)
+    record.flush()
+    record.flush()
+    common = {"at": 2.5, "server": "198.19.1.2", "address": None, "form": "mac"}
+    assert [json.loads(line) for line in record.path.read_text().splitlines()] == [
+        {"at": 2.5, "event": "refuse", "address": "198.18.0.9", "reason": 'a "reason"'},
+        {**common, "event": "query", "attempt": 2},
+        {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2},
+        {"at": 2.5, "event": "permit", "address": "198.18.0.9", "tags": [3, 4], "expires": 1e9},
+    ]
