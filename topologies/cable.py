@@ -22,57 +22,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from mininet.topo import Topo
-
 from topologies import plan
-from topologies.nodes import Cable, Concentrator, Modem, Router, Station, Subscriber
-
-FIGURE = (1, 2)  # hosts behind Modem1, Modem2
-MAXIMUM_MODEMS = 1000  # bounded by the depth to which a switch resolves a frame that reaches all modems
-
-
-def hosts_behind_modems(modems: int | None, hosts_per_modem: int | None) -> tuple[int, ...]:
-    """Return how many hosts each modem has: the figure's numbers unless told otherwise."""
-    if modems is None and hosts_per_modem is None:
-        return FIGURE
-    return (1 if hosts_per_modem is None else hosts_per_modem,) * (2 if modems is None else modems)
+from topologies.access import Cable
+from topologies.figure import Figure
+from topologies.nodes import Concentrator, Modem
 
 
-def add_network(topo: Topo) -> str:
-    """Add what both figures share, the server and the network; return the concentrator's name."""
-    topo.addSwitch("cmts", cls=Concentrator, dpid=f"{1:016x}")
-    topo.addHost("network", cls=Router, ip=f"{plan.UPLINK_ROUTER}/30", mac=plan.ROUTER_UPLINK_MAC)
-    topo.addLink("network", "cmts", port1=0, port2=Concentrator.UPLINK)
-    stations = (
-        ("server", plan.SERVER, plan.SERVER_ROUTER),
-        ("internet", plan.INTERNET, plan.INTERNET_ROUTER),
-    )
-    for port, (name, address, router) in enumerate(stations, start=1):
-        topo.addHost(name, cls=Station, ip=f"{address}/24", defaultRoute=f"via {router}")
-        topo.addLink("network", name, port1=port, params1={"ip": f"{router}/24"})
-    return "cmts"
+class StackedModem(Modem):
+    """A modem whose circuit is two tags: inside it is the inner one; the outer goes at its radio end."""
+
+    def __init__(self, name: str, tags: tuple[int, ...], **parameters: Any) -> None:
+        super().__init__(name, circuit=tags[1], **parameters)
+        self.tags = tags
+
+    def connect(self) -> None:
+        """Let down only what bears the outer tag, and take that off; the ports see to the inner one."""
+        self.add_flows(
+            f"priority=10,in_port=1,dl_vlan={self.tags[0]},actions=pop_vlan,NORMAL",
+            "priority=9,in_port=1,actions=drop",
+        )
 
 
-class CableTopo(Topo):  # type: ignore[misc]
+class CableTopo(Figure):
     """Server - network - CMTS - one shared cable - modems - hosts."""
 
-    def build(self, modems: int | None = None, hosts_per_modem: int | None = None, **_: Any) -> None:
-        """Build the figure, or one with `modems` modems and `hosts_per_modem` hosts behind each."""
-        concentrator = add_network(self)
-        self.addSwitch("cable", cls=Cable, dpid=f"{2:016x}")
-        self.addLink("cable", concentrator, port1=1, port2=Concentrator.ACCESS)
+    concentrator = "cmts"
 
-        host = 0
-        for number, hosts in enumerate(hosts_behind_modems(modems, hosts_per_modem), start=1):
-            modem = f"modem{number}"
-            self.addSwitch(
-                modem, cls=Modem, circuit=number, mac=plan.modem_mac(number), dpid=f"{0x100 + number:016x}"
-            )
-            self.addLink("cable", modem, port1=1 + number, port2=1)
-            for _port in range(hosts):
-                host += 1
-                self.addHost(f"host{host}", cls=Subscriber, ip=None, mac=plan.host_mac(host))
-                self.addLink(f"host{host}", modem)
+    def add_access(self, modems: int) -> str:
+        """Add the cable."""
+        self.addSwitch("cable", cls=Cable, dpid=f"{2:016x}", **self.access_options(modems))
+        self.addLink("cable", self.concentrator, port1=Cable.CONCENTRATOR, port2=Concentrator.ACCESS)
+        return "cable"
+
+    def modem(self, place: plan.ModemPlace) -> dict[str, Any]:
+        """Return a cable modem."""
+        if self.stacked_tags:
+            return {"cls": StackedModem, "tags": place.tags}
+        return {"cls": Modem, "circuit": place.tags[0]}
 
 
 topos = {"cable": CableTopo}  # for `mn --custom`

@@ -1,24 +1,28 @@
 """The devices of the figures as Mininet nodes.
 
-Switching devices (`Modem`, `Cable`, `Concentrator`) are Open vSwitch bridges, joined by patch
-ports; everything that has an address of its own (`Subscriber`, `Server`, `Router`) is a network
+Switching devices (`Modem`, `Concentrator`, those of `topologies.access`) are Open vSwitch bridges, joined
+by patch ports; everything that has an address of its own (`Subscriber`, `Server`, `Router`) is a network
 namespace on a veth pair.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mininet.link import OVSLink
 from mininet.node import Host, OVSSwitch
 
 from lq.sandbox import namespace
 from topologies import plan
+from topologies.network import ShellOnDemand, ip_commands
 
 STATE = Path("/run/lab")  # in the lab's own mount namespace
+AT_ONCE = 200  # bridges in one transaction: the length of a command line is bounded
 LEASES = STATE / "leases"  # one file for each subscriber that holds a lease: its address
 
 # What udhcpc(8) runs on each event: configures the interface, and says so in a file.
@@ -50,28 +54,24 @@ def prepare() -> None:
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
-class LabLink(OVSLink):  # type: ignore[misc]
-    """A patch port between two bridges, a veth pair to a namespace.
-
-    The switch in user space takes frames as the sender's kernel left them, so the sender must
-    not leave the checksum to a network card that does not exist.
-    """
-
-    def __init__(self, node1: Any, node2: Any, **parameters: Any) -> None:
-        super().__init__(node1, node2, **parameters)
-        if not self.isPatchLink:
-            for interface in (self.intf1, self.intf2):
-                with namespace.network_of(interface.node.pid):
-                    namespace.disable_transmit_checksum_offload(interface.name)
-
-
-class Station(Host):  # type: ignore[misc]
+class Station(ShellOnDemand, Host):  # type: ignore[misc]
     """A namespace with static addresses, or none: `ip` may be left out."""
 
-    def config(self, **parameters: Any) -> dict[str, Any]:
-        """Silence IPv6, then configure as Mininet does."""
-        self.cmd("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
-        return dict(super().config(**parameters))
+    def config(
+        self, mac: str | None = None, ip: str | None = None, defaultRoute: str | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """Set what is not so already: hardware address, address and route of the first interface."""
+        interface, commands = self.defaultIntf(), []
+        if mac is not None and mac != interface.mac:
+            commands.append(f"link set dev {interface} address {mac}")
+            interface.mac = mac
+        if ip is not None:
+            commands.append(f"addr add {ip} dev {interface}")
+            interface.ip, interface.prefixLen = ip.split("/")
+        if defaultRoute is not None:
+            commands.append(f"route replace default {defaultRoute}")
+        ip_commands(commands, at=self.pid)
+        return {}
 
 
 class Subscriber(Station):
@@ -90,6 +90,14 @@ class Subscriber(Station):
             stderr=subprocess.DEVNULL,
         )
 
+    def restart_client(self) -> None:
+        """Kill the client, which forgets its lease and tells nobody, and start it anew."""
+        if self.client is not None:
+            self.client.kill()
+            self.client.wait()
+        (LEASES / self.name).unlink(missing_ok=True)
+        self.start_client()
+
     @property
     def leased_address(self) -> str | None:
         """The address that the client holds, or None."""
@@ -102,16 +110,21 @@ class Subscriber(Station):
 class Router(Station):
     """The "-...-" of the figures: a router between the concentrator, the servers and the world."""
 
-    def config(self, **parameters: Any) -> dict[str, Any]:
+    def config(
+        self, mac: str | None = None, ip: str | None = None, defaultRoute: str | None = None, **_: Any
+    ) -> dict[str, Any]:
         """Forward, send no redirects, and know the way to the subscribers."""
-        result = super().config(**parameters)
-        for key in ("ip_forward=1", "conf.all.send_redirects=0", "conf.default.send_redirects=0"):
-            self.cmd(f"sysctl -qw net.ipv4.{key}")
-        self.cmd(f"ip route add {plan.ACCESS_NETWORK} via {plan.UPLINK_CONCENTRATOR}")
+        result = super().config(mac, ip, defaultRoute)
+        settings = {"ip_forward": "1", "conf/all/send_redirects": "0", "conf/default/send_redirects": "0"}
+        with namespace.network_of(self.pid):
+            for key, value in settings.items():
+                Path(f"/proc/sys/net/ipv4/{key}").write_text(value)
+        routed = (plan.ACCESS_NETWORK, plan.UNATTACHED_NETWORK)
+        ip_commands([f"route add {to} via {plan.UPLINK_CONCENTRATOR}" for to in routed], at=self.pid)
         return result
 
 
-class BridgeDevice(OVSSwitch):  # type: ignore[misc]
+class BridgeDevice(ShellOnDemand, OVSSwitch):  # type: ignore[misc]
     """An emulated device made of one bridge, on the datapath that the lab's switch runs."""
 
     datapath_type = "system"  # set once for the lab, before the network is built
@@ -123,6 +136,39 @@ class BridgeDevice(OVSSwitch):  # type: ignore[misc]
     def bridgeOpts(self) -> str:
         """Add the datapath to Mininet's options for the bridge."""
         return f"{super().bridgeOpts()} datapath_type={self.datapath_type}"
+
+    def addIntf(self, intf: Any, port: int | None = None, **parameters: Any) -> None:
+        """Add an interface. The loopback, which Mininet gives to each switch, is up already."""
+        if intf.name == "lo":
+            intf.config = lambda **_: {}
+        super().addIntf(intf, port, **parameters)
+
+    @classmethod
+    def batchStartup(cls, switches: Sequence[BridgeDevice], run: Any = None) -> Sequence[BridgeDevice]:
+        """Carry out what the bridges' `start` has gathered, in few transactions."""
+        for begin in range(0, len(switches), AT_ONCE):
+            some = switches[begin : begin + AT_ONCE]
+            _vsctl(*(part for bridge in some for command in bridge.commands for part in shlex.split(command)))
+        for bridge in switches:
+            bridge.commands, bridge.batch = [], False
+        return switches
+
+    @classmethod
+    def batchShutdown(cls, switches: Sequence[BridgeDevice], run: Any = None) -> Sequence[BridgeDevice]:
+        """Take the bridges away."""
+        _vsctl(*(part for bridge in switches for part in ("--", "--if-exists", "del-br", bridge.name)))
+        for bridge in switches:
+            bridge.terminate()
+        return switches
+
+    def adopt(self, interface: str, former: BridgeDevice, *settings: str) -> None:
+        """Take over an interface of another device: what it joins is plugged in here from now on.
+
+        `settings` are of the new port, in ovs-vsctl(8) syntax.
+        """
+        _vsctl(
+            *("del-port", former.name, interface, "--", "add-port", self.name, interface, *settings),
+        )
 
     def add_flows(self, *flows: str) -> None:
         """Install flows in ovs-ofctl(8) syntax, in one go."""
@@ -150,24 +196,13 @@ class Modem(BridgeDevice):
         vlan = "vlan_mode=trunk trunks" if self.ports[intf] == 1 else "vlan_mode=access tag"
         return f"{super().intfOpts(intf)} -- set Port {intf} {vlan}={self.circuit}"
 
+    def adopt(self, interface: str, former: BridgeDevice, *settings: str) -> None:
+        """Take over an interface, as that of a host here."""
+        super().adopt(interface, former, "vlan_mode=access", f"tag={self.circuit}", *settings)
+
     def start(self, controllers: list[Any]) -> None:
         """Start without a controller."""
         super().start([])
-
-
-class Cable(BridgeDevice):
-    """The shared medium: downstream frames reach every modem, upstream frames only the concentrator.
-
-    Port 1 is the concentrator's end.
-    """
-
-    def start(self, controllers: list[Any]) -> None:
-        """Start without a controller; `connect` makes it carry frames."""
-        super().start([])
-
-    def connect(self) -> None:
-        """Install the two rules of the medium."""
-        self.add_flows("priority=1,in_port=1,actions=flood", "priority=0,actions=output:1")
 
 
 class Concentrator(BridgeDevice):
@@ -187,30 +222,51 @@ class Concentrator(BridgeDevice):
     def start(self, controllers: list[Any]) -> None:
         """Start with no controller; the experiment points it at one when that is up."""
         inside, outside = self.RELAY_INTERFACE, f"{self.name}-relay"
-        self.cmd(f"ip link add {inside} address {plan.RELAY_MAC} type veth peer name {outside}")
-        for interface in (inside, outside):
-            namespace.disable_transmit_checksum_offload(interface)
-        self.cmd(f"ip link set {outside} up; ip link set {inside} up")
-        self.cmd(f"ip addr add {plan.GATEWAY}/32 dev {inside}")
-        self.cmd(
-            f"ip neigh add {plan.UPLINK_ROUTER} lladdr {plan.ROUTER_UPLINK_MAC} dev {inside} nud permanent"
+        ip_commands(
+            [
+                f"link add {inside} address {plan.RELAY_MAC} type veth peer name {outside}",
+                f"link set {outside} up",
+                f"link set {inside} up",
+                f"addr add {plan.GATEWAY}/32 dev {inside}",
+                f"neigh add {plan.UPLINK_ROUTER} lladdr {plan.ROUTER_UPLINK_MAC} dev {inside} nud permanent",
+                f"route add default via {plan.UPLINK_ROUTER} dev {inside} onlink",
+            ]
         )
-        self.cmd(f"ip route add default via {plan.UPLINK_ROUTER} dev {inside} onlink")
+        namespace.disable_transmit_checksum_offload(inside)
         super().start([])
         self.vsctl(f"-- add-port {self} {outside} -- set Interface {outside} ofport_request={self.RELAY}")
+
+    def sent_downstream(self) -> int:
+        """Return how many frames have left the access port so far."""
+        command = ["ovs-ofctl", "-O", "OpenFlow13", "dump-ports", self.name, str(self.ACCESS)]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found = re.search(r"tx pkts=(\d+)", shown)
+        return int(found[1]) if found else 0
 
     def forget_flows(self) -> None:
         """Lose all forwarding state, as a reboot does."""
         subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", "del-flows", self.name], check=True)
 
+    def be(self, datapath_id: str) -> None:
+        """Take another datapath identifier (16 hexadecimal digits), as another bridge has."""
+        subprocess.run(
+            ["ovs-vsctl", "set", "Bridge", self.name, f"other_config:datapath-id={datapath_id}"], check=True
+        )
+
     def connect_to(self, target: str) -> None:
         """Point the bridge at a controller (`tcp:ADDRESS:PORT`); it connects at once."""
-        subprocess.run(
-            ["ovs-vsctl", "set-controller", self.name, target]
-            + ["--", "set", "Controller", self.name, "max_backoff=1000"],
-            check=True,
+        _vsctl(
+            *("set-controller", self.name, target),
+            *("--", "set", "Controller", self.name, "max_backoff=1000"),
         )
 
     def disconnect(self) -> None:
         """Take the bridge's controller away."""
-        subprocess.run(["ovs-vsctl", "del-controller", self.name], check=True)
+        _vsctl("del-controller", self.name)
+
+
+def _vsctl(*arguments: str) -> None:
+    """Run ovs-vsctl(8) and wait until the switch has done it. Raises RuntimeError with its complaint."""
+    done = subprocess.run(["ovs-vsctl", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"ovs-vsctl: {' '.join(done.stderr.split())}")

@@ -56,8 +56,8 @@ def figure(lab):
 @pytest.mark.requirement("R1-1")
 @pytest.mark.parametrize(("tag", "hosts"), [(1, ["host1"]), (2, ["host2", "host3"]), (3, [])])
 def test_a_modem_lets_down_only_its_own_circuit(figure, tag, hosts):
-    broadcast = "ff" * 6 + "02c000000002" + "88b5" + MARK
-    assert figure("seen_downstream", tag, broadcast) == hosts
+    broadcast = "ff" * 6 + "02c000000002" + f"8100{tag:04x}" + "88b6" + MARK
+    assert figure("seen_downstream", broadcast) == hosts
 
 
 @pytest.mark.lab
@@ -72,7 +72,7 @@ def test_every_downstream_frame_reaches_every_modem(figure):
 @pytest.mark.requirement("R1-1")
 def test_upstream_frames_reach_the_concentrator_alone_tagged_with_the_circuit(figure):
     """Without its controller the concentrator forwards nothing, but it counts what arrives."""
-    frame = "ff" * 6 + "020a00000001" + "88b5" + MARK
+    frame = "ff" * 6 + "020a00000001" + "88b6" + MARK
     before = figure("concentrator_received")
     assert figure("seen_upstream", "host1", frame, ["host2", "host3", "server"]) == []
     assert figure("concentrator_received") == before + 1
@@ -83,10 +83,42 @@ def test_upstream_frames_reach_the_concentrator_alone_tagged_with_the_circuit(fi
 
 @pytest.mark.lab
 def test_hosts_behind_one_modem_share_it(figure):
-    frame = "ff" * 6 + "020a00000002" + "88b5" + MARK
+    frame = "ff" * 6 + "020a00000002" + "88b6" + MARK
     assert figure("seen_upstream", "host2", frame, ["host1", "host3"]) == ["host3"]
 
 
 @pytest.mark.lab
 def test_the_network_routes_between_server_and_internet(figure):
     assert " 1 received" in figure("cmd", "internet", f"ping -c1 -W2 {plan.SERVER}")
+
+
+@pytest.mark.lab
+def test_hosts_cannot_speak_for_modems(figure):
+    """Registration frames go between the concentrator and the modems' processors alone."""
+    before = figure("concentrator_received")
+    frame = "ff" * 6 + "020b00000001" + "88b5" + MARK
+    assert figure("seen_upstream", "host1", frame, ["modems", "host2"]) == []
+    assert figure("concentrator_received") == before
+    own = frame[:24] + "81000001" + frame[24:]
+    assert figure("seen_upstream", "modems", own, ["host1", "host2"]) == []
+    assert figure("concentrator_received") == before + 1
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R1-1")
+def test_stacked_tags_on_the_cable(lab):
+    """What bears another outer or inner tag than the modem's passes no modem; upstream both are added."""
+    act = lab(Spec(topology={"stacked_tags": True}), "bridges")
+    broadcast = "ff" * 6 + "02c000000002"
+    for tags, hosts in (
+        ("88a8000181000002", ["host2", "host3"]),
+        ("88a8000281000002", []),
+        ("88a8000181000003", []),
+        ("81000002", []),
+    ):
+        assert act("seen_downstream", broadcast + tags + "88b6" + MARK) == hosts, tags
+    trace = act("trace", "modem2", "in_port=2,dl_src=02:0a:00:00:00:02,dl_dst=ff:ff:ff:ff:ff:ff")
+    radio_end = trace[trace.index('bridge("cable")') : trace.index('bridge("cmts")')]
+    assert "push_vlan:0x88a8" in radio_end
+    assert f"set_field:{0x1001}->vlan_vid" in radio_end
+    assert "push_vlan(vid=2" in trace  # the inner one, by the modem's ports

@@ -1,0 +1,214 @@
+"""The network's long way to a server: delay, jitter, loss and rate, the same in both directions.
+
+Where the kernel has netem (tc-netem(8)), `netem_command` sets it up on both ends of a link. Elsewhere a
+*delay line* does the same in user space, in a node of its own between the two (`Figure`, `wan_lines`):
+
+    python -m topologies.wan PLAN.json
+
+(It carries some 20,000 frames a second; beyond that it misses frames, and counts what it missed.)
+
+Both treat a frame alike. First it is lost, with probability `loss`. Without a rate it leaves `delay` seconds
+after it came, give or take up to `jitter` (uniform), so that frames overtake one another when jitter
+exceeds their distance. With a rate (bits a second, of the Ethernet frame) it enters the wire after that delay
+and when the one before has left it: frames then keep their order. A frame that finds `limit` frames
+on their way is dropped: with a rate that is what a full queue does, without one it means that more
+was sent than the link can hold.
+
+The plan has these fields as its `impairment`, the two `interfaces`, a `seed`, and a `report`, to which counts
+go on SIGTERM. On SIGUSR1 `left` and `late` are counted anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import heapq
+import json
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+# A frame is late that leaves more than this after its time: seconds, and as a share of the delay.
+LATE_AT_LEAST, LATE_SHARE = 0.002, 0.1
+
+_BURST = 64  # frames taken in between two looks at what is due
+_ETH_P_ALL, _SOL_PACKET = 3, 263
+_PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 6, 23
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_BUFFER = 8 << 20
+_TIMESPEC = struct.Struct("ll")
+_PR_SET_TIMERSLACK = 29
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """What a link does to frames: seconds, a probability, bits a second (0: any), frames."""
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    rate: float = 0.0
+    limit: int = 1000
+
+    @property
+    def any(self) -> bool:
+        """Whether it does anything at all."""
+        return bool(self.delay or self.jitter or self.loss or self.rate)
+
+
+def netem_command(interface: str, impairment: Impairment) -> list[str]:
+    """Return the tc(8) command that gives what leaves by an interface this treatment."""
+    delay, jitter = (f"{seconds * 1e6:.0f}us" for seconds in (impairment.delay, impairment.jitter))
+    command = ["tc", "qdisc", "replace", "dev", interface, "root", "netem", "limit", str(impairment.limit)]
+    if impairment.delay or impairment.jitter:
+        command += ["delay", delay, *([jitter] if impairment.jitter else [])]
+    if impairment.loss:
+        command += ["loss", "random", f"{impairment.loss * 100:.6g}%"]
+    if impairment.rate:
+        command += ["rate", f"{impairment.rate:.0f}bit"]
+    return command
+
+
+def has_netem() -> bool:
+    """Whether the kernel has netem: try it on this namespace's loopback."""
+    tried = subprocess.run(netem_command("lo", Impairment(delay=0.001)), capture_output=True, check=False)
+    if tried.returncode != 0:
+        return False
+    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], capture_output=True, check=False)
+    return True
+
+
+class Direction:
+    """One direction of the link, without I/O. Times in seconds of one clock."""
+
+    def __init__(self, impairment: Impairment, seed: str) -> None:
+        self._impairment = impairment
+        self._random = Random(seed)
+        self._under_way: list[tuple[float, int, bytes]] = []
+        self._free = float("-inf")  # when the wire has sent all that it was given
+        self._late = max(LATE_AT_LEAST, LATE_SHARE * impairment.delay)
+        self.taken = self.lost = self.overflowed = self.left = self.late = 0
+
+    def take(self, frame: bytes, arrived: float) -> None:
+        """A frame came: decide what becomes of it."""
+        link, random = self._impairment, self._random
+        self.taken += 1
+        if link.loss and random.random() < link.loss:
+            self.lost += 1
+            return
+        if len(self._under_way) >= link.limit:
+            self.overflowed += 1
+            return
+        due = arrived + link.delay
+        if link.jitter:
+            due += random.uniform(-link.jitter, link.jitter)
+        if link.rate:
+            due = self._free = max(self._free, due) + len(frame) * 8 / link.rate
+        heapq.heappush(self._under_way, (due, self.taken, frame))
+
+    @property
+    def deadline(self) -> float:
+        """When the next frame leaves; infinity if there is none."""
+        return self._under_way[0][0] if self._under_way else float("inf")
+
+    def leave(self, now: float) -> bytes | None:
+        """Return a frame whose time has come, None if there is none."""
+        if not self._under_way or self._under_way[0][0] > now:
+            return None
+        due, _, frame = heapq.heappop(self._under_way)
+        self.left += 1
+        self.late += now - due > self._late
+        return frame
+
+    def count_anew(self) -> None:
+        """Begin to watch how late frames leave."""
+        self.left = self.late = 0
+
+    def report(self) -> dict[str, int]:
+        """Return the counts of frames."""
+        return {name: getattr(self, name) for name in ("taken", "lost", "overflowed", "left", "late")}
+
+
+class _Ended(Exception):
+    """SIGTERM came."""
+
+
+def _end(*_: object) -> None:
+    raise _Ended
+
+
+def _tap(interface: str) -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    tap.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    with contextlib.suppress(PermissionError):  # beyond the system's limit, where that is allowed
+        tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    tap.setblocking(False)
+    tap.bind((interface, _ETH_P_ALL))
+    return tap
+
+
+def carry(ends: list[socket.socket], directions: list[Direction]) -> None:
+    """Carry frames both ways until SIGTERM; `directions[n]` is what `ends[n]` receives.
+
+    A frame's time runs from when the kernel took it in, so that this program's own delay does not add up.
+    """
+    ways = list(zip(ends, directions, reversed(ends), strict=True))
+    unpack, size = _TIMESPEC.unpack_from, 64
+    while True:
+        wait = min(direction.deadline for direction in directions) - time.monotonic()
+        # Not epoll: its timeout is in whole milliseconds.
+        readable, _, _ = select.select(ends, [], [], None if wait == float("inf") else max(0.0, wait))
+        since_epoch = time.time() - time.monotonic()
+        for end, direction, other in ways:
+            if end in readable:
+                with contextlib.suppress(BlockingIOError):
+                    for _ in range(_BURST):
+                        frame, ancillary, _, _ = end.recvmsg(65535, size)
+                        seconds, nanoseconds = unpack(ancillary[0][2])
+                        direction.take(frame, seconds + nanoseconds * 1e-9 - since_epoch)
+            now = time.monotonic()
+            while (leaving := direction.leave(now)) is not None:
+                other.send(leaving)
+
+
+def main(plan: dict[str, Any]) -> None:
+    """Be the delay line between two interfaces until SIGTERM; then write the report."""
+    signal.signal(signal.SIGTERM, _end)
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)  # nanoseconds: wake when asked to
+    impairment = Impairment(**plan["impairment"])
+    ends = [_tap(interface) for interface in plan["interfaces"]]
+    directions = [Direction(impairment, f"{plan['seed']} {name}") for name in plan["interfaces"]]
+    gc.freeze()
+    gc.disable()  # nothing here is circular
+
+    def count_anew(*_: object) -> None:
+        for direction in directions:
+            direction.count_anew()
+
+    signal.signal(signal.SIGUSR1, count_anew)
+    print("ready", flush=True)
+    try:
+        carry(ends, directions)
+    except _Ended:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    missed = 0
+    for end in ends:
+        missed += struct.unpack("II", end.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
+    report = {"impairment": asdict(impairment), "missed": missed}
+    report["directions"] = [direction.report() for direction in directions]
+    Path(plan["report"]).write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))
