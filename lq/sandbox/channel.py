@@ -21,6 +21,10 @@ class Channel:
         """Take over an inherited file descriptor."""
         return cls(socket.socket(fileno=fd))
 
+    def fileno(self) -> int:
+        """The descriptor, to wait for it among others."""
+        return self._socket.fileno()
+
     def send(self, message: dict[str, Any]) -> None:
         """Send one object. Raises OSError when the other end is gone."""
         self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")

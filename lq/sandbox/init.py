@@ -19,7 +19,7 @@ import select
 import signal
 import sys
 
-from lq.sandbox import namespace
+from lq.sandbox import ending, namespace
 
 FAILED_TO_ENTER = 125  # as env(1), chroot(1) and unshare(1) say "the wrapper itself failed"
 
@@ -50,6 +50,13 @@ def _init(lifeline: int, command: list[str]) -> int:
     """Be process 1 until `command` ends or the lifeline closes; return an exit status."""
     _mount_all()
     namespace.bring_up("lo")
+    try:
+        return _reap_until_end(lifeline, command)
+    finally:
+        ending.release_packet_sockets()
+
+
+def _reap_until_end(lifeline: int, command: list[str]) -> int:
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)

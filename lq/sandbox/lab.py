@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from lq.sandbox.channel import Channel
 from lq.sandbox.init import FAILED_TO_ENTER
 from lq.sandbox.tools import search_path
 
+_DISTUTILS = Path(sysconfig.get_path("stdlib"), "distutils", "version.py")  # until Python 3.11
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
 
 
@@ -40,6 +42,8 @@ class Lab:
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
         environment["PATH"] = search_path()
+        if _DISTUTILS.exists():  # Mininet and Ryu want one class of it; setuptools would load itself for that
+            environment.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
             environment.pop(variable, None)
         python = [sys.executable, "-W", "ignore", "-m"]

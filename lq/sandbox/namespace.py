@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+CLONE_FILES = 0x00000400
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
@@ -23,6 +24,7 @@ CLONE_NEWNET = 0x40000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 _MS_NOSUID, _MS_NODEV = 0x2, 0x4
 _PR_SET_PDEATHSIG = 1
+_SYS_PIDFD_GETFD = 438  # on every architecture but alpha
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8914, 0x8946
 _IFF_UP = 0x1
 _ETHTOOL_STXCSUM = 0x17
@@ -37,7 +39,10 @@ def _call(name: str, *arguments: int | bytes | None) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by `flags` (an OR of CLONE_NEW...) for new ones."""
+    """Leave the namespaces named by `flags` (an OR of CLONE_NEW...) for new ones.
+
+    CLONE_FILES gives the calling thread a table of descriptors of its own.
+    """
     _call("unshare", ctypes.c_int(flags))  # type: ignore[arg-type]
 
 
@@ -72,6 +77,14 @@ def make_mounts_private() -> None:
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
 
 
+def take_descriptor(process: int, fd: int) -> int:
+    """Return a duplicate of another process's open file; `process` is a pidfd (pidfd_getfd(2), Linux 5.6)."""
+    taken: int = _libc.syscall(_SYS_PIDFD_GETFD, process, fd, 0)
+    if taken < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return taken
+
+
 def bring_up(interface: str) -> None:
     """Set an interface of this network namespace up."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -79,6 +92,13 @@ def bring_up(interface: str) -> None:
         request = struct.pack("16sH14x", name, 0)
         flags = struct.unpack("16xH14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[0]
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | _IFF_UP))
+
+
+def disable_ipv6() -> None:
+    """Switch IPv6 off in this network namespace, on its present and future interfaces."""
+    for scope in ("default", "all"):
+        with open(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6", "wb", buffering=0) as setting:
+            setting.write(b"1")
 
 
 def disable_transmit_checksum_offload(interface: str) -> None:

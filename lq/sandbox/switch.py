@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +15,12 @@ RUN = Path("/run/openvswitch")  # on the lab's own tmpfs: the tools find their s
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 KERNEL_MODULE = Path("/sys/module/openvswitch")
 START_TIMEOUT = 20.0
+PORT_BUFFER = 4 << 20  # octets; the kernel doubles it, for its own needs
+
+_PIDFD_GETFD = 438  # pidfd_getfd(2), the same number on every architecture
+_RCVBUFFORCE = 33
+_libc = ctypes.CDLL(None, use_errno=True)
+_SEND_BUFFER = Path("/proc/sys/net/ipv4/tcp_wmem")
 
 
 def datapath_type() -> str:
@@ -35,6 +46,9 @@ class PrivateSwitch:
         Raises RuntimeError with the last words of the daemon that did not come up.
         """
         RUN.mkdir(parents=True, exist_ok=True)
+        # In a flood the switch drops what the controller cannot keep up with, but only when the connection is
+        # full: the usual megabytes hold tens of thousands of packets, and everybody else's behind them.
+        _SEND_BUFFER.write_text(f"4096 16384 {64 << 10}")
         database, remote = RUN / "conf.db", RUN / "db.sock"
         self._run("ovsdb-tool", "create", str(database), str(SCHEMA))
         self._spawn("ovsdb-server", f"--remote=punix:{remote}", "--no-chdir", str(database))
@@ -46,6 +60,28 @@ class PrivateSwitch:
             "ovs-vsctl", f"--timeout={START_TIMEOUT:.0f}", "wait-until", "Open_vSwitch", ".", "cur_cfg>=0"
         )
         self._await("ovs-vswitchd", RUN / "ovs-vswitchd.pid")
+
+    def widen_ports(self) -> int:
+        """Give the ports that are there larger receive buffers; return how many.
+
+        A port is a packet socket. By default it holds some 270 frames, and loses what comes while the switch
+        waits for a processor that long; a real port has more room. The kernel gives root what is asked for,
+        others no more than net.core.rmem_max.
+        """
+        pid, widened = self.processes["ovs-vswitchd"].pid, 0
+        handle = os.pidfd_open(pid)
+        try:
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                descriptor = _libc.syscall(_PIDFD_GETFD, handle, int(name), 0)
+                if descriptor < 0:  # closed meanwhile; or a kernel that has no such call
+                    continue
+                try:
+                    widened += _widen(descriptor)
+                finally:
+                    os.close(descriptor)
+        finally:
+            os.close(handle)
+        return widened
 
     def appctl(self, *arguments: str) -> str:
         """Ask the running daemon (ovs-appctl); return what it prints."""
@@ -74,3 +110,16 @@ class PrivateSwitch:
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.returncode}")
         return done.stdout
+
+
+def _widen(descriptor: int) -> bool:
+    """Enlarge the receive buffer behind a descriptor, if it is a packet socket's."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return False
+    with socket.socket(fileno=os.dup(descriptor)) as port:
+        if port.family != socket.AF_PACKET:
+            return False
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PORT_BUFFER)
+        with contextlib.suppress(PermissionError):  # beyond net.core.rmem_max only for root outside the lab
+            port.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, PORT_BUFFER)
+    return True
