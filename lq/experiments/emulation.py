@@ -6,55 +6,60 @@ subscribers leases, send probes, kill the concentrator's controller and start an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
 from mininet.log import setLogLevel
-from mininet.net import Mininet
 
-from controllers.settings import Modem, Settings
+from controllers.settings import Modem, Settings, draw_life
 from lq.errors import RunFailed
 from lq.experiments import fidelity
+from lq.experiments.control import Control
+from lq.experiments.hosts import Hosts, Subscribers
+from lq.experiments.probing import Probing
+from lq.experiments.programs import Process, Programs, Tell, end, python
+from lq.experiments.servers import Server
 from lq.experiments.spec import Spec
+from lq.experiments.subscribers import Population
+from lq.experiments.wan import Wan
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes, plan
+from topologies.access import AccessBridge
 from topologies.cable import CableTopo
+from topologies.dsl import DslTopo
+from topologies.figure import Figure
+from topologies.network import LabNet, ip_commands
 
-OPENFLOW_PORT = 6653
-START_TIMEOUT = 30.0  # seconds for a server, a controller or a traffic program to come up
-LEASE_TIMEOUT = 60.0  # seconds for all subscribers to get their first lease
-TOPOLOGIES = {"cable": CableTopo}
-
-Tell = Callable[[str, int, int], None]  # what is going on, how much of it is done, of how much
+LEASE_TIMEOUT = 60.0  # seconds in which at least one more subscriber must get its first lease
+TOPOLOGIES: dict[str, type[Figure]] = {"cable": CableTopo, "dsl": DslTopo}
 
 
 class Emulation:
-    """One network with its server, controller, subscribers and traffic. Files go to `run_dir`."""
+    """One network with its servers, controller, subscribers and traffic. Files go to `run_dir`."""
+
+    servers: list[Server]
+    control: Control
+    subscribers: Subscribers
+    probing: Probing
 
     def __init__(self, spec: Spec, run_dir: Path) -> None:
         self.spec = spec
         self.raw = run_dir / "raw"
         self.logs = run_dir / "logs"
-        self.capture_file = run_dir / "server.pcap"
+        self.programs = Programs(self.logs)
         self.switch = PrivateSwitch(self.logs)
         self.net: Any = None
-        self.server: subprocess.Popen[bytes] | None = None
-        self.controller: subprocess.Popen[bytes] | None = None
-        self.controller_generation = -1
-        self._capture: subprocess.Popen[bytes] | None = None
-        self._traffic: dict[str, subprocess.Popen[bytes]] = {}
-        self._latest: Any = None
+        self.identity = plan.CONCENTRATOR
+        self._processors: Process | None = None  # the modems'
         self.watch = fidelity.Watch()
+        self._concentrator = spec.concentrator
 
     # -- bringing it up
 
@@ -63,23 +68,52 @@ class Emulation:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # every Mininet node costs three
         setLogLevel("critical")
-        Mininet.inited = True  # its own preparation would change limits of the whole machine
         nodes.prepare()
         self.switch.start()
+        # A frame's outer and inner tag, not just one, are matched and handled.
+        subprocess.run(["ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:vlan-limit=2"], check=True)
         nodes.BridgeDevice.datapath_type = datapath_type()
         topology = self.spec.topology
-        topo = TOPOLOGIES[topology.figure](modems=topology.modems, hosts_per_modem=topology.hosts_per_modem)
+        self.wan = Wan(self.programs, self.raw, self.spec)
+        self.figure = TOPOLOGIES[topology.figure](
+            modems=topology.modems,
+            hosts_per_modem=topology.hosts_per_modem,
+            stacked_tags=topology.stacked_tags,
+            servers=self.spec.server.count,
+            wan_lines=self.wan.by_lines,
+            population=topology.population,
+        )
         nodes.BridgeDevice.setup()
-        self.net = Mininet(topo=topo, controller=None, link=nodes.LabLink)
+        self.net = LabNet(self.figure)
         self.net.start()
+        self.switch.widen_ports()
         for switch in self.net.switches:
-            if isinstance(switch, nodes.Cable):
+            if hasattr(switch, "connect"):
                 switch.connect()
+        self.servers = self._make_servers()
+        self.control = Control(self.programs, self.raw, self.concentrator)
+        self.subscribers = self._make_subscribers()
+        self.wan.net = self.net
+        self.probing = Probing(self.programs, self.raw, self.net["internet"], self.subscribers)
+
+    def _make_subscribers(self) -> Subscribers:
+        if self.figure.population:
+            return Population(self.programs, self.raw, self.net["population"], self.spec.seed)
+        hosts = [host for host in self.net.hosts if isinstance(host, nodes.Subscriber)]
+        return Hosts(self.programs, hosts)
+
+    def _make_servers(self) -> list[Server]:
+        wanted = self.spec.server
+        places = zip(plan.SERVERS, plan.pools(wanted.count), strict=False)
+        return [
+            Server(self.programs, self.raw, self.net[place.name], place, pool, wanted)
+            for place, pool in places
+        ]
 
     @property
-    def subscribers(self) -> list[nodes.Subscriber]:
-        """The hosts behind the modems, in the order of the figure."""
-        return [host for host in self.net.hosts if isinstance(host, nodes.Subscriber)]
+    def server(self) -> Server:
+        """The first server."""
+        return self.servers[0]
 
     @property
     def concentrator(self) -> nodes.Concentrator:
@@ -87,241 +121,258 @@ class Emulation:
         return next(switch for switch in self.net.switches if isinstance(switch, nodes.Concentrator))
 
     def start(self) -> None:
-        """Start the capture, the DHCP server and the controller; return when all three do their work."""
-        self._capture = self._launch_capture()
-        self.server = self._launch_server()
-        self._launch_controller()
-        self._await_line("capture", self._capture)
-        self._await_line("server", self.server)
+        """Start the WAN, the servers, the controller and the modems; return when all do their work."""
+        self.wan.start()
+        for server in self.servers:
+            server.launch()
+        self._launch_processors()
+        self.control.launch(self._settings())
+        for server in self.servers:
+            server.await_ready()
         self._connect_controller()
+        self._await_registrations()
 
-    def _launch_capture(self) -> subprocess.Popen[bytes]:
-        """Capture what passes the server's interface until the run ends."""
-        server = self.net["server"]
-        command = [*_python("lq.experiments.capture"), server.defaultIntf().name, str(self.capture_file)]
-        return self._launch("capture", command, server)
-
-    def _launch_server(self) -> subprocess.Popen[bytes]:
-        config = {
-            "listen": str(plan.SERVER),
-            "database": str(self.raw / "bindings.sqlite"),
-            "dialect": "rfc4388",
-            "subnets": [
-                {
-                    "network": str(plan.ACCESS_NETWORK),
-                    "pools": [f"{plan.POOL_FIRST}-{plan.POOL_LAST}"],
-                    "lease_time": self.spec.server.lease_time,
-                    "options": {"routers": [str(plan.GATEWAY)]},
-                }
-            ],
+    def _launch_processors(self) -> None:
+        """Start the modems' own processors, where these register."""
+        if self.spec.modems.registration == "told":
+            return
+        path = self.raw / "modems.json"
+        plan = {
+            "interface": AccessBridge.PROCESSORS_INTERFACE,
+            "delay": self.spec.modems.delay,
+            "modems": self.figure.modem_places,
+            "record": str(self.registrations_file),
         }
-        path = self.raw / "server.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
-        command = [
-            *_python("lq.server"),
-            str(path),
-            "--counters-json",
-            str(self.raw / "server-counters.json"),
-        ]
-        return self._launch("server", command, self.net["server"])
+        path.write_text(json.dumps(plan))
+        command = python("topologies.registration", str(path))
+        self._processors = self.programs.launch("modems", command)
+        self.programs.await_line("modems", self._processors)
 
-    def start_controller(self) -> None:
-        """Start a controller with an empty memory, and wait until it holds the bridge."""
-        self._launch_controller()
-        self._connect_controller()
+    @property
+    def registrations_file(self) -> Path:
+        """Where the modems' processors write when all have registered (`topologies.registration`)."""
+        return self.raw / "modems.jsonl"
 
-    def _launch_controller(self) -> None:
-        self.controller_generation += 1
-        path = self.raw / f"controller-{self.controller_generation}.json"
-        bridge = self.concentrator
-        Settings(
+    def _await_registrations(self) -> None:
+        """Wait until all modems have registered with the present controller. Raises RunFailed."""
+        if self._processors is None:
+            return
+        self.programs.wait_for(
+            lambda: self.registered_at is not None,
+            "modems",
+            self._processors,
+            patience=self.spec.modems.delay,
+        )
+
+    @property
+    def registered_at(self) -> float | None:
+        """When all modems had registered with the present controller; None if they have not."""
+        if not self.registrations_file.exists():
+            return None
+        lines = self.registrations_file.read_text().splitlines()
+        latest = json.loads(lines[-1]) if lines else {}
+        return latest["at"] if latest.get("life") == self._life(self.control.generation) else None
+
+    def _life(self, generation: int) -> int:
+        return draw_life(self.spec.seed, generation)
+
+    def _settings(self) -> Settings:
+        """Return what the next controller is told."""
+        bridge, frames = self.concentrator, self.spec.modems.registration == "frames"
+        engine: dict[str, Any] = {**self._concentrator.model_dump(), "seed": self.spec.seed}
+        networks = [plan.ACCESS_NETWORK]
+        if not engine.pop("ciaddr_restriction"):  # then it also asks about what is merely routed to it
+            networks.append(plan.UNATTACHED_NETWORK)
+        engine["registered_only"] = frames
+        if self.spec.topology.figure == "dsl":
+            engine.update(circuit_id="text", access_node=self.spec.topology.access_node)
+        return Settings(
             giaddr=plan.GATEWAY,
-            networks=(plan.ACCESS_NETWORK,),
-            servers=(plan.SERVER,),
+            networks=tuple(networks),
+            servers=tuple(server.place.address for server in self.servers),
             uplink_address=plan.UPLINK_CONCENTRATOR,
             wiring={
                 "uplink": bridge.UPLINK, "access": bridge.ACCESS, "relay": bridge.RELAY,
-                "uplink_mac": plan.CONCENTRATOR_UPLINK_MAC, "access_mac": plan.CONCENTRATOR_ACCESS_MAC,
+                "uplink_mac": self.identity.uplink_mac, "access_mac": self.identity.access_mac,
                 "relay_mac": plan.RELAY_MAC, "router_mac": plan.ROUTER_UPLINK_MAC,
             },
-            modems=tuple(
-                Modem(modem.mac, (modem.circuit,))
-                for modem in self.net.switches if isinstance(modem, nodes.Modem)
-            ),
-            record=self.record_file,
+            modems=() if frames else tuple(Modem(mac, tags) for mac, tags in self.figure.modem_places),
+            life=self._life(self.control.generation + 1) if frames else None,
+            stacked_tags=self.figure.stacked_tags,
+            record=Path(),
             framework=self.spec.controller.framework,
-            listen=("127.0.0.1", OPENFLOW_PORT),
-            engine={**self.spec.concentrator.model_dump(), "seed": self.spec.seed},
-        ).save(path)  # fmt: skip
-        self.controller = self._launch(path.stem, [*_python("controllers"), str(path)])
+            engine=engine,
+        )  # fmt: skip
 
     def _connect_controller(self) -> None:
-        """Point the bridge at the controller once that listens; wait until it has taken over."""
-        assert self.controller is not None
-        name = f"controller-{self.controller_generation}"
-        self._await(self.controller, name, lambda: _listening(OPENFLOW_PORT))
-        self.watch.add("controller", self.controller.pid)
-        self.concentrator.connect_to(f"tcp:127.0.0.1:{OPENFLOW_PORT}")
-        self._await(self.controller, name, lambda: self.ready_at is not None)
-
-    @property
-    def record_file(self) -> Path:
-        """Where the present controller writes what it does."""
-        return self.raw / f"controller-{self.controller_generation}.jsonl"
-
-    @property
-    def ready_at(self) -> float | None:
-        """The moment, on the monotonic clock, at which the present controller held the bridge."""
-        for line in _lines(self.record_file):
-            if line["event"] == "ready":
-                return float(line["at"])
-        return None
+        """Have the controller that was launched take the bridge over; its start is watched by itself."""
+        assert self.control.process is not None
+        self.watch.add("starting controller", self.control.process.pid)
+        process = self.control.connect()
+        self.watch.close("starting controller")
+        self.watch.add("controller", process.pid)
 
     # -- what scenarios do
 
-    def lease_all(self, tell: Tell) -> dict[str, str]:
-        """Start every subscriber's DHCP client; return address by host when all have one."""
-        subscribers = self.subscribers
-        for subscriber in subscribers:
-            subscriber.start_client()
+    def start_controller(self) -> float:
+        """Start a controller with an empty memory; return the moment at which it held the bridge."""
+        self.control.launch(self._settings())
+        self._connect_controller()
+        assert self.control.ready_at is not None
+        return self.control.ready_at
+
+    def kill_controller(self) -> float:
+        """Kill the controller at once, and make the bridge forget; return the moment of the kill.
+
+        What the switch has cached of its tables is forgotten, too: with thousands of entries it would take
+        so long to bring them up to date that the next controller's first query met the empty tables' drop.
+        """
+        self.watch.close("controller")
+        moment = self.control.kill()
+        self.switch.appctl("revalidator/purge")
+        return moment
+
+    def change_identity(self) -> None:
+        """Have another concentrator in the place of the one that was killed: other addresses of its own."""
+        self.identity = plan.REPLACEMENT
+        self.concentrator.be(self.identity.datapath_id)
+
+    def defend(self, on: bool) -> None:
+        """Have the next controller keep a negative cache, and ask only about its own networks; or neither."""
+        self.behave(negative_cache=on, ciaddr_restriction=on)
+
+    def behave(self, **fields: Any) -> None:
+        """Have the next controller behave as specified, but for these fields of `spec.Concentrator`."""
+        self._concentrator = self.spec.concentrator.model_copy(update=fields)
+
+    def kill_server(self, number: int = 0) -> None:
+        """Kill a server, counted from 0, at once; its `launch` and `await_ready` bring it back."""
+        server = self.servers[number]
+        with contextlib.suppress(KeyError):  # not watched before probes flow
+            self.watch.close(server.name)
+        server.kill()
+
+    def start_server(self, number: int = 0, **changes: Any) -> None:
+        """Start a server again with what it has stored; `changes` are attributes of it to set before.
+
+        It is ended first, in an orderly way, if it is running. Returns when it answers.
+        """
+        server = self.servers[number]
+        server.stop()
+        for name, value in changes.items():
+            setattr(server, name, value)
+        server.launch()
+        self.watch.add(server.name, server.await_ready().pid)
+
+    def know_neighbours(self, number: int) -> None:
+        """Have a server and the router know each other for good: ARP gives up on a link of seconds."""
+        server, place = self.net[self.servers[number].name], self.servers[number].place
+        router = self.net["network"]
+        near, far = f"network-eth{number + 1}", server.defaultIntf().name
+        for node, interface, address, mac in (
+            (router, near, place.address, server.MAC()),
+            (server, far, place.router, router.MAC(near)),
+        ):
+            neighbour = f"neigh replace {address} lladdr {mac} dev {interface} nud permanent"
+            ip_commands([neighbour], at=node.pid)
+
+    def holder(self, address: str) -> int:
+        """Return the number of the server that has leased an address, by its pool."""
+        value = IPv4Address(address)
+        pools = plan.pools(len(self.servers))
+        return next(number for number, (first, last) in enumerate(pools) if first <= value <= last)
+
+    def modem_of(self, host: str) -> str:
+        """Return the name of the modem that a host was built behind."""
+        return str(self._modem_port(host).node.name)
+
+    def _modem_port(self, host: str) -> Any:
+        """Return the other end of a host's link."""
+        interface = self.net[host].defaultIntf()
+        link = interface.link
+        return link.intf2 if link.intf1 is interface else link.intf1
+
+    def share_bindings(self) -> None:
+        """Give each server a copy of the others' bindings, and the whole pool: what a failover pair has.
+
+        Our servers have no failover protocol: this is what it would have told them. They are ended and
+        started again.
+        """
+        for server in self.servers:
+            server.stop()
+        for server in self.servers:
+            for other in self.servers:
+                if other is not server:
+                    server.copy_bindings(other)
+        for number in range(len(self.servers)):
+            self.start_server(number, pool=plan.pools(1)[0])
+
+    def move(self, host: str, modem: str) -> str:
+        """Plug a host in behind another modem; return the address that its client leases there.
+
+        Raises RunFailed if it gets none.
+        """
+        node, port = self.net[host], self._modem_port(host)
+        self.net[modem].adopt(port.name, port.node)
+        node.restart_client()
         deadline = time.monotonic() + LEASE_TIMEOUT
+        while node.leased_address is None:
+            if time.monotonic() > deadline:
+                raise RunFailed(f"{host} got no lease behind {modem} for {LEASE_TIMEOUT:.0f} s")
+            time.sleep(0.05)
+        return str(node.leased_address)
+
+    def lease_all(self, tell: Tell) -> dict[str, str]:
+        """Start every subscriber's DHCP client; return address by name when all have one."""
+        self.subscribers.start_clients()
+        most, deadline = 0, time.monotonic() + LEASE_TIMEOUT
         while True:
-            leases = {host.name: host.leased_address for host in subscribers}
+            leases = self.subscribers.leases()
             leased = {name: address for name, address in leases.items() if address is not None}
-            tell("leases", len(leased), len(subscribers))
-            if len(leased) == len(subscribers):
+            tell("leases", len(leased), len(leases))
+            if len(leased) > most:
+                most, deadline = len(leased), time.monotonic() + LEASE_TIMEOUT
+            if len(leased) == len(leases):
                 return leased
             if time.monotonic() > deadline:
                 missing = next(name for name in leases if name not in leased)
                 raise RunFailed(
-                    f"{len(subscribers) - len(leased)} of {len(subscribers)} subscribers got no lease "
-                    f"within {LEASE_TIMEOUT:.0f} s, {missing} among them"
+                    f"{len(leases) - len(leased)} of {len(leases)} subscribers got no lease "
+                    f"for {LEASE_TIMEOUT:.0f} s, {missing} among them"
                 )
             time.sleep(0.05)
 
     def start_probes(self, addresses: list[str], interval: float, maximum_seconds: float) -> None:
-        """Probe every address once an interval (seconds) until `stop_probes`, or `maximum_seconds`."""
-        latest = self.raw / "latest.f8"
-        np.zeros(len(addresses)).tofile(latest)
-        self._latest = np.memmap(latest, dtype="f8", mode="r", shape=(len(addresses),))
-        path = self.raw / "traffic.json"
-        path.write_text(
-            json.dumps(
-                {
-                    "targets": addresses,
-                    "pids": [host.pid for host in self.subscribers],
-                    "interval": interval,
-                    "maximum_packets": int(len(addresses) * maximum_seconds / interval),
-                    "latest_file": str(latest),
-                    "sent_file": str(self.raw / "sent.npy"),
-                    "received_file": str(self.raw / "received.npy"),
-                }
-            )
-        )
-        program = [*_python("lq.experiments.traffic")]
-        for name, node in (("sink", None), ("send", self.net["internet"])):
-            self._traffic[name] = self._launch(name, [*program, name, str(path)], node)
-            self._await_line(name, self._traffic[name])
-        watched = {"server": self.server, "controller": self.controller, "prober": self._traffic["send"]}
-        watched["switch"] = self.switch.processes["ovs-vswitchd"]
-        self.watch.start({name: process.pid for name, process in watched.items() if process is not None})
+        """Probe all subscribers as specified until `stop_probes`, or for `maximum_seconds`.
 
-    def reached_since(self, moment: float) -> int:
-        """Return how many subscribers received a probe after `moment` (monotonic)."""
-        return int((self._latest >= moment).sum())
+        `interval`: the mean time between two probes of a subscriber in a direction, seconds.
+        """
+        self.probing.start(addresses, self.spec.probes, interval, maximum_seconds, self.spec.seed)
+        self.wan.watch()
+        watched = {server.name: server.process for server in self.servers}
+        watched.update(controller=self.control.process, **self.wan.processes)
+        watched["switch"] = self.switch.processes["ovs-vswitchd"]
+        watched.update(self.subscribers.processes())
+        self.watch.start({name: process.pid for name, process in watched.items() if process is not None})
 
     def stop_probes(self) -> None:
         """Stop sending, wait for what is under way, stop receiving."""
-        self.watch.close("prober")
-        for name, pause in (("send", 0.2), ("sink", 0.0)):
-            _end(self._traffic[name], signal.SIGTERM)
-            time.sleep(pause)
-
-    def kill_controller(self) -> float:
-        """Kill the controller at once, and make the bridge forget; return the moment of the kill."""
-        assert self.controller is not None
-        moment = time.monotonic()
-        self.controller.kill()
-        self.controller.wait()
-        self.concentrator.disconnect()
-        self.concentrator.forget_flows()
-        return moment
+        self.probing.stop()
 
     def stop(self) -> dict[str, Any]:
-        """Stop capture, controller and server in an orderly way, so that they write their counts.
+        """Stop captures, controller and server in an orderly way, so that they write their counts.
 
         Returns what was observed of the run's fidelity.
         """
-        if self._capture is not None:
-            _end(self._capture, signal.SIGTERM)
-        namespaces = [node.pid for node in self.net.hosts] + [os.getpid()]
-        observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), self.logs / "capture.log")
-        for process in (self.controller, self.server):
-            if process is not None:
-                _end(process, signal.SIGTERM)
+        for server in self.servers:
+            server.stop_capture()
+        captures = [server.capture_log for server in self.servers]
+        namespaces = {node.pid for node in self.net.hosts} | {os.getpid(), *self.subscribers.namespaces()}
+        observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), captures)
+        observed["wan"] = self.wan.stop()
+        observed["population_drops"] = self.subscribers.lost()
+        self.control.stop()
+        for server in self.servers:
+            server.stop()
+        end(self._processors)
         return observed
-
-    # -- processes
-
-    def _launch(self, name: str, command: list[str], node: Any = None) -> subprocess.Popen[bytes]:
-        """Start a program in a node, or beside them; what it prints goes to the log of that name."""
-        popen = subprocess.Popen if node is None else node.popen
-        with (self.logs / f"{name}.log").open("wb") as log:
-            process: subprocess.Popen[bytes] = popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        return process
-
-    def _await_line(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait until a program has printed a line that begins with `ready`."""
-        path = self.logs / f"{name}.log"
-        self._await(process, name, lambda: b"\nready" in b"\n" + path.read_bytes())
-
-    def _await(self, process: subprocess.Popen[bytes], name: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                lines = (self.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
-                raise RunFailed(f"the {name} did not come up: {lines[-1] if lines else 'it said nothing'}")
-            time.sleep(0.01)
-
-
-def cpu_seconds(process: subprocess.Popen[bytes] | None) -> float:
-    """Return the processor time that a running process has used so far."""
-    if process is None:
-        return 0.0
-    try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", module]
-
-
-def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    if process.poll() is None:
-        process.send_signal(how)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _listening(port: int) -> bool:
-    """Whether something in this namespace listens on a TCP port of the loopback (proc(5), net/tcp)."""
-    wanted = f":{port:04X}"
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, _, state = line.split()[:4]
-        if local.endswith(wanted) and state == "0A":
-            return True
-    return False
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        for line in path.read_text().splitlines():
-            yield json.loads(line)

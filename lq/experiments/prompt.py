@@ -42,7 +42,8 @@ def main(channel: Channel) -> int:
     print("The lab is up; it is sealed, and gone when you leave (exit, or Ctrl-D).")
     for name, address in leases.items():
         print(f"  {name:<8} {address}")
-    print(f"Try: nodes, net, internet ping -c3 {next(iter(leases))}, dpctl -O OpenFlow13 dump-flows cmts")
+    flows = f"dpctl -O OpenFlow13 dump-flows {lab.concentrator.name}"
+    print(f"Try: nodes, net, internet ping -c3 {next(iter(leases))}, {flows}")
     for name, address in leases.items():  # Mininet puts a node's address in place of its name
         lab.net[name].defaultIntf().ip = address
     setLogLevel("info")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lq.experiments import phases
 from lq.experiments.spec import Spec
 
 _QUERY_COLUMNS = ["at", "server", "address", "form", "attempt"]
@@ -18,9 +19,11 @@ _QUERY_COLUMNS = ["at", "server", "address", "form", "attempt"]
 def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Return the run's tidy tables; every time is in seconds since the reboot (the controller's kill).
 
-    events:  at, event, generation (0 before the reboot, 1 after), and the event's own columns
+    events:  at, event, generation (of the controller, from 0), and the event's own columns
     queries: at, server, address, form, attempt (1 = first transmission), answered (when), reply
-    probes:  subscriber (host), address, sequence, due, sent, received (NaN: lost)
+    probes:  subscriber (host), address, direction (down: to the host, up: from it), sequence (number among
+             all probes of the direction), due, sent, received (NaN: lost)
+    phases:  see `lq.experiments.phases`
     """
     zero = float(result["killed"])
     frames = []
@@ -30,16 +33,17 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
     events = pd.concat(frames, ignore_index=True)
     events = events.reindex(columns=[c for c in events.columns if c not in ("controller", "engine")])
     events["at"] -= zero
-    return {
+    tables = {
         "events": events.dropna(axis="columns", how="all"),
         "queries": _queries(events),
         "probes": _probes(run_dir / "raw", result["addresses"], zero),
     }
+    return {**tables, "phases": phases.tabulate(result, tables)}
 
 
 def _queries(events: pd.DataFrame) -> pd.DataFrame:
     """Pair each transmission of a query with the first answer about its address that follows it."""
-    events = events[events["generation"] > 0]
+    events = events[events["at"] >= 0]
     queries = events[events["event"] == "query"].reindex(columns=_QUERY_COLUMNS)
     answers = events[events["event"] == "answered"].reindex(columns=["at", "address", "reply"])
     answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
@@ -54,10 +58,28 @@ def _queries(events: pd.DataFrame) -> pd.DataFrame:
     return paired
 
 
+def load_probes(raw: Path) -> pd.DataFrame:
+    """Return what `lq.experiments.probing` left in `raw`, each probe sent with the moment of its arrival.
+
+    subscriber (number), direction (down, up), sequence (number among all probes of the direction), due,
+    sent, received (NaN: lost); seconds on the monotonic clock.
+    """
+    flows = []
+    for direction in ("down", "up"):
+        if (raw / f"sent-{direction}.npy").exists():
+            sent, received = (
+                pd.DataFrame(np.load(raw / f"{what}-{direction}.npy")) for what in ("sent", "received")
+            )
+            received = received.drop_duplicates(["subscriber", "sequence"])
+            flow = sent.merge(received, on=["subscriber", "sequence"], how="left")
+            flow.insert(1, "direction", direction)
+            flows.append(flow)
+    probes: pd.DataFrame = pd.concat(flows, ignore_index=True)
+    return probes
+
+
 def _probes(raw: Path, addresses: Mapping[str, str], zero: float) -> pd.DataFrame:
-    sent, received = pd.DataFrame(np.load(raw / "sent.npy")), pd.DataFrame(np.load(raw / "received.npy"))
-    received = received.drop_duplicates(["subscriber", "sequence"])
-    probes: pd.DataFrame = sent.merge(received, on=["subscriber", "sequence"], how="left")
+    probes = load_probes(raw)
     probes[["due", "sent", "received"]] -= zero
     names = pd.Series(list(addresses))
     probes.insert(1, "address", probes["subscriber"].map(pd.Series(list(addresses.values()))))
@@ -68,24 +90,50 @@ def _probes(raw: Path, addresses: Mapping[str, str], zero: float) -> pd.DataFram
 def recovery_times(probes: pd.DataFrame, ready: float) -> pd.Series:
     """Return for each subscriber the seconds from `ready` to its first probe delivered after it.
 
-    NaN for a subscriber that received none. Both times in seconds since the reboot.
+    With probes in both directions it takes one in each. NaN for a subscriber of whose probes none was
+    delivered in a direction. A subscriber that was sent nothing since `ready`, and sent nothing, is left out:
+    nobody can say whether it would have been reached. Both times in seconds since the reboot.
     """
-    after = probes[probes["received"] >= ready]
-    first: pd.Series = after.groupby("subscriber")["received"].min() - ready
-    return first.reindex(pd.Index(probes["subscriber"].unique(), name="subscriber"))
+    after = probes[(probes["sent"] >= ready) | (probes["received"] >= ready)]
+    first = after.groupby(["subscriber", "direction"])["received"].min() - ready
+    ways = first.fillna(np.inf).unstack()  # what is missing now was not tried
+    back: pd.Series = ways.max(axis=1).replace(np.inf, np.nan).rename("received")
+    return back.reindex(pd.Index(after["subscriber"].unique(), name="subscriber"))
+
+
+def recovery_windows(probes: pd.DataFrame, phases: pd.DataFrame) -> list[tuple[float, float]]:
+    """Return for each phase the moments of its takeover and of the last recovery in it, seconds.
+
+    The phase's own end where somebody did not recover.
+    """
+    windows = []
+    for phase in phases.to_dict("records"):
+        ready, end = float(phase["ready"]), float(phase["end"])
+        back = recovery_times(probes[probes["due"] < end], ready)
+        windows.append((ready, end if back.isna().any() or back.empty else ready + float(back.max())))
+    return windows
 
 
 def summarize(
     spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], counters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the run's summary, with the keys that every scenario shares."""
-    probes, queries, events = tables["probes"], tables["queries"], tables["events"]
+    """Return the run's summary, with the keys that every scenario shares.
+
+    `registration_s`: from the new controller's taking over until all modems had registered with it;
+    None where they do not register. `unaddressed`: subscribers without a probe since the takeover, which
+    are neither recovered nor not.
+    """
+    end = tables["phases"]["end"].iloc[0]  # the keys that all scenarios share are about the first phase
+    probes, queries, events = (
+        tables[name][tables[name][time] < end]
+        for name, time in (("probes", "due"), ("queries", "at"), ("events", "at"))
+    )
     ready = float(result["ready"]) - float(result["killed"])
-    recovery = recovery_times(probes, ready)
+    recovery, registered = recovery_times(probes, ready), result.get("registered")
     back = recovery.dropna()
     first = queries[queries["attempt"] == 1]
     asked = first["address"].nunique()
-    replies = events[(events["event"] == "answered") & (events["generation"] > 0)]
+    replies = events[(events["event"] == "answered") & (events["at"] >= 0)]
     by_kind = replies["reply"].value_counts() if len(replies) else pd.Series(dtype=int)
     after = probes[probes["sent"] >= ready]
     return {
@@ -95,12 +143,14 @@ def summarize(
         "server": spec.server.kind,
         "controller": spec.controller.framework,
         "seed": spec.seed,
-        "subscribers": len(recovery),
+        "subscribers": len(result["addresses"]),
         "recovered": len(back),
+        "unaddressed": len(result["addresses"]) - len(recovery),
         "recovery_p50_s": _quantile(back, 0.5),
         "recovery_p99_s": _quantile(back, 0.99),
         "recovery_max_s": _quantile(back, 1.0),
         "outage_s": ready,
+        "registration_s": None if registered is None else registered - float(result["ready"]),
         "queries_sent": len(first),
         "queries_resent": len(queries) - len(first),
         "queries_per_address": len(first) / asked if asked else 0.0,
@@ -113,6 +163,7 @@ def summarize(
         "probes_delivered": int(after["received"].notna().sum()),
         "server_cpu_s": float(result["server_cpu_s"]),
         "controller_cpu_s": float(result["controller_cpu_s"]),
+        **phases.summarize(spec, tables["phases"]),
     }
 
 

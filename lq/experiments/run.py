@@ -18,14 +18,14 @@ import pandas as pd
 import yaml
 
 from lq.errors import BadInput, RunFailed
-from lq.experiments import fidelity, record
+from lq.experiments import comparison, fidelity, findings, record
 from lq.experiments.spec import Spec
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
 from lq.sandbox.switch import datapath_type
 
 Progress = Callable[[str, int, int], None]
-_PACKAGES = ("leasequery-lab", "mininet", "ryu", "eventlet", "pandas", "numpy", "pyarrow")
+_PACKAGES = ("leasequery-lab", "mininet", "ryu", "os-ken", "eventlet", "pandas", "numpy", "pyarrow")
 
 
 class Run:
@@ -52,7 +52,10 @@ class Run:
         return dict(json.loads((self.directory / "manifest.json").read_text()))
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return one of the tables `events`, `queries`, `probes`; times in seconds since the reboot."""
+        """Return one of the tables `events`, `queries`, `probes`, `phases`; times in seconds since reboot.
+
+        Some scenarios have more: `lq.experiments.findings`, `lq.experiments.comparison`.
+        """
         return pd.read_parquet(self.directory / f"{name}.parquet")
 
     @property
@@ -69,18 +72,26 @@ def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: Non
     emulation did not come up.
     """
     check_tools()
+    if spec.scenario == "servers":
+        comparison.check()
     directory = prepare_directory(out, spec)
+    (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+    if spec.scenario == "servers":
+        summary = comparison.compare(spec, directory, run, progress)
+        _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
+        return Run(directory)
     for part in ("raw", "logs"):
         (directory / part).mkdir()
-    (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
     started = datetime.datetime.now(datetime.timezone.utc)
     result = _play(spec, directory, progress)
 
     progress("tables", 0, 1)
     tables = record.tabulate(directory, result)
+    tables |= findings.tabulate(spec, directory, result, tables)
     for name, table in tables.items():
         _write_whole(directory / f"{name}.parquet", table.to_parquet(index=False))
-    reasons = fidelity.judge(result["observed"], tables["probes"], spec.probes.interval)
+    windows = record.recovery_windows(tables["probes"], tables["phases"])
+    reasons = fidelity.judge(result["observed"], tables["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {
         **provenance(),
@@ -91,6 +102,7 @@ def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: Non
     }
     summary = {
         **record.summarize(spec, result, tables, counters),
+        **findings.summarize(spec, result, tables),
         "valid": not reasons,
         "invalid_reasons": reasons,
         "run_dir": str(directory),

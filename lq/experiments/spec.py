@@ -6,12 +6,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from lq import errors
 
+MOST_DEVICES = 1000  # modems that are bridges of their own
+MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
+PROBES_PER_SECOND = 5_000  # to all subscribers together, unless their interval is given
+
 SCENARIOS = {
     "reboot": "The concentrator loses its memory: how long until each subscriber is reachable again?",
+    "dos": "A flood for or from a great many addresses: what does it cost, and whom?",
+    "claim": "One query for each subscriber after a reboot, whatever is scanned: is that so (R7-5)?",
+    "replace": "Another concentrator takes its place, with other addresses of its own: do the hosts notice?",
+    "backoff": "The server is dead, slow, silent, or comes back: how many queries reach it, and is that "
+    "within the draft's bounds (6.6)?",
+    "failover": "One of two servers dies around the reboot, or they disagree: who comes back, whose answer "
+    "counts (R4.4-1, R6.7-1)?",
+    "arp": "Broadcast ARP or leasequery: what does each host have to process, and can a neighbour steal "
+    "its traffic (R4.1-1)?",
+    "servers": "The built-in server and ISC dhcpd under the same reboot: who answers how well?",
 }
 
 
@@ -22,32 +37,124 @@ class _Part(BaseModel):
 class Topology(_Part):
     """Which figure, and how large."""
 
-    figure: Literal["cable"] = Field("cable", description="the draft's figure")
+    figure: Literal["cable", "dsl"] = Field("cable", description="the draft's figure")
     modems: int | None = Field(
-        None, ge=1, le=1000, description="modems; the figure's own number if not given"
+        None,
+        ge=1,
+        le=65000,
+        description="modems; the figure's own number if not given (arp: 8); at most 1000 unless a population",
     )
     hosts_per_modem: int | None = Field(
-        None, ge=1, le=250, description="hosts behind each modem; the figure's own numbers if not given"
+        None,
+        ge=1,
+        le=250,
+        description="hosts behind each modem; the figure's own numbers if not given (arp: 3)",
     )
+    population: bool = Field(
+        False,
+        description="one process plays all modems and hosts, instead of a device and a namespace for each",
+    )
+    stacked_tags: bool = Field(
+        False, description="two VLAN tags for each circuit; always so beyond 4,094 circuits"
+    )
+    access_node: str = Field(
+        "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
+    )
+
+    @property
+    def subscribers(self) -> int:
+        """How many hosts there are."""
+        if self.modems is None and self.hosts_per_modem is None:
+            return 3
+        return (2 if self.modems is None else self.modems) * (self.hosts_per_modem or 1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Topology:
+        if (self.modems or 0) > MOST_DEVICES and not self.population:
+            raise PydanticCustomError(
+                "devices", "at most {most} modems are devices of their own: set topology.population=true",
+                {"most": MOST_DEVICES},
+            )  # fmt: skip
+        if self.subscribers > MOST_SUBSCRIBERS:
+            raise PydanticCustomError(
+                "addresses", "the address plan has room for {most} subscribers", {"most": MOST_SUBSCRIBERS}
+            )
+        return self
+
+
+class Modems(_Part):
+    """How the concentrator learns which modem is on which circuit."""
+
+    registration: Literal["frames", "told"] = Field(
+        "frames", description="the modems register with each new concentrator, or it is told beforehand"
+    )
+    delay: float = Field(
+        0.0, ge=0, le=3600, description="seconds from the concentrator's coming up to the modems' registering"
+    )
+
+
+class Wan(_Part):
+    """The way from the network to each server, the same in both directions (`topologies.wan`)."""
+
+    delay: float = Field(0.0, ge=0, le=10, description="seconds one way")
+    jitter: float = Field(
+        0.0, ge=0, le=10, description="seconds more or less than that, uniform; at most the delay"
+    )
+    loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that is lost, in each direction")
+    rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
+    limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
+    emulator: Literal["auto", "netem", "user-space"] = Field(
+        "auto", description="the kernel's netem where there is one, or a delay line in user space"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Wan:
+        if self.jitter > self.delay:
+            raise PydanticCustomError(
+                "jitter", "jitter is more than the delay, {delay} s", {"delay": self.delay}
+            )
+        return self
 
 
 class Server(_Part):
-    """The DHCP server."""
+    """The DHCP servers."""
 
-    kind: Literal["builtin"] = Field("builtin", description="which server answers")
+    kind: Literal["builtin", "dhcpd", "dnsmasq"] = Field(
+        "builtin", description="which server answers; dnsmasq has no leasequery"
+    )
+    count: int = Field(
+        1, ge=1, le=2, description="servers; two share the pool, and the relay forwards to both (failover: 2)"
+    )
     lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="seconds that a lease lasts")
+    service_time: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="seconds that each message takes the built-in server, one after the other; 0: its own",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Server:
+        if self.service_time and self.kind != "builtin":
+            raise PydanticCustomError(
+                "service_time", "only the built-in server can be slowed down: leave server.service_time out"
+            )
+        return self
 
 
 class Controller(_Part):
     """The concentrator's control software."""
 
-    framework: Literal["ryu"] = Field("ryu", description="controller framework")
+    framework: Literal["ryu", "os-ken"] = Field("ryu", description="controller framework")
 
 
 class Concentrator(_Part):
     """How the concentrator behaves."""
 
-    leasequery: bool = Field(True, description="ask the server for lost locations; false: gleaning only")
+    mode: Literal["leasequery", "glean-only", "arp"] = Field(
+        "leasequery",
+        description="how lost locations are found again: by asking the server, not at all, by broadcast ARP",
+    )
     window: int = Field(100, ge=1, le=10000, description="queries outstanding to a server at most (6.6)")
     retry_first: float = Field(
         1.0, ge=0.01, le=60, description="seconds until a query is sent again; doubles"
@@ -55,6 +162,10 @@ class Concentrator(_Part):
     retry_last: float = Field(60.0, ge=0.01, le=600, description="seconds between two transmissions at most")
     server_timer: float = Field(
         10.0, ge=0.1, le=60, description="seconds of a server's silence until only one query polls it (6.6)"
+    )
+    negative_cache: bool = Field(True, description="remember KNOWN and UNKNOWN (R7-3)")
+    ciaddr_restriction: bool = Field(
+        True, description="ask only about the attached access networks, not about all routed here (R7-4)"
     )
     known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
     unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
@@ -68,9 +179,26 @@ class Concentrator(_Part):
 
 
 class Probes(_Part):
-    """The traffic from the Internet to every subscriber."""
+    """The traffic between the Internet and every subscriber (`lq.experiments.schedule`)."""
 
-    interval: float = Field(0.05, ge=0.001, le=10, description="seconds between two probes to the same host")
+    interval: float | None = Field(
+        None,
+        ge=0.001,
+        le=60,
+        description="seconds between two probes of the same host in a direction, the mean over all hosts; if "
+        "not given 0.05, or what makes 5,000 probes a second for all",
+    )
+    pattern: Literal["steady", "poisson", "zipf"] = Field(
+        "steady",
+        description="each host in turn at equal distances; at random moments; or so and some hosts far more "
+        "often than others",
+    )
+    exponent: float = Field(
+        1.0, ge=0, le=5, description="of zipf: the host of rank r has a share in proportion to r^-exponent"
+    )
+    direction: Literal["down", "up", "both"] = Field(
+        "down", description="probes to the hosts, from them, or both: then a host is back with both"
+    )
     warmup: float = Field(1.0, ge=0, le=600, description="seconds of traffic before the reboot")
 
 
@@ -78,22 +206,163 @@ class Reboot(_Part):
     """The reboot and the time after it."""
 
     downtime: float = Field(0.0, ge=0, le=600, description="seconds between the kill and the new start")
-    timeout: float = Field(10.0, gt=0, le=3600, description="seconds to wait for all subscribers to be back")
+    timeout: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        description="seconds to wait for all subscribers to be back, after modems.delay; if not given 10, "
+        "or 180 with loss on the WAN",
+    )
     settle: float = Field(1.0, ge=0, le=600, description="seconds to go on watching after the last came back")
+
+
+class Attack(_Part):
+    """The flood of the scenarios `dos` and `claim`."""
+
+    kind: Literal["scan", "spoof"] = Field(
+        "scan",
+        description="from the Internet to one address after the other, or from a host, as if from them",
+    )
+    pattern: Literal["sequential", "random", "out-of-range", "mixed", "hit-list"] = Field(
+        "sequential",
+        description="which addresses (dos): of the range in order or shuffled, of none of the concentrator's "
+        "networks, half of these and half of those, or the subscribers' own",
+    )
+    addresses: int | None = Field(
+        500, ge=1, le=65503, description="how many of the range, over and over; the whole range if null"
+    )
+    rate: float = Field(1000.0, gt=0, le=100_000, description="packets per second")
+    duration: float = Field(10.0, gt=0, le=3600, description="seconds of the attack")
+    during_reboot: bool = Field(
+        True, description="the concentrator reboots as the attack begins; false: the attack alone (dos)"
+    )
+
+
+class Backoff(_Part):
+    """What is wrong with the first server in the scenario `backoff`, and for how long."""
+
+    server: Literal["dead", "slow", "silent", "returning"] = Field(
+        "dead",
+        description="it is killed; answers late; answers no leasequery; is killed and comes back",
+    )
+    heard: bool = Field(
+        False,
+        description="it has answered leasequeries before it dies, so it is known to support them; else the "
+        "concentrator reboots when it is dead (not with silent, slow)",
+    )
+    duration: float = Field(45.0, gt=0, le=3600, description="seconds for which its packets are counted")
+    after: float = Field(15.0, ge=0, le=3600, description="seconds until it comes back (returning)")
+    late: float = Field(12.0, gt=0, le=20, description="seconds by which its answers are late (slow)")
+    addresses: int = Field(
+        200, ge=0, le=60000, description="addresses of nobody's that there is traffic for, too"
+    )
+
+
+class Failover(_Part):
+    """What happens to two servers in the scenario `failover`."""
+
+    case: Literal["death", "disagreement"] = Field(
+        "death",
+        description="a server dies; or a host moves, and only one server hears of it",
+    )
+    when: Literal["before", "during", "after"] = Field(
+        "during",
+        description="the server with the most leases dies before the concentrator does, while it is down, or "
+        "when the new one has taken over (death)",
+    )
+    shared: bool = Field(
+        True, description="each server has a copy of the other's bindings, as a failover pair (death)"
+    )
+    returns: float | None = Field(
+        None, ge=0, le=3600, description="seconds until the dead server comes back; null: it does not (death)"
+    )
+
+
+class Arp(_Part):
+    """The scenario `arp`: the same reboot twice, by broadcast ARP and by leasequery."""
+
+    spoofer: bool = Field(True, description="the first host answers every ARP request for a neighbour")
+    duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
+
+
+_SIZES: dict[str, tuple[str, dict[str, Any]]] = {
+    "failover": ("server", {"count": 2}),
+    "arp": ("topology", {"modems": 8, "hosts_per_modem": 3}),
+}
 
 
 class Spec(_Part):
     """One run, completely."""
 
-    scenario: Literal["reboot"] = Field("reboot", description="the experiment")
+    scenario: Literal["reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "servers"] = Field(
+        "reboot", description="the experiment"
+    )
     backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
     seed: int = Field(1, ge=0, description="seed of everything random")
     topology: Topology = Topology()
+    modems: Modems = Modems()
+    wan: Wan = Wan()
     server: Server = Server()
     controller: Controller = Controller()
     concentrator: Concentrator = Concentrator()
     probes: Probes = Probes()
     reboot: Reboot = Reboot()
+    attack: Attack = Attack()
+    backoff: Backoff = Backoff()
+    failover: Failover = Failover()
+    arp: Arp = Arp()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sizes(cls, raw: Any) -> Any:
+        """`failover` has two servers, and `arp` 24 hosts, unless told otherwise."""
+        if not isinstance(raw, dict):
+            return raw
+        part, usual = _SIZES.get(str(raw.get("scenario")), ("", {}))
+        given = raw.get(part, {})
+        if not part or not isinstance(given, dict) or usual.keys() & given.keys():
+            return raw
+        return {**raw, part: {**usual, **given}}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Spec:
+        """Refuse what a scenario cannot do, with the fix."""
+        if problem := self._obstacle():
+            raise PydanticCustomError("scenario", "{problem}", {"problem": problem})
+        return self
+
+    def _obstacle(self) -> str | None:
+        backoff, failover, population = self.backoff, self.failover, self.topology.population
+        never = backoff.server in ("silent", "slow") or self.server.kind == "dnsmasq"
+        if self.scenario == "backoff" and backoff.heard and never:
+            return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+        if self.scenario == "failover":
+            if self.server.count != 2:
+                return "failover is between two servers: set server.count=2"
+            copied = failover.shared or failover.case == "disagreement"
+            if copied and self.server.kind != "builtin":
+                return "only the built-in server's bindings can be copied: set failover.shared=false"
+            if failover.case == "disagreement" and (population or self.topology.modems == 1):
+                return "a host moves to another modem: at least two modems, and topology.population=false"
+        if self.scenario == "arp" and (population or self.topology.subscribers < 2):
+            return "frames are counted at each host: at least two hosts, and topology.population=false"
+        return None
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for all subscribers to be back, as given or by default.
+
+        A concentrator that does not know yet that the server supports leasequery polls it after 10 s, 20 s
+        and so on (6.6), so with loss it may take minutes until the first answer comes.
+        """
+        default = 180.0 if self.wan.loss else 10.0
+        return (self.reboot.timeout or default) + self.modems.delay
+
+    @property
+    def probe_interval(self) -> float:
+        """Seconds between two probes of the same host in a direction, as given or by default."""
+        flows = self.topology.subscribers * (2 if self.probes.direction == "both" else 1)
+        return self.probes.interval or max(0.05, flows / PROBES_PER_SECOND)
 
 
 def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:

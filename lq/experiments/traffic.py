@@ -1,19 +1,24 @@
-"""Probes: small UDP packets to every subscriber at a steady pace, and their arrival, time-stamped.
+"""Probes: small UDP packets to or from every subscriber by a schedule, and their arrival, time-stamped.
 
 Two programs, each a process of its own inside the lab, so that neither makes the other late:
 
     python -m lq.experiments.traffic send PLAN.json
     python -m lq.experiments.traffic sink PLAN.json
 
-Both read the same plan, keep what they measured in memory, and write it as a NumPy record array
-when they get SIGTERM. The sink also keeps the time of the latest arrival for each subscriber in
-a shared file, so that the experiment can see who is back. Times are of the monotonic clock, in
-seconds.
+Downstream one socket sends and each subscriber's receives, upstream the reverse. Both keep what they
+measured in memory, and write it as a NumPy record array when they get SIGTERM. The sink also keeps the
+time of the latest arrival of each subscriber's probes in a shared file, so that the experiment can see
+who is back. Times are of the monotonic clock, in seconds.
+
+send: `schedule_file`; `targets`, an address for each subscriber or one for all; `pids`, a process in each
+subscriber's namespace to send from, none to send from where the program runs; `sent_file`. It prints `ready`
+with the moment that the schedule counts from.
+sink: `pids`, a process in each namespace to receive in; `latest_file`; `received_file`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import array
 import json
 import select
 import signal
@@ -21,19 +26,61 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from lq.experiments.programs import Process, Programs, python
 from lq.sandbox import namespace
+from topologies.population.probes import PORT, RECEIVED, sent_rows
 
-PORT = 4388
-PAYLOAD = struct.Struct("!II")  # subscriber's index, sequence number
-SENT = np.dtype([("subscriber", "u4"), ("sequence", "u4"), ("due", "f8"), ("sent", "f8")])
-RECEIVED = np.dtype([("subscriber", "u4"), ("sequence", "u4"), ("received", "f8")])
+PAYLOAD = struct.Struct("!II")  # subscriber's index, sequence number: the probe's in the schedule
+_RECEIVED = struct.Struct("=IId")  # a row of RECEIVED
+_CHUNK = 1024  # rows of the schedule looked at in one go
+_NAP = 0.0005  # seconds: where probes are due faster than this, several are sent at once
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("ll")
+
+
+# -- how they are started
+
+
+def start_sender(
+    programs: Programs,
+    name: str,
+    schedule: Path,
+    sent: Path,
+    targets: Sequence[str],
+    pids: Sequence[int] = (),
+    node: Any = None,
+) -> tuple[float, Process]:
+    """Start to send in `node`, or from the namespaces of `pids`; return when it began, and its process."""
+    files = {"schedule_file": str(schedule), "sent_file": str(sent)}
+    process = _start(programs, name, "send", sent, {**files, "targets": targets, "pids": pids}, node)
+    said = programs.log(name).read_text().splitlines()
+    return next(float(line.split()[1]) for line in said if line.startswith("ready ")), process
+
+
+def start_sink(programs: Programs, name: str, latest: Path, received: Path, pids: Sequence[int]) -> Process:
+    """Start to receive in the namespaces of `pids`."""
+    files = {"latest_file": str(latest), "received_file": str(received)}
+    return _start(programs, name, "sink", received, {**files, "pids": pids})
+
+
+def _start(
+    programs: Programs, name: str, what: str, result: Path, plan: dict[str, Any], node: Any = None
+) -> Process:
+    path = result.with_suffix(".json")
+    path.write_text(json.dumps(plan))
+    process = programs.launch(name, python("lq.experiments.traffic", what, str(path)), node)
+    programs.await_line(name, process)
+    return process
+
+
+# -- what they do
 
 
 class _Ended(Exception):
@@ -45,42 +92,55 @@ def _end(*_: Any) -> None:
 
 
 def send(plan: dict[str, Any]) -> None:
-    """Send to every target once an interval, spread evenly over it, until told to stop.
+    """Send what the schedule says, until its end or until told to stop.
 
-    The schedule is fixed in advance: lateness against it is measured, and never adds up.
+    It is fixed in advance: lateness against it is measured, and never adds up.
     """
+    schedule = np.load(plan["schedule_file"], mmap_mode="r")
     targets = [(address, PORT) for address in plan["targets"]]
-    interval, limit = plan["interval"], plan["maximum_packets"]
-    step = interval / len(targets)
-    rows: list[tuple[int, int, float, float]] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        print("ready", flush=True)
-        start = time.monotonic()
-        try:
-            for number in range(limit):
-                sequence, subscriber = divmod(number, len(targets))
-                due = start + number * step
-                if (ahead := due - time.monotonic()) > 0:
-                    time.sleep(ahead)
-                sent = time.monotonic()
-                with contextlib.suppress(OSError):  # no route for the moment: it shows as a lost probe
-                    out.sendto(PAYLOAD.pack(subscriber, sequence), targets[subscriber])
-                rows.append((subscriber, sequence, due, sent))
-            signal.pause()
-        except _Ended:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    np.save(plan["sent_file"], np.array(rows, dtype=SENT))
+    senders = [_socket_of(pid) for pid in plan["pids"]] or [_socket_of(None)]
+    alone, one_target = len(senders) == 1, len(targets) == 1
+    moments = array.array("d")  # when each was sent; the rest follows from its number
+    clock, pack, note = time.monotonic, PAYLOAD.pack, moments.append
+    start = clock()
+    print("ready", start, flush=True)
+    try:
+        for number, (subscriber, due) in enumerate(_rows(schedule)):
+            ahead = start + due - clock()
+            if ahead > 0:
+                time.sleep(max(ahead, _NAP))
+            sender = senders[0 if alone else subscriber]
+            note(clock())
+            try:
+                sender.sendto(pack(subscriber, number), targets[0 if one_target else subscriber])
+            except OSError:  # no route for the moment: it shows as a lost probe
+                continue
+        signal.pause()
+    except _Ended:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    np.save(plan["sent_file"], sent_rows(schedule, start, moments))
+
+
+def _rows(schedule: npt.NDArray[Any]) -> Iterator[tuple[int, float]]:
+    for first in range(0, len(schedule), _CHUNK):
+        yield from schedule[first : first + _CHUNK].tolist()
+
+
+def _socket_of(pid: int | None) -> socket.socket:
+    if pid is None:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with namespace.network_of(pid):
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 def sink(plan: dict[str, Any]) -> None:
-    """Receive in every subscriber's namespace until told to stop."""
-    latest = np.memmap(plan["latest_file"], dtype="f8", mode="r+", shape=(len(plan["pids"]),))
-    rows: list[tuple[int, int, float]] = []
+    """Receive in every one of the namespaces until told to stop."""
+    latest = np.memmap(plan["latest_file"], dtype="f8", mode="r+")
+    rows = bytearray()
     poller = select.epoll()
     sockets: dict[int, socket.socket] = {}
     for pid in plan["pids"]:
-        with namespace.network_of(pid):
-            receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver = _socket_of(pid)
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         receiver.bind(("", PORT))
         receiver.setblocking(False)
@@ -97,10 +157,10 @@ def sink(plan: dict[str, Any]) -> None:
                 received = _kernel_time(ancillary)
                 subscriber, sequence = PAYLOAD.unpack(data)
                 latest[subscriber] = received
-                rows.append((subscriber, sequence, received))
+                rows += _RECEIVED.pack(subscriber, sequence, received)
     except _Ended:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    np.save(plan["received_file"], np.array(rows, dtype=RECEIVED))
+    np.save(plan["received_file"], np.frombuffer(rows, dtype=RECEIVED))
 
 
 def _kernel_time(ancillary: list[tuple[int, int, bytes]]) -> float:

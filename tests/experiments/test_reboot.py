@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from lq.experiments.run import Run
 from lq.experiments.spec import Spec
 from tests import support
+from tests.experiments.playing import Played, play
 
 pytestmark = pytest.mark.lab
 
@@ -48,38 +46,6 @@ KEYS = [
 ]
 
 
-@dataclass
-class Played:
-    """What a user has of a run: the standard output, and the directory."""
-
-    summary: dict
-    run: Run
-
-    def tshark(self, display_filter: str, *fields: str) -> list[list[str]]:
-        command = [
-            "tshark",
-            "-r",
-            str(self.run.directory / "server.pcap"),
-            "-Y",
-            display_filter,
-            "-T",
-            "fields",
-        ]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-
-def play(*options: str) -> Played:
-    home = support.private_directory()
-    command = [*support.LQ, "run", "reboot", "--topology", "cable", "--json", "--out", str(home / "run")]
-    done = support.run(support.as_ordinary_user([*command, *options]), home=home)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1
-    return Played(json.loads(done.stdout), Run(home / "run"))
-
-
 @pytest.fixture(scope="module")
 def figure() -> Played:
     return play()
@@ -87,7 +53,7 @@ def figure() -> Played:
 
 @pytest.fixture(scope="module")
 def glean_only() -> Played:
-    return play("--set", "concentrator.leasequery=false", "--set", "reboot.timeout=4")
+    return play("--set", "concentrator.mode=glean-only", "--set", "reboot.timeout=4")
 
 
 @pytest.mark.requirement("R7-5")
@@ -134,7 +100,8 @@ def test_the_summary_has_its_keys_and_agrees_with_the_files(figure):
     manifest = figure.run.manifest
     assert manifest["versions"]["ryu"] == "4.34"
     assert manifest["fidelity"]["udp_drops"] == manifest["fidelity"]["capture_drops"] == 0
-    assert set(manifest["fidelity"]["wait_share"]) == {"server", "controller", "prober", "switch"}
+    watched = {"server", "starting controller", "controller", "switch"}
+    assert set(manifest["fidelity"]["processes"]) == watched
 
 
 def test_the_tables_tell_the_story_in_order(figure):

@@ -13,8 +13,8 @@ def test_a_name_is_enough():
 
 
 def test_settings_by_dotted_name():
-    spec = load("reboot", {"topology.modems": 20, "concentrator.leasequery": False, "seed": 7})
-    assert (spec.topology.modems, spec.concentrator.leasequery, spec.seed) == (20, False, 7)
+    spec = load("reboot", {"topology.modems": 20, "concentrator.mode": "glean-only", "seed": 7})
+    assert (spec.topology.modems, spec.concentrator.mode, spec.seed) == (20, "glean-only", 7)
 
 
 def test_a_file_with_settings_on_top(tmp_path):
@@ -48,6 +48,8 @@ def test_settings_are_read_as_yaml(text, name, value):
         ("reboot", {"topology.modems": "many"}, ["topology.modems", "integer", "'many'"]),
         ("reboot", {"probes.interval": -1}, ["probes.interval"]),
         ("reboot", {"seed.value": 1}, ["seed"]),
+        ("reboot", {"server.kind": "dhcpd", "server.service_time": 0.1}, ["only the built-in server"]),
+        ("reboot", {"probes.pattern": "bursts"}, ["probes.pattern", "'zipf'", "'bursts'"]),
         ("/nowhere/at/all.yaml", {}, ["/nowhere/at/all.yaml", "No such file"]),
     ],
 )

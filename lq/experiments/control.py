@@ -1,0 +1,86 @@
+"""The concentrator's control software while the network lives: started, killed, started again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from controllers.settings import Settings
+from lq.experiments.programs import Process, Programs, end, python
+from topologies.nodes import Concentrator
+
+PORT = 6653  # OpenFlow, on the lab's loopback
+
+
+class Control:
+    """One life of the controller after another; `generation` counts them from 0. Files go to `raw`."""
+
+    def __init__(self, programs: Programs, raw: Path, bridge: Concentrator) -> None:
+        self._programs = programs
+        self._raw = raw
+        self._bridge = bridge
+        self.generation = -1
+        self.process: Process | None = None
+
+    @property
+    def _name(self) -> str:
+        return f"controller-{self.generation}"
+
+    @property
+    def record_file(self) -> Path:
+        """Where the present controller writes what it does."""
+        return self._raw / f"{self._name}.jsonl"
+
+    def launch(self, settings: Settings) -> None:
+        """Start a controller with an empty memory; `settings.record` and `settings.listen` are set here."""
+        self.generation += 1
+        path = self._raw / f"{self._name}.json"
+        dataclasses.replace(settings, record=self.record_file, listen=("127.0.0.1", PORT)).save(path)
+        self.process = self._programs.launch(self._name, python("controllers", str(path)))
+
+    def connect(self) -> Process:
+        """Point the bridge at the controller once that listens; return when it has taken over."""
+        assert self.process is not None
+        self._programs.wait_for(lambda: listening(PORT), self._name, self.process)
+        self._bridge.connect_to(f"tcp:127.0.0.1:{PORT}")
+        self._programs.wait_for(lambda: self.ready_at is not None, self._name, self.process)
+        return self.process
+
+    @property
+    def ready_at(self) -> float | None:
+        """The moment, on the monotonic clock, at which the present controller held the bridge."""
+        return next((float(line["at"]) for line in self.record() if line["event"] == "ready"), None)
+
+    def record(self) -> Iterator[dict[str, Any]]:
+        """What the present controller has written so far."""
+        if self.record_file.exists():
+            for line in self.record_file.read_text().splitlines():
+                yield json.loads(line)
+
+    def kill(self) -> float:
+        """Kill the controller at once, and make the bridge forget; return the moment of the kill."""
+        assert self.process is not None
+        moment = time.monotonic()
+        self.process.kill()
+        self.process.wait()
+        self._bridge.disconnect()
+        self._bridge.forget_flows()
+        return moment
+
+    def stop(self) -> None:
+        """Have the controller write its counts, and end."""
+        end(self.process)
+
+
+def listening(port: int) -> bool:
+    """Whether something in this namespace listens on a TCP port of the loopback (proc(5), net/tcp)."""
+    wanted = f":{port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state = line.split()[:4]
+        if local.endswith(wanted) and state == "0A":
+            return True
+    return False

@@ -1,0 +1,213 @@
+"""A grid of runs, repeated: one tidy table at the end, resumable at any moment.
+
+A sweep's directory holds
+
+```
+sweep.yaml      what is swept: written first; the same sweep started again goes on where it was
+runs/           one run's directory for each point and repeat, `0003-2` for point 3, repeat 2
+failed/         what failed: the directory as it was left, with `error.txt`; tried again next time
+table.parquet   one row for each finished run: point, repeat, the grid's keys, the summary's keys
+```
+
+Repeat r of every point has the seed of the specification plus r - 1: points are compared under the same
+random numbers, repeats are different ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from lq.errors import BadInput, RunFailed
+from lq.experiments import spec as specification
+from lq.experiments.run import Run, run
+from lq.experiments.spec import Spec
+from lq.experiments.statistics import median
+from lq.sandbox.lab import LabError
+
+Grid = Mapping[str, Sequence[Any]]
+Progress = Callable[[str, int, int], None]
+CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
+
+
+class Point(NamedTuple):
+    """One run of the sweep: `settings` are the grid's keys with this point's values."""
+
+    number: int
+    repeat: int
+    settings: dict[str, Any]
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        """The name of the run's directory."""
+        return f"{self.number:04d}-{self.repeat}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is swept: `scenario` (a name or a file), `settings` common to all, the `grid`, `repeats`."""
+
+    scenario: str
+    settings: Mapping[str, Any]
+    grid: Grid
+    repeats: int = 1
+
+    def points(self) -> list[Point]:
+        """Return every run, validated, repeats innermost. Raises BadInput for a value out of range."""
+        if self.repeats < 1:
+            raise BadInput(f"--repeat {self.repeats}: use at least 1")
+        if "seed" in self.grid and self.repeats > 1:
+            raise BadInput("the seed is in the grid, and repeats take seeds of their own: use one of the two")
+        points = []
+        for number, values in enumerate(itertools.product(*self.grid.values()), start=1):
+            settings = dict(zip(self.grid, values, strict=True))
+            spec = specification.load(self.scenario, {**self.settings, **settings})
+            for repeat in range(1, self.repeats + 1):
+                each = spec.model_copy(update={"seed": spec.seed + repeat - 1})
+                points.append(Point(number, repeat, settings, each))
+        return points
+
+
+class Finished(NamedTuple):
+    """A sweep's outcome: the tidy table, and what failed by the run's name."""
+
+    directory: Path
+    table: pd.DataFrame
+    failures: dict[str, str]
+
+
+def workers_here() -> int:
+    """How many labs this machine can run side by side without starving them."""
+    return max(1, len(os.sched_getaffinity(0)) // CORES_PER_LAB)
+
+
+def sweep(
+    what: Sweep, directory: Path, *, executor: Executor | None = None, progress: Progress = lambda *_: None
+) -> Finished:
+    """Run what is not finished yet, and return the whole table.
+
+    `executor` runs the labs (by default as many side by side as the machine can bear). Raises BadInput when
+    the directory holds another sweep or cannot be written.
+    """
+    points = what.points()
+    _claim(directory, points)
+    failures: dict[str, str] = {}
+    waiting = [point for point in points if not _finished(directory / "runs" / point.name)]
+    done = len(points) - len(waiting)
+    progress("runs", done, len(points))
+    pool = executor or ThreadPoolExecutor(workers_here())
+    try:
+        futures: dict[Future[None], Point] = {
+            pool.submit(_play, point.spec, directory / "runs" / point.name): point for point in waiting
+        }
+        for future in as_completed(futures):
+            point = futures[future]
+            try:
+                future.result()
+            except (RunFailed, LabError) as error:
+                failures[point.name] = str(error)
+                _set_aside(directory, point, str(error))
+            done += 1
+            progress("runs", done, len(points))
+            if not failures.get(point.name):
+                _write_table(directory, points)
+    finally:
+        if executor is None:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return Finished(directory, _write_table(directory, points), failures)
+
+
+def aggregate(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+    """Return medians over repeats, with columns `by`, and those of `Median`, and `invalid`.
+
+    `invalid` counts runs that broke their fidelity bounds. They are in the median: leaving them out would
+    favour what is measured when little goes on. A figure marks them.
+    """
+    keys = list(by)
+    rows = []
+    for group, runs in table.groupby(keys, sort=False, dropna=False):
+        found = median(runs[value])
+        names = dict(zip(keys, group, strict=True))
+        rows.append(
+            {
+                **names,
+                "median": found.value,
+                "low": found.low,
+                "high": found.high,
+                "confidence": found.confidence,
+                "count": found.runs,
+                "invalid": int((~runs["valid"].astype(bool)).sum()),
+            }
+        )
+    medians: pd.DataFrame = pd.DataFrame(rows)
+    return medians
+
+
+def _play(spec: Spec, directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)  # what an interrupted sweep left of it
+    run(spec, directory)
+
+
+def _finished(directory: Path) -> bool:
+    return (directory / "summary.json").exists()
+
+
+def _claim(directory: Path, points: Sequence[Point]) -> None:
+    """Write down what the directory is for, or check that it is for the same."""
+    plan = yaml.safe_dump(
+        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points],
+        sort_keys=False,
+    )
+    path = directory / "sweep.yaml"
+    try:
+        if path.exists():
+            if path.read_text() != plan:
+                raise BadInput(f"{directory} holds another sweep: give --out a new directory")
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise BadInput(f"{directory} is not empty and holds no sweep: give --out a new directory")
+        part = path.with_suffix(".part")
+        part.write_text(plan)
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
+
+
+def _set_aside(directory: Path, point: Point, error: str) -> None:
+    """Keep what failed apart from what counts."""
+    target = directory / "failed" / point.name
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(exist_ok=True)
+    source = directory / "runs" / point.name
+    if source.exists():
+        source.replace(target)
+    else:
+        target.mkdir()
+    (target / "error.txt").write_text(error + "\n")
+
+
+def _write_table(directory: Path, points: Sequence[Point]) -> pd.DataFrame:
+    rows = []
+    for point in points:
+        path = directory / "runs" / point.name
+        if _finished(path):
+            summary = Run(path).summary
+            summary["invalid_reasons"] = "; ".join(summary["invalid_reasons"])
+            summary["run_dir"] = f"runs/{point.name}"
+            rows.append({"point": point.number, "repeat": point.repeat, **point.settings, **summary})
+    table: pd.DataFrame = pd.DataFrame(rows)
+    part = directory / "table.parquet.part"
+    table.to_parquet(part, index=False)
+    part.replace(directory / "table.parquet")
+    return table

@@ -1,0 +1,155 @@
+"""`lq run` on both figures, over a WAN that loses packets, with modems that take their time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lq.experiments.spec import Concentrator, Spec
+from lq.sandbox.tools import find
+from tests.experiments.playing import play
+from topologies import plan
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def dsl():
+    return play("--topology", "dsl", "--set", "modems.delay=1")
+
+
+@pytest.mark.requirement("R1-2")
+@pytest.mark.requirement("R7-5")
+def test_on_dsl_everybody_is_back_after_one_query_each(dsl):
+    summary = dsl.summary
+    assert summary["topology"] == "dsl"
+    assert summary["recovered"] == summary["subscribers"] == 3
+    assert summary["queries_per_address"] == 1.0
+    assert summary["queries_sent"] == summary["replies_active"] == 3
+    assert summary["queries_resent"] == 0
+    assert "switch_error" not in set(dsl.run.table("events")["event"])
+
+
+@pytest.mark.requirement("R1-3")
+def test_the_circuit_id_is_text_and_the_remote_id_the_modem(dsl):
+    fields = ("dhcp.option.agent_information_option.agent_circuit_id",)
+    fields += ("dhcp.option.agent_information_option.agent_remote_id",)
+    found = {
+        (bytes.fromhex(circuit.replace(":", "")).decode(), remote.replace(":", ""))
+        for circuit, remote in dsl.tshark("dhcp.option.dhcp == 3", *fields)
+    }
+    macs = [plan.modem_mac(number).replace(":", "") for number in (1, 2)]
+    assert found == {("dslam1 eth 0/2:1", macs[0]), ("dslam1 eth 0/2:2", macs[1])}
+
+
+@pytest.mark.requirement("R1-3")
+def test_recovery_includes_the_modems_registration(dsl):
+    """The servers' answers come at once; nothing passes until the modems have registered, after 1 s."""
+    assert dsl.summary["registration_s"] >= 1.0
+    assert dsl.run.recovery.min() > 1.0
+    queries, outage = dsl.run.table("queries"), dsl.summary["outage_s"]
+    events = dsl.run.table("events")
+    refused = events[(events["event"] == "refuse") & (events["generation"] == 1)]
+    assert set(refused["reason"]) == {"modem-absent"}
+    assert (queries["answered"] < outage + dsl.summary["registration_s"]).all()
+
+
+@pytest.fixture(scope="module")
+def lossy():
+    return play("--topology", "cable", "--set", "wan.loss=0.2", "--set", "seed=3")
+
+
+@pytest.mark.requirement("R6.6-1")
+@pytest.mark.requirement("R6.6-2")
+@pytest.mark.requirement("R6.6-5")
+def test_with_loss_everybody_is_back_and_resends_keep_to_the_back_off(lossy):
+    assert lossy.summary["recovered"] == lossy.summary["subscribers"] == 3
+    queries, defaults = lossy.run.table("queries"), Concentrator()
+    first_answer = queries["answered"].min()
+    unheard = queries.loc[queries["at"] < first_answer, "at"]
+    assert (unheard.diff().dropna() > 0.99 * defaults.server_timer).all()
+    for _, of_one in queries.groupby("address"):
+        times = of_one["at"]
+        assert list(of_one["attempt"]) == list(range(1, len(of_one) + 1))
+        assert (times.diff().dropna() > 0.99 * defaults.retry_first).all()
+        # Doubling intervals, begun anew when the server fell silent, which takes it 10 s at least.
+        doublings = math.log2(1 + (times.max() - times.min()) / defaults.retry_first)
+        spells = 1 + (times.max() - times.min()) / defaults.server_timer
+        assert len(of_one) <= 1 + doublings * spells
+
+
+def test_the_loss_was_real_and_counted(lossy):
+    [line] = lossy.run.manifest["fidelity"]["wan"].values()
+    assert sum(way["lost"] for way in line["directions"]) > 0
+    assert line["missed"] == 0
+    assert lossy.run.spec == Spec(scenario="reboot", seed=3, wan={"loss": 0.2})
+
+
+# -- servers that are not ours
+
+
+@pytest.mark.skipif(find("dhcpd") is None, reason="ISC dhcpd is not installed")
+def test_dhcpd_answers_as_well():
+    summary = play("--server", "dhcpd", "--topology", "dsl").summary
+    assert summary["server"] == "dhcpd"
+    assert summary["recovered"] == summary["replies_active"] == 3
+    assert summary["queries_per_address"] == 1.0
+
+
+@pytest.mark.requirement("R5-3")
+@pytest.mark.requirement("R6.6-2")
+@pytest.mark.skipif(find("dnsmasq") is None, reason="dnsmasq is not installed")
+def test_a_server_without_leasequery_gets_one_query_in_ten_seconds():
+    played = play("--server", "dnsmasq", "--set", "reboot.timeout=5")
+    assert played.summary["subscribers"] == 3
+    assert played.summary["recovered"] == 0
+    assert played.summary["queries_sent"] == 1
+    assert len(played.tshark("dhcp.option.dhcp == 10", "frame.number")) == 1
+
+
+# -- two servers, and another concentrator
+
+
+@pytest.fixture(scope="module")
+def act(lab):
+    return lab(Spec(server={"count": 2}, topology={"figure": "dsl", "stacked_tags": True}), "running")
+
+
+def ping(act, source: str, destination: str) -> bool:
+    return " 0% packet loss" in act("cmd", source, f"ping -c1 -W3 {destination}")
+
+
+def owner(address: str) -> int:
+    """Which server has leased an address, from 0."""
+    return int(tuple(map(int, address.split("."))) > tuple(plan.pools(2)[0][1].packed))
+
+
+@pytest.mark.requirement("R4.4-1")
+def test_what_the_living_server_leased_is_found_without_the_other(act):
+    leases = act("leases")
+    dead = owner(leases["host1"])
+    act("kill_server", dead)
+    act("reboot")
+    assert not ping(act, "internet", leases["host1"])
+    for host, address in leases.items():
+        if owner(address) != dead:
+            assert ping(act, "internet", address), host
+    asked = {query["server"] for query in act("record", "query", 2)}
+    assert asked == {str(place.address) for place in plan.SERVERS}
+    act("start_server", dead)
+
+
+@pytest.mark.requirement("R4.3-1")
+def test_hosts_notice_nothing_of_another_concentrator_in_its_place(act):
+    leases = act("leases")
+    before = act("cmd", "bras", "ovs-vsctl get bridge bras datapath_id")
+    act("replace")
+    assert act("cmd", "bras", "ovs-vsctl get bridge bras datapath_id") != before
+    assert act("record", "query") == []
+    assert ping(act, "internet", leases["host2"])  # downstream first
+    assert ping(act, "host1", str(plan.INTERNET))  # upstream first, to the old gateway's hardware address
+    assert act("leases") == leases
+    queries = act("record", "query", 2)
+    assert {query["address"] for query in queries} == {leases["host1"], leases["host2"]}
+    assert act("record", "switch_error") == []

@@ -1,0 +1,136 @@
+"""A server that does not answer: what reaches its interface stays within the bounds of section 6.6."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from lq.experiments.findings import backoff
+from lq.experiments.run import Run
+from lq.experiments.spec import load
+from lq.sandbox.tools import find
+from tests import support
+
+MINUTES = 180  # seconds of real time, as two of them are to be watched
+RUNS = {
+    "dead": ["--set", f"backoff.duration={MINUTES}"],
+    "dnsmasq": ["--server", "dnsmasq", "--set", "backoff.server=silent"]
+    + ["--set", f"backoff.duration={MINUTES}"],
+    "slow": ["--topology", "dsl", "--set", "backoff.server=slow", "--set", "backoff.duration=40"],
+    "heard": ["--set", "backoff.heard=true", "--set", "backoff.server=returning"]
+    + ["--set", "backoff.after=14", "--set", "backoff.duration=25"],
+}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """Return a function that waits for one of the runs: all are started at once, each in a lab of its own."""
+    directory = tmp_path_factory.mktemp("backoff")
+    started = {
+        name: subprocess.Popen(
+            [*support.LQ, "run", "backoff", "--json", "--out", str(directory / name), *options],
+            cwd=support.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, options in RUNS.items()
+        if name != "dnsmasq" or find("dnsmasq")
+    }
+
+    def wait(name: str):
+        if name not in started:
+            pytest.skip(f"{name} is not installed")
+        output, errors = started[name].communicate(timeout=MINUTES + 120)
+        assert started[name].returncode == 0, errors
+        return json.loads(output), Run(directory / name)
+
+    yield wait
+    for process in started.values():
+        process.kill()
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R6.6-4")
+@pytest.mark.requirement("R6.6-5")
+@pytest.mark.requirement("R6.6-6")
+def test_a_server_that_was_heard_gets_one_window_with_its_back_off_and_then_a_poll(played):
+    summary, run = played("heard")
+    assert summary["within_bounds"], summary["verdict"]
+    assert summary["burst_addresses"] == 100  # the window
+    assert summary["burst_packets"] == 400  # each at 0, 1, 3 and 7 s
+    assert summary["polls"] == 1  # 10 s after the last of these; it is back by then, and answers
+    assert 9.75 < summary["smallest_gap_s"] < 11
+    assert summary["wire_answers"] == 197  # all that waited, once it is back: 200 less the subscribers' own
+    asked = run.table("queries")
+    wire = run.table("wire")
+    assert len(wire[(wire["type"] == "leasequery") & (wire["at"] >= 0)]) == len(asked)
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R6.6-2")
+def test_a_slow_server_is_not_pressed_before_its_first_answer_and_used_after_it(played):
+    summary, _ = played("slow")
+    assert summary["within_bounds"], summary["verdict"]
+    assert summary["polls"] == 2  # at 0 and 10 s, and the first answer comes after 12 s
+    assert summary["recovered"] == 3
+    assert summary["recovery_max_s"] > 12
+    assert summary["wire_answers"] > 100
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R6.6-2")
+@pytest.mark.requirement("R6.6-3")
+@pytest.mark.parametrize("name", ["dead", "dnsmasq"])
+def test_in_three_minutes_a_server_that_never_answers_gets_five_packets(played, name):
+    """Whatever there is to ask: at 0, 10, 30, 70 and 130 s."""
+    summary, run = played(name)
+    assert summary["within_bounds"], summary["verdict"]
+    assert summary["judged_s"] >= MINUTES
+    assert summary["wire_packets"] == summary["polls"] == 5
+    assert summary["smallest_gap_s"] > 9.99
+    assert summary["largest_gap_s"] < 60.1
+    assert summary["wire_answers"] == 0
+    assert summary["queries_sent"] + summary["queries_resent"] == 5  # so says the controller, too
+    wire = run.table("wire")
+    assert (wire.loc[wire["type"] == "leasequery", "sent_by"] == "others").all()
+    assert summary["recovered"] == 0
+    assert summary["demand_packets"] > 100 * MINUTES * 0.9  # there was much to ask about
+
+
+# -- the judge
+
+
+def judge(times, addresses=None, heard=False, until=120.0):
+    spec = load("backoff", {"backoff.heard": heard})
+    return backoff.judge(spec, times, addresses or ["198.18.0.20"] * len(times), 0.0, until)
+
+
+def test_what_keeps_the_bounds():
+    bounds = judge([0.0, 10.0, 30.0, 70.0])
+    assert bounds.faults == []
+    assert (bounds.polls, bounds.shortest, bounds.longest) == (4, 10.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "until", "word"),
+    [
+        ([0.0, 5.0, 20.0], 30.0, "sooner than 10 s"),
+        ([0.0, 10.0], 71.0, "longer than 60 s"),
+        ([61.0], 70.0, "longer than 60 s"),
+        ([], 30.0, "no packet at all"),
+    ],
+)
+def test_what_breaks_the_bounds_of_a_server_not_heard(times, until, word):
+    assert word in ", ".join(judge(times, until=until).faults)
+
+
+def test_what_breaks_the_bounds_of_a_server_that_was_heard():
+    burst = [0.0, 1.0, 3.0, 7.0]
+    assert judge([*burst, 17.0, 37.0], heard=True, until=40.0).faults == []
+    assert "back-off" in judge([0.0, 1.0, 2.0, 17.0], heard=True, until=20.0).faults[0]
+    assert "sooner" in judge([*burst, 12.0], heard=True, until=20.0).faults[0]
+    many = [f"198.18.1.{number}" for number in range(101)]
+    assert "window" in judge([0.01 * n for n in range(101)], many, heard=True, until=20.0).faults[0]

@@ -1,0 +1,122 @@
+"""Attacks on the real network: what they make the concentrator ask, with and without its defences."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from lq.experiments import phases
+from lq.experiments.run import Run, run
+from lq.experiments.spec import load
+from tests import support
+
+pytestmark = pytest.mark.lab
+QUICK = {"probes.warmup": 0.2, "attack.duration": 4, "attack.rate": 1000, "attack.addresses": 300}
+
+
+def play(directory, scenario, **settings):
+    spec = load(scenario, {**QUICK, **{name.replace("__", "."): value for name, value in settings.items()}})
+    return run(spec, directory / "run")
+
+
+@pytest.mark.requirement("R7-3")
+@pytest.mark.requirement("R7-5")
+def test_a_scan_within_the_range_costs_one_query_for_each_address(tmp_path):
+    summary = play(tmp_path, "dos").summary
+    assert summary["recovered"] == summary["subscribers"] == 3
+    assert summary["attack_packets"] == 4000
+    assert summary["attack_addresses"] == 300
+    assert summary["queries_per_subscriber"] == 1.0
+    assert summary["inside_queries"] == 297  # each address of the cycle but the subscribers' own
+    assert summary["inside_queries_most"] == 1
+    assert 3 <= summary["attack_delivered"] <= 4000 / 300 * 3 + 3  # the subscribers' own addresses
+    assert summary["packet_ins"] < 1000  # once refused, the switch drops them
+
+
+@pytest.mark.requirement("R7-3")
+def test_without_the_negative_cache_the_same_address_is_asked_about_again_and_again(tmp_path):
+    summary = play(tmp_path, "dos", concentrator__negative_cache=False).summary
+    assert summary["recovered"] == 3
+    assert summary["inside_queries_most"] > 4
+    assert summary["inside_queries"] > 4 * 297
+
+
+@pytest.mark.requirement("R6.2-7")
+@pytest.mark.requirement("R7-4")
+@pytest.mark.parametrize("restriction", [True, False])
+def test_the_ciaddr_restriction_decides_about_addresses_out_of_range(tmp_path, restriction):
+    finished = play(
+        tmp_path, "dos", attack__pattern="out-of-range", concentrator__ciaddr_restriction=restriction
+    )
+    summary = finished.summary
+    assert summary["recovered"] == 3
+    assert summary["queries_per_subscriber"] == 1.0
+    assert (summary["outside_queries"], summary["replies_unknown"]) == ((0, 0) if restriction else (300, 300))
+    if restriction:
+        assert summary["packet_ins"] < 20
+
+
+@pytest.mark.requirement("R1-5")
+def test_an_infected_host_does_not_use_up_the_queries_of_others(tmp_path):
+    limited = play(tmp_path / "limited", "dos", attack__kind="spoof", concentrator__circuit_queries=50)
+    free = play(tmp_path / "free", "dos", attack__kind="spoof", concentrator__circuit_queries=0)
+    for finished in (limited, free):
+        assert finished.summary["recovered"] == 3
+        assert finished.summary["queries_per_subscriber"] == 1.0
+        assert finished.summary["attack_delivered"] == 0
+    assert limited.summary["inside_queries"] <= 50
+    assert free.summary["inside_queries"] == 297
+
+
+def test_an_attack_alone_leaves_the_concentrator_running(tmp_path):
+    finished = play(tmp_path, "dos", attack__during_reboot=False)
+    assert finished.table("events")["generation"].max() == 0
+    assert finished.summary["outage_s"] == 0.0
+    assert finished.summary["queries_per_subscriber"] == 0.0
+    assert finished.summary["inside_queries_most"] == 1
+
+
+@pytest.mark.requirement("R7-5")
+@pytest.mark.parametrize("topology", ["cable", "dsl"])
+def test_the_claim_of_the_draft(tmp_path, topology):
+    out = tmp_path / "claim"
+    settings = ["--set", "attack.duration=3", "--set", "attack.addresses=200", "--set", "probes.warmup=0.2"]
+    command = [*support.LQ, "run", "claim", "--topology", topology, "--json", "--out", str(out), *settings]
+    done = support.run(command)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["claim_holds"], summary["verdict"]
+    assert summary["queries_per_subscriber"] == 1.0
+    assert summary["outside_queries"] == 0
+    assert summary["inside_queries_most"] == 1
+    assert summary["undefended_queries_per_subscriber"] == 1.0
+    assert summary["undefended_outside_queries"] > 200
+    assert summary["undefended_inside_queries_most"] > 3
+    assert list(Run(out).table("phases")["phase"]) == ["defended", "undefended"]
+
+
+def good() -> pd.DataFrame:
+    row = {
+        **{"start": 0.0, "end": 10.0, "subscribers": 3, "reached": 3, "queries_per_subscriber": 1.0},
+        **{"outside_queries": 0, "inside_queries": 5, "inside_queries_most": 1, "queries_sent": 8},
+    }
+    return pd.DataFrame([{"phase": name, **row} for name in ("defended", "undefended")])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "word"),
+    [
+        ("reached", 2, "1 subscribers did not come back"),
+        ("queries_per_subscriber", 1.5, "1.50 queries for each"),
+        ("outside_queries", 1, "1 queries about addresses outside"),
+        ("inside_queries_most", 2, "2 queries about one address"),
+    ],
+)
+def test_the_verdict_says_what_breaks_the_claim(column, value, word):
+    table = good()
+    assert phases.judge_claim(load("claim", {}), table)["claim_holds"]
+    table[column] = table[column].astype(float if isinstance(value, float) else int)
+    table.loc[0, column] = value
+    judged = phases.judge_claim(load("claim", {}), table)
+    assert not judged["claim_holds"]
+    assert word in judged["verdict"]
