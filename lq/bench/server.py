@@ -12,7 +12,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -20,12 +19,10 @@ from typing import Any
 
 from lq.bench import servers
 from lq.bench.network import REQUESTER, SERVER, TwoHosts
-from lq.errors import BadInput
+from lq.bench.stage import Tell, play
 from lq.sandbox.channel import Channel
-from lq.sandbox.lab import Lab
 from lq.sandbox.tools import find
 
-RUNS = Path("runs")
 SMALL, LARGE = 10_000, 1_000_000
 GOAL = 3.0  # times ISC dhcpd
 
@@ -37,7 +34,12 @@ Case = dict[str, Any]
 
 
 def run(
-    rounds: int = 3, queries: int = 200_000, leases: int = 3000, large: bool = True, peer: bool = True
+    rounds: int = 3,
+    queries: int = 200_000,
+    leases: int = 3000,
+    large: bool = True,
+    peer: bool = True,
+    tell: Tell = lambda *_: None,
 ) -> Case:
     """Run the benchmark in fresh namespaces; the result as DESIGN's `lq bench NAME --json` has it.
 
@@ -48,22 +50,7 @@ def run(
     arguments = [f"--rounds={rounds}", f"--queries={queries}", f"--leases={leases}"]
     arguments += [] if large else ["--small"]
     arguments += [] if peer else ["--alone"]
-    with contextlib.ExitStack() as stack:
-        try:
-            RUNS.mkdir(exist_ok=True)
-            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=RUNS.resolve()))
-        except OSError as error:
-            raise BadInput(
-                f"cannot write to {RUNS}/: {error.strerror}; start it in a directory of yours"
-            ) from None
-        lab = stack.enter_context(
-            Lab("lq.bench.server", [name, *arguments], log=Path(name) / "benchmark.log")
-        )
-        result = lab.channel.receive()
-        if result is None:
-            lab.wait()
-            raise RuntimeError(f"the benchmark failed: {lab.last_words()}")
-        return result
+    return play("lq.bench.server", arguments, tell)
 
 
 def case(
