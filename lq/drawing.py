@@ -17,16 +17,18 @@ from matplotlib.patches import FancyBboxPatch
 from lq import figures
 from lq.errors import BadInput, unknown
 from topologies import plan
-from topologies.cable import hosts_behind_modems
+from topologies.figure import hosts_behind_modems
 
 FORMATS = (".png", ".svg")
 MOST_COLUMNS = 8  # hosts side by side
 MOST_HOSTS = 3  # of one modem; beyond that the first, "..." and the last
 
 _COLUMN, _GAP = 1.28, 0.35  # width of a host's column; between the columns of two modems
-_HIGH, _MIDDLE, _LOW = 3.05, 1.75, 0.55  # centres of the CMTS and the cable, of the modems, of the hosts
+_HIGH, _MIDDLE, _LOW = 3.05, 1.75, 0.55  # centres of the concentrator, of the modems, of the hosts
 _HEIGHT = 4.05
-_SERVER_X, _NETWORK_X, _CMTS_X, _FIRST_X = 0.95, 2.45, 4.05, 5.25
+_SERVER_X, _NETWORK_X, _CONCENTRATOR_X, _FIRST_X = 0.95, 2.45, 4.05, 5.25
+_METRO = 0.95  # room for the network between concentrator and DSLAM
+_NARROWEST = 2.0  # width of a DSLAM
 _FILL = {"server": "#D6E8F5", "concentrator": "#FBE3CC", "modem": "#D5EFE6", "host": "#F4F4F4"}
 _INK, _FAINT = "0.15", "0.45"
 _NAME, _DETAIL = 10, 7  # points
@@ -60,51 +62,87 @@ def elide(count: int, most: int, first: int) -> list[Elided]:
     return [*range(1, first + 1), None, count]
 
 
+class _Columns:
+    """Where the modems stand: their numbers (None for "...") with the centres of their columns."""
+
+    def __init__(self, hosts: tuple[int, ...], first: float) -> None:
+        columns = max(len(elide(count, MOST_HOSTS, 1)) for count in hosts)
+        fitting = max(2, MOST_COLUMNS // columns)
+        self.modems: list[tuple[Elided, float]] = []
+        self.first, x = first, first
+        for modem in elide(len(hosts), fitting, fitting - 1):
+            width = _COLUMN * (0.6 if modem is None else len(elide(hosts[modem - 1], MOST_HOSTS, 1)))
+            self.modems.append((modem, x + width / 2))
+            x += width + _GAP
+        self.end = x
+
+
 def _cable(hosts: tuple[int, ...]) -> Figure:
     """Draw Figure 1 (R1-1): server, network, CMTS, one shared cable, modems, hosts."""
-    columns = max(len(elide(count, MOST_HOSTS, 1)) for count in hosts)
-    fitting = max(2, MOST_COLUMNS // columns)
-    shown = elide(len(hosts), fitting, fitting - 1)
-    numbering = [0, *itertools.accumulate(hosts)]  # hosts on modems before each one
+    columns = _Columns(hosts, _FIRST_X)
+    figure, ax = _canvas(columns.end)
+    _line(ax, (_CONCENTRATOR_X, columns.end - _GAP / 2), (_HIGH, _HIGH), width=3)
+    total = f"one shared cable: {_count(len(hosts), 'modem')}, {_count(sum(hosts), 'host')}"
+    _write(ax, (columns.first + columns.end - _GAP) / 2, _HIGH + 0.22, total, _DETAIL, _FAINT)
+    _network(ax, "DOCSIS CMTS\nor DVB INA\n(Relay Agent)")
+    for modem, centre in columns.modems:
+        if modem is not None:
+            ax.plot([centre], [_HIGH], "o", color=_INK, markersize=6)
+    _modems(ax, columns, hosts)
+    return figure
 
-    centres, x = [], _FIRST_X
-    for modem in shown:
-        width = _COLUMN * (0.6 if modem is None else len(elide(hosts[modem - 1], MOST_HOSTS, 1)))
-        centres.append(x + width / 2)
-        x += width + _GAP
-    figure = figures.ShownFigure(figsize=(x, _HEIGHT))
+
+def _dsl(hosts: tuple[int, ...]) -> Figure:
+    """Draw Figure 2 (R1-2): server, network, access concentrator, network, DSLAM, modems, hosts."""
+    columns = _Columns(hosts, _FIRST_X + _METRO)
+    width = max(columns.end - _GAP - columns.first, _NARROWEST)
+    figure, ax = _canvas(columns.first + width + _GAP)
+    metro = _FIRST_X + _METRO / 2 - 0.12
+    _line(ax, (_CONCENTRATOR_X, metro - 0.35), (_HIGH, _HIGH))
+    _line(ax, (metro + 0.35, columns.first + 0.2), (_HIGH, _HIGH))
+    _write(ax, metro, _HIGH + 0.05, ". . .", 14)
+    _write(ax, metro, _HIGH + 0.32, "network", _DETAIL, _FAINT)
+    _network(ax, "DSL Access\nConcentrator\n(Relay Agent)")
+    _modems(ax, columns, hosts)
+    total = f"one circuit each: {_count(len(hosts), 'modem')}, {_count(sum(hosts), 'host')}"
+    _box(ax, columns.first + width / 2, _HIGH, width, 0.62, "concentrator", "DSLAM", total)
+    return figure
+
+
+def _canvas(width: float) -> tuple[Figure, Axes]:
+    figure = figures.ShownFigure(figsize=(width, _HEIGHT))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
-    ax.set(xlim=(0, x), ylim=(0, _HEIGHT))
+    ax.set(xlim=(0, width), ylim=(0, _HEIGHT))
+    return figure, ax
 
+
+def _network(ax: Axes, concentrator: str) -> None:
+    """Draw what both figures have on the left."""
     _line(ax, (_SERVER_X, _NETWORK_X - 0.35), (_HIGH, _HIGH))
-    _line(ax, (_NETWORK_X + 0.35, _CMTS_X), (_HIGH, _HIGH))
+    _line(ax, (_NETWORK_X + 0.35, _CONCENTRATOR_X), (_HIGH, _HIGH))
     _write(ax, _NETWORK_X, _HIGH + 0.05, ". . .", 14)
     _write(ax, _NETWORK_X, _HIGH + 0.32, "network", _DETAIL, _FAINT)
     _line(ax, (_NETWORK_X, _NETWORK_X), (_HIGH - 0.1, _MIDDLE), dashed=True)
     _box(ax, _NETWORK_X, _MIDDLE, 1.15, 0.55, "host", "Internet", str(plan.INTERNET), faint=True)
     _box(ax, _SERVER_X, _HIGH, 1.3, 0.95, "server", "DHCP\nServer", str(plan.SERVER))
-    _line(ax, (_CMTS_X, x - _GAP / 2), (_HIGH, _HIGH), width=3)
-    total = f"one shared cable: {_count(len(hosts), 'modem')}, {_count(sum(hosts), 'host')}"
-    _write(ax, (_FIRST_X + x - _GAP) / 2, _HIGH + 0.22, total, _DETAIL, _FAINT)
-    _box(
-        ax, _CMTS_X, _HIGH, 1.6, 1.35, "concentrator", "DOCSIS CMTS\nor DVB INA\n(Relay Agent)",
-        f"giaddr {plan.GATEWAY}",
-    )  # fmt: skip
-    _write(ax, _CMTS_X, _HIGH - 0.85, f"subscribers: {plan.ACCESS_NETWORK}", _DETAIL, _FAINT)
+    _box(ax, _CONCENTRATOR_X, _HIGH, 1.6, 1.35, "concentrator", concentrator, f"giaddr {plan.GATEWAY}")
+    _write(ax, _CONCENTRATOR_X, _HIGH - 0.85, f"subscribers: {plan.ACCESS_NETWORK}", _DETAIL, _FAINT)
 
-    for modem, centre in zip(shown, centres, strict=True):
+
+def _modems(ax: Axes, columns: _Columns, hosts: tuple[int, ...]) -> None:
+    """Draw the modems below what they hang on, and their hosts."""
+    before = [0, *itertools.accumulate(hosts)]
+    for modem, centre in columns.modems:
         if modem is None:
             _write(ax, centre, _MIDDLE, ". . .", 14)
             continue
         _line(ax, (centre, centre), (_HIGH, _MIDDLE))
-        ax.plot([centre], [_HIGH], "o", color=_INK, markersize=6)
-        _hosts(ax, centre, hosts[modem - 1], numbering[modem - 1])
+        _hosts(ax, centre, hosts[modem - 1], before[modem - 1])
         _box(
             ax, centre, _MIDDLE, 1.25, 0.7, "modem", f"Modem{modem}",
             f"circuit {modem}\n{plan.modem_mac(modem)}",
         )  # fmt: skip
-    return figure
 
 
 def _hosts(ax: Axes, centre: float, count: int, before: int) -> None:
@@ -163,4 +201,4 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-_PICTURES: dict[str, Callable[[tuple[int, ...]], Figure]] = {"cable": _cable}
+_PICTURES: dict[str, Callable[[tuple[int, ...]], Figure]] = {"cable": _cable, "dsl": _dsl}

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from lq import plots
 from lq.experiments.run import Run
 from lq.experiments.spec import load
+from lq.plots import sequence
 
 OUTAGE = 2.0
 INTERVAL = 0.1
-REASON = "the controller waited 80% of the time for a processor"
+REASON = "the switch waited 80% of the time that it wanted a processor"
 
 
 def write_run(directory, back, valid=True, resent=0):
@@ -27,7 +28,8 @@ def write_run(directory, back, valid=True, resent=0):
     names = [f"host{number}" for number in range(1, len(back) + 1)]
     probes = pd.DataFrame(
         [
-            {"subscriber": name, "address": f"198.18.0.{16 + index}", "sequence": sequence,
+            {"subscriber": name, "address": f"198.18.0.{16 + index}",
+             "direction": "down", "sequence": sequence,
              "due": (due := sequence * INTERVAL + index * INTERVAL / len(back)), "sent": due,
              "received": due + 0.001 if due < -0.01 or due >= OUTAGE + back[index] else np.nan}
             for sequence in rounds for index, name in enumerate(names)
@@ -164,7 +166,7 @@ def test_saved_files_are_the_same_each_time(run):
     files = plots.save(run)
     assert sorted(path.name for path in files) == sorted(
         f"{name}.{kind}"
-        for name in ("recovery", "queries", "packets", "delivered")
+        for name in ("recovery", "queries", "packets", "delivered", "sequence")
         for kind in ("png", "svg")
     )
     first = {path: path.read_bytes() for path in files}
@@ -183,3 +185,23 @@ def test_a_notebook_shows_the_figure(run):
 def test_many_subscribers_have_no_marks(tmp_path):
     many = write_run(tmp_path / "many", back=list(np.linspace(0, 1, 150)))
     assert len(plots.recovery_curve(many).axes[0].lines) == 1
+
+
+def test_the_sequence_chart_tells_who_sent_what_in_the_order_of_time(run):
+    told = sequence.steps(run, subscribers=2)
+    assert [step.at for step in told] == sorted(step.at for step in told)
+    firsts = list(run.recovery.sort_values().index[:2])
+    for name in firsts:
+        own = [step.kind for step in told if step.label in (f"probe for {name}", f"to {name}")]
+        assert own == ["probe", "probe"]
+    assert sum(step.kind == "query" for step in told) == 3  # one of them sent again
+    assert sum(step.kind == "active" for step in told) == 2
+    texts = [text.get_text() for text in plots.sequence_chart(run, subscribers=2).axes[0].texts]
+    assert all(step.label in texts for step in told)
+    assert f"{told[0].at * 1000:.1f} ms" in texts
+
+
+def test_a_sequence_chart_where_nobody_comes_back_says_so(tmp_path):
+    lonely = write_run(tmp_path / "lonely", back=[np.nan])
+    texts = [text.get_text() for text in plots.sequence_chart(lonely).axes[0].texts]
+    assert "no subscriber came back" in texts

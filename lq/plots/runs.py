@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,18 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures
 from lq.experiments.run import Run
-from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from lq.figures import BLUE, ORANGE
+from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, seconds
+from lq.plots.sequence import sequence_chart
 
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-DASHES = ("-", "--", "-.", ":")
-SIZE = (7.0, 4.0)  # inches
 MOST_BINS = 60  # in a histogram over time
 MOST_MARKS = 100  # subscribers up to which each one gets a mark of its own on the curve
+
+_FLOWS = {
+    "down": "Probes from the Internet to the subscribers",
+    "up": "Probes from the subscribers to the Internet",
+    "both": "Probes between the Internet and the subscribers",
+}
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
 
@@ -41,11 +45,12 @@ def reachable(run: Run) -> pd.Series:
 
     Indexed by seconds since the new controller took over; each value holds from there on. A
     subscriber is reachable up to the reboot when a probe had been delivered to it, and again from
-    its first probe delivered after the takeover.
+    its first probe delivered after the takeover. Those without a probe since then are left out.
     """
     probes, outage = run.table("probes"), run.summary["outage_s"]
     back = run.recovery
-    before = probes.loc[probes["received"] < 0, "subscriber"].nunique()
+    earlier = probes.loc[probes["received"] < 0, "subscriber"]
+    before = earlier[earlier.isin(back.index)].nunique()
     times = back.dropna().sort_values().to_numpy()
     first, last = probes["due"].min() - outage, probes["due"].max() - outage
     shares = np.arange(1, len(times) + 1) / len(back)
@@ -66,7 +71,7 @@ def recovery_curve(
     labels = [run.directory.name for run in runs] if labels is None else list(labels)
     if not runs or len(labels) != len(runs):
         raise ValueError(f"{len(runs)} runs and {len(labels)} labels: give one label for each of the runs")
-    figure, ax = _canvas(ax)
+    figure, ax = canvas(ax)
     curves = [reachable(run) for run in runs]
     # The picture ends a little after the last return; where someone stays away, with the run.
     complete = all(curve.iloc[-1] == 1 for curve in curves)
@@ -84,7 +89,7 @@ def recovery_curve(
         if len(run.recovery) <= MOST_MARKS:
             ax.plot(curve.index[2:-1], curve.iloc[2:-1], "o", color=colour, markersize=5, clip_on=False)
     ax.axvspan(max(left, -max(outages)), 0, color="0.9", zorder=0, linewidth=0)
-    duration = " / ".join(dict.fromkeys(_seconds(outage) for outage in outages))
+    duration = " to ".join(dict.fromkeys(seconds(outage) for outage in (min(outages), max(outages))))
     ax.text(
         max(left, -max(outages)) / 2, 0.5,
         f"no controller for {duration}" + (" (shown in part)" if left > -max(outages) else ""),
@@ -97,14 +102,14 @@ def recovery_curve(
     ax.set_title(f"Recovery after a reboot of the concentrator: {number}", fontsize="medium", loc="left")
     if len(runs) > 1 or labels[0] != runs[0].directory.name:
         ax.legend(loc="center right")
-    _mark_invalid(ax, runs)
+    mark_invalid(ax, runs)
     return figure
 
 
 def query_rate(run: Run, ax: Axes | None = None) -> Figure:
     """Draw leasequeries per second against time, first transmissions and repeats."""
     queries, outage = run.table("queries"), run.summary["outage_s"]
-    figure, ax = _canvas(ax)
+    figure, ax = canvas(ax)
     times = queries["at"].astype(float) - outage
     parts = {
         "first transmissions": (times[queries["attempt"] == 1], BLUE),
@@ -122,7 +127,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
                     edgecolor="white", linewidth=0.5,
                 )  # fmt: skip
                 below += rate
-        ax.legend(loc="upper right", title=f"counted in {_seconds(width)}", title_fontsize="small")
+        ax.legend(loc="upper right", title=f"counted in {seconds(width)}", title_fontsize="small")
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0, 1.35 * below.max())  # the legend has the space above
     else:
@@ -133,14 +138,14 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
         f"{len(parts['repeats'][0])} repeats",
         fontsize="medium", loc="left",
     )  # fmt: skip
-    _mark_invalid(ax, [run])
+    mark_invalid(ax, [run])
     return figure
 
 
 def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
     """Draw probes per second against the time they were sent: all, and those that were delivered."""
     counts, width = _probe_counts(run)
-    figure, ax = _canvas(ax)
+    figure, ax = canvas(ax)
     for column, colour, dashes in (("delivered", BLUE, "-"), ("sent", "0.35", "--")):
         ax.step(
             counts.index, counts[column] / width, where="post", label=column, color=colour,
@@ -149,21 +154,21 @@ def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
     _over_the_run(ax, run, "probes per second")
     ax.set_ylim(0, None)
     ax.legend(loc="lower right")
-    ax.set_title("Probes from the Internet to the subscribers", fontsize="medium", loc="left")
-    _mark_invalid(ax, [run])
+    ax.set_title(_FLOWS[run.spec.probes.direction], fontsize="medium", loc="left")
+    mark_invalid(ax, [run])
     return figure
 
 
 def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     """Draw which share of the probes sent at a time was delivered."""
     counts, width = _probe_counts(run)
-    figure, ax = _canvas(ax)
+    figure, ax = canvas(ax)
     ax.step(counts.index, counts["delivered"] / counts["sent"], where="post", color=BLUE, linewidth=2)
     _over_the_run(ax, run, "probes delivered")
     ax.set_ylim(-0.02, 1.04)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.set_title(f"Share delivered, counted in {_seconds(width)}", fontsize="medium", loc="left")
-    _mark_invalid(ax, [run])
+    ax.set_title(f"Share delivered, counted in {seconds(width)}", fontsize="medium", loc="left")
+    mark_invalid(ax, [run])
     return figure
 
 
@@ -176,6 +181,7 @@ def save(run: Run) -> list[Path]:
         "queries": query_rate,
         "packets": packet_rate,
         "delivered": delivered_share,
+        "sequence": sequence_chart,
     }
     files = []
     for name, draw in drawers.items():
@@ -186,23 +192,12 @@ def save(run: Run) -> list[Path]:
     return files
 
 
-def _canvas(ax: Axes | None) -> tuple[Figure, Axes]:
-    """Return the figure and axes to draw into, new ones where none are given."""
-    if ax is not None:
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        return figure, ax
-    with figures.style():
-        figure = figures.ShownFigure(figsize=SIZE, layout="constrained")
-        return figure, figure.add_subplot()
-
-
 def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
     """Lay out a time axis over the whole run, with the outage shaded."""
     probes, outage = run.table("probes"), run.summary["outage_s"]
     ax.axvspan(-outage, 0, color="0.9", zorder=0, linewidth=0)
     ax.text(
-        -outage / 2, 0.5, f"no controller for {_seconds(outage)}", transform=ax.get_xaxis_transform(),
+        -outage / 2, 0.5, f"no controller for {seconds(outage)}", transform=ax.get_xaxis_transform(),
         rotation=90, ha="center", va="center", color="0.35",
     )  # fmt: skip
     ax.set(xlabel=SINCE_TAKEOVER, ylabel=ylabel)
@@ -214,7 +209,7 @@ def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
     probes = run.table("probes")
     due = probes["due"] - run.summary["outage_s"]
     # Bins hold whole rounds of probes (one to each subscriber), lest the pace show as noise.
-    interval = run.spec.probes.interval
+    interval = run.spec.probe_interval
     rounds = max(1, math.ceil((due.max() - due.min()) / interval / MOST_BINS))
     width = rounds * interval
     number = ((due - due.min() + interval * 1e-6) // width).astype(int)
@@ -234,27 +229,3 @@ def _edges(first: float, last: float, count: int) -> np.ndarray[Any, Any]:
     width = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= rough)
     start, end = math.floor(first / width), math.floor(last / width) + 1
     return np.arange(start, end + 1) * width
-
-
-def _seconds(duration: float) -> str:
-    return f"{duration:.3g} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
-
-
-def _mark_invalid(ax: Axes, runs: Sequence[Run]) -> None:
-    """Say on the figure which runs broke the bounds within which an emulation is to be believed."""
-    broken = [run for run in runs if not run.summary["valid"]]
-    if not broken:
-        return
-    lines = []
-    for run in broken:
-        reasons = "; ".join(run.summary["invalid_reasons"])
-        of_which = f" ({run.directory.name})" if len(runs) > 1 else ""
-        lines += textwrap.wrap(f"not valid{of_which}: {reasons}", 80)
-    ax.text(
-        0, 1.09, "\n".join(lines), transform=ax.transAxes, va="bottom", color="#A00000",
-        fontweight="bold", fontsize="small",
-    )  # fmt: skip
-    ax.text(
-        0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color="#A00000",
-        alpha=0.15, fontsize=48, rotation=20, zorder=0.5,
-    )  # fmt: skip

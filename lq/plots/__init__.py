@@ -1,0 +1,29 @@
+"""Figures from finished runs and sweeps. Nothing is computed here that a table does not hold.
+
+Each function returns a figure, which a notebook shows; `save` and `save_sweep` write PNG and SVG.
+"""
+
+from lq.plots.runs import (
+    delivered_share,
+    packet_rate,
+    query_rate,
+    reachable,
+    recovery_curve,
+    save,
+)
+from lq.plots.sequence import sequence_chart
+from lq.plots.sweeps import heat_map, medians, recovery_bands, save_sweep
+
+__all__ = [
+    "delivered_share",
+    "heat_map",
+    "medians",
+    "packet_rate",
+    "query_rate",
+    "reachable",
+    "recovery_bands",
+    "recovery_curve",
+    "save",
+    "save_sweep",
+    "sequence_chart",
+]
