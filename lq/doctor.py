@@ -39,7 +39,11 @@ _OPTIONAL_TOOLS = (
     ("dhclient", "isc-dhcp-client", ("dhclient",)),
     ("dnsmasq", "dnsmasq-base", ("dnsmasq",)),
 )
-_LIBRARIES = (("Ryu", "controllers.framework", "ryu"), ("Mininet", "mininet.net", "mininet"))
+_LIBRARIES = (
+    ("Ryu", "controllers.framework", "ryu"),
+    ("os-ken", "os_ken.base.app_manager", "os-ken"),
+    ("Mininet", "mininet.net", "mininet"),
+)
 
 
 @dataclass(frozen=True)

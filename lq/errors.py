@@ -22,7 +22,8 @@ def first_problem(error: ValidationError, known: Iterable[str] = ()) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return unknown("key", name, known)
-    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]} (got {problem['input']!r})"
+    said: str = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{name}: {said} (got {problem['input']!r})" if name else said
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -30,6 +30,8 @@ dhcpd        isc-dhcp-server
 dhclient     isc-dhcp-client
 dnsmasq      dnsmasq-base
 git          git
+chromium     chromium
+chromedriver chromium-driver
 "
 
 SERVICES="openvswitch-switch isc-dhcp-server" # of the packages of the same name

@@ -11,11 +11,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lq.experiments.emulation import Emulation
 from lq.experiments.spec import Spec
+from lq.experiments.subscribers import Population
 from lq.sandbox.channel import Channel
+from topologies import plan
+from topologies.access import AccessBridge
+from topologies.population.ring import Ring
+from topologies.wan import Impairment
 
 SNIFF = """
 import socket, sys, time
@@ -35,7 +42,8 @@ SEND = """
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind((sys.argv[1], 0))
-s.send(bytes.fromhex(sys.argv[2]))
+for frame in sys.argv[2:]:
+    s.send(bytes.fromhex(frame))
 """
 
 
@@ -51,29 +59,93 @@ class Program:
         if how == "running":
             lab.start()
             lab.lease_all(lambda *_: None)
+        else:
+            lab.wan.start()
 
     def leases(self) -> dict[str, str | None]:
         """Return the address of each subscriber."""
-        return {host.name: host.leased_address for host in self.lab.subscribers}
+        return self.lab.subscribers.leases()
 
     def reboot(self) -> None:
         """Kill the controller and start another."""
         self.lab.kill_controller()
         self.lab.start_controller()
 
+    def replace(self) -> None:
+        """Put another concentrator in the place of the first."""
+        self.lab.kill_controller()
+        self.lab.change_identity()
+        self.lab.start_controller()
+
+    def kill_server(self, number: int) -> None:
+        """Kill a server."""
+        self.lab.kill_server(number)
+
+    def start_server(self, number: int) -> None:
+        """Start a server again."""
+        self.lab.servers[number].launch()
+        self.lab.servers[number].await_ready()
+
+    def change_wan(self, impairment: dict[str, float]) -> dict[str, Any]:
+        """Have another WAN from now on; return the delay lines' reports so far."""
+        return self.lab.wan.change(Impairment(**impairment))
+
     def renew(self, host: str) -> None:
-        """Have a subscriber's client renew its lease now."""
-        self.net[host].client.send_signal(signal.SIGUSR1)
+        """Have a subscriber's client renew its lease now, or look for one if it has none."""
+        subscribers = self.lab.subscribers
+        if not isinstance(subscribers, Population):
+            self.net[host].client.send_signal(signal.SIGUSR1)
+        elif subscribers.leases()[host] is None:
+            subscribers.start_clients()
+        else:
+            subscribers.renew([int(host.removeprefix("host")) - 1])
 
     def release(self, host: str) -> None:
         """Have a subscriber's client release its lease now."""
-        self.net[host].client.send_signal(signal.SIGUSR2)
+        subscribers = self.lab.subscribers
+        if isinstance(subscribers, Population):
+            subscribers.release([int(host.removeprefix("host")) - 1])
+        else:
+            self.net[host].client.send_signal(signal.SIGUSR2)
+
+    def population_counts(self) -> dict:
+        """Return what the population has counted."""
+        return self.lab.subscribers.counts()
+
+    def tap(self) -> None:
+        """Copy from now on what comes up at the cable's first port; see `tapped`."""
+        subprocess.run(
+            "ip link add tap0 type veth peer name tap1; ip link set tap0 up; ip link set tap1 up;"
+            "ovs-vsctl add-port cable tap1 -- set Interface tap1 ofport_request=99",
+            shell=True,
+            check=True,
+        )
+        self.ring = Ring("tap0", {})
+        tags = self.lab.figure.modem_places[0].tags
+        stacked = len(tags) == 2 and not self.lab.figure.population
+        push = f"push_vlan:0x88a8,set_field:{tags[0] | 0x1000}->vlan_vid," if stacked else ""
+        self.net["cable"].add_flows(f"priority=15,in_port=2,actions={push}output:1,output:99")
+        self.seen: list[tuple[tuple[int, ...], str]] = []
+
+    def tapped(self, host: str, at_least: int) -> list[tuple[tuple[int, ...], str]]:
+        """Return what a host sent, once there is so much: the tag that the kernel took off, and the frame."""
+        mac = bytes.fromhex(plan.host_mac(int(host.removeprefix("host"))).replace(":", ""))
+        deadline = time.monotonic() + 10
+        while True:
+            for first, slots in self.ring.batches():
+                for slot in range(first, first + len(slots)):
+                    tags, frame = self.ring.frame(slot)
+                    if frame[6:12] == mac:
+                        self.seen.append((tags, frame.hex()))
+            if len(self.seen) >= at_least or time.monotonic() > deadline:
+                return self.seen
+            time.sleep(0.02)
 
     def record(self, event: str, at_least: int = 0) -> list[dict]:
         """Return what the present controller wrote of an event, once there are so many."""
         deadline = time.monotonic() + 10
         while True:
-            lines = [json.loads(line) for line in self.lab.record_file.read_text().splitlines()]
+            lines = [json.loads(line) for line in self.lab.control.record_file.read_text().splitlines()]
             found = [line for line in lines if line["event"] == event]
             if len(found) >= at_least or time.monotonic() > deadline:
                 return found
@@ -86,27 +158,43 @@ class Program:
     def _captured(self) -> list[bytes]:
         from scapy.utils import RawPcapReader
 
-        with RawPcapReader(str(self.lab.capture_file)) as reader:
+        with RawPcapReader(str(self.lab.server.capture_file)) as reader:
             return [data for data, _ in reader if data[36:38] == b"\0C"]
 
-    def seen_downstream(self, tag: int, frame: str) -> list[str]:
-        """Send a frame with a circuit's tag from the concentrator; return the hosts that see it."""
-        tagged = f"{frame[:24]}8100{tag:04x}{frame[24:]}"
-        packet_out = ["ovs-ofctl", "-O", "OpenFlow13", "packet-out", "cmts"]
-        sniffers = self._sniff(["host1", "host2", "host3"])
-        subprocess.run([*packet_out, f"in_port=CONTROLLER packet={tagged} actions=output:2"], check=True)
+    def seen_downstream(self, frame: str, watchers: Sequence[str] = ("host1", "host2", "host3")) -> list[str]:
+        """Send a frame, its circuit's tags in it, from the concentrator; return the watchers that see it."""
+        packet_out = ["ovs-ofctl", "-O", "OpenFlow13", "packet-out", self.lab.concentrator.name]
+        sniffers = self._sniff(watchers)
+        subprocess.run([*packet_out, f"in_port=CONTROLLER packet={frame} actions=output:2"], check=True)
         return self._seen(sniffers)
 
-    def seen_upstream(self, host: str, frame: str, watchers: list[str]) -> list[str]:
-        """Send a frame from a host; return the watchers that see it."""
-        node = self.net[host]
+    def seen_upstream(self, host: str, frames: str, watchers: list[str]) -> list[str]:
+        """Send a frame from a host, or several with spaces between; return the watchers that see any."""
         sniffers = self._sniff(watchers)
-        assert node.popen([sys.executable, "-c", SEND, node.defaultIntf().name, frame]).wait() == 0
+        assert self._python_at(host, SEND, *frames.split()).wait() == 0
         return self._seen(sniffers)
+
+    def rogue_server(self, host: str) -> None:
+        """Have a subscriber run a DHCP server of its own; return when it serves."""
+        node, log = self.net[host], self.lab.logs / "rogue.log"
+        command = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--port=0"]
+        command += [f"--interface={node.defaultIntf().name}", "--dhcp-range=198.18.200.1,198.18.200.200"]
+        command += [f"--dhcp-leasefile={self.lab.raw}/rogue.leases", "--log-dhcp", "--no-ping"]
+        with log.open("wb") as output:
+            node.popen(command, stdout=output, stderr=output)
+        assert "DHCP, IP range" in self.rogue_log("DHCP, IP range")
+
+    def rogue_log(self, wanted: str) -> str:
+        """Return what that server says, once it has said this."""
+        log, deadline = self.lab.logs / "rogue.log", time.monotonic() + 10
+        while wanted not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return log.read_text()
 
     def concentrator_received(self) -> int:
-        """Return how many frames the concentrator got from the cable."""
-        text = self.net["cmts"].cmd("ovs-ofctl -O OpenFlow13 dump-ports cmts 2")
+        """Return how many frames the concentrator got from the access side."""
+        bridge = self.lab.concentrator
+        text = bridge.cmd(f"ovs-ofctl -O OpenFlow13 dump-ports {bridge} 2")
         return int(re.search(r"rx pkts=(\d+)", text).group(1))
 
     def trace(self, bridge: str, flow: str) -> str:
@@ -117,11 +205,16 @@ class Program:
         """Run a command on a node."""
         return self.net[node].cmd(command)
 
-    def _sniff(self, names: list[str]) -> dict[str, subprocess.Popen]:
-        sniffers = {}
-        for name in names:
-            node = self.net[name]
-            sniffers[name] = node.popen([sys.executable, "-c", SNIFF, node.defaultIntf().name])
+    def _python_at(self, name: str, code: str, *arguments: str) -> subprocess.Popen:
+        """Run a program at a node's interface, or at that of the modems' processors ("modems")."""
+        if name == "modems":
+            command = [sys.executable, "-c", code, AccessBridge.PROCESSORS_INTERFACE, *arguments]
+            return subprocess.Popen(command, stdout=subprocess.PIPE)
+        node = self.net[name]
+        return node.popen([sys.executable, "-c", code, node.defaultIntf().name, *arguments])
+
+    def _sniff(self, names: Sequence[str]) -> dict[str, subprocess.Popen]:
+        sniffers = {name: self._python_at(name, SNIFF) for name in names}
         for sniffer in sniffers.values():
             assert sniffer.stdout.readline() == b"ready\n"
         return sniffers

@@ -25,12 +25,12 @@ from lq.errors import BadInput
 @app.command()
 def run(
     scenario: Annotated[str, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")],
-    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable.")] = None,
+    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
     backend: Annotated[str | None, typer.Option(help="How the network is had: mininet.")] = None,
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
-    server: Annotated[str | None, typer.Option(help="DHCP server: builtin.")] = None,
-    controller: Annotated[str | None, typer.Option(help="Controller framework: ryu.")] = None,
+    server: Annotated[str | None, typer.Option(help="DHCP server: builtin, dhcpd or dnsmasq.")] = None,
+    controller: Annotated[str | None, typer.Option(help="Controller framework: ryu or os-ken.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other field, as KEY=VALUE; see --explain.", metavar="KEY=VALUE"),
@@ -42,11 +42,12 @@ def run(
 ) -> None:
     """Run one experiment in a sealed lab.
 
-    Scenarios: reboot (the concentrator loses its memory; how long until each subscriber is reachable?).
+    Scenarios: reboot, replace, dos, claim, backoff, failover, arp, servers; --explain says what each asks.
     """
     from lq.experiments import spec as specification
 
     if explain:
+        print_fields(specification.SCENARIOS, "scenario")
         print_fields(specification.fields())
         return
     named = {
@@ -78,21 +79,22 @@ def run(
 @app.command()
 def plot(
     run_dirs: Annotated[
-        list[Path], typer.Argument(help="Directories of finished runs.", metavar="RUN_DIR...")
+        list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_DIR...")
     ],
 ) -> None:
-    """Draw the figures of finished runs, as PNG and SVG."""
+    """Draw the figures of finished runs and sweeps, as PNG and SVG."""
     from lq import plots
     from lq.experiments.run import Run
 
     for run_dir in run_dirs:
-        for path in plots.save(Run(run_dir)):
+        is_sweep = (run_dir / "table.parquet").exists()
+        for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
             typer.echo(path)
 
 
 @app.command()
 def show(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable.")],
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
     out: Annotated[
@@ -110,7 +112,7 @@ def show(
 
 @app.command()
 def shell(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable.")],
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
 ) -> None:
@@ -135,14 +137,26 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def lab() -> None:
+def lab(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(help="Notebooks of yours; those of the source tree if not given.", metavar="DIR"),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[int, typer.Option(help="Port on this machine's loopback; the next free one.")] = 8888,
+) -> None:
     """Open JupyterLab on the notebooks."""
     from jupyterlab.labapp import LabApp
 
-    notebooks = Path(__file__).resolve().parents[2] / "notebooks"
+    notebooks = directory or Path(__file__).resolve().parents[2] / "notebooks"
     if not notebooks.is_dir():
-        raise BadInput("the notebooks are not part of the installed package: run `lq lab` in a source tree")
-    LabApp.launch_instance([f"--notebook-dir={notebooks}"])
+        missing = (
+            "the notebooks are not part of the installed package: name a directory, or use a source tree"
+        )
+        raise BadInput(missing if directory is None else f"{directory} is no directory")
+    options = [f"--ServerApp.root_dir={notebooks.resolve()}", f"--ServerApp.port={port}", "--allow-root"]
+    options += ["--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"]  # nothing goes to or comes from outside
+    LabApp.launch_instance([*options, *([] if browser else ["--no-browser"])])
 
 
 def _topology(figure: str, modems: int | None, hosts_per_modem: int | None) -> Any:

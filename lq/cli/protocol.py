@@ -98,27 +98,41 @@ def query(
     raise typer.Exit(result.exit_status)
 
 
-BENCHMARKS = {"server": "leasequeries answered and leases granted per second, beside ISC dhcpd"}
+BENCHMARKS = {
+    "server": "leasequeries answered and leases granted per second, beside ISC dhcpd",
+    "recovery": "locations recovered per second after a reboot, beside a bare reactive application",
+    "forward": "packets per second through the concentrator, beside a learning bridge",
+    "lab": "time for a network to come up and to vanish, beside stock Mininet",
+    "fidelity": "healthy runs that are valid, and runs starved on purpose that are not",
+}
+QUICK: dict[str, dict[str, Any]] = {
+    "server": {"rounds": 1, "queries": 50_000, "leases": 500, "large": False},
+    "recovery": {"rounds": 1, "subscribers": 1000},
+    "forward": {"rounds": 1, "modems": 50},
+    "lab": {"rounds": 1, "modems": 10},
+    "fidelity": {"runs": 2},
+}
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="The benchmark: server.")],
+    name: Annotated[str, typer.Argument(help=f"The benchmark: {', '.join(BENCHMARKS)}.")],
     quick: Annotated[
         bool, typer.Option("--quick", help="Smaller and fewer rounds, for a first look.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a benchmark, each beside its peer in the same run."""
+    from importlib import import_module
+
     from lq.errors import unknown
 
     if name not in BENCHMARKS:
         raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
-    from lq.bench import server as server_bench
-
-    size: dict[str, Any] = {"rounds": 1, "queries": 50_000, "leases": 500, "large": False} if quick else {}
+    size = QUICK[name] if quick else {}
     try:
-        result = server_bench.run(**size)
+        with Bar() as bar:
+            result = import_module(f"lq.bench.{name}").run(**size, tell=bar.update)
     except RuntimeError as error:
         raise RunFailed(" ".join(str(error).split())) from None
     if as_json:

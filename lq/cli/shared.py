@@ -83,7 +83,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     table.add_column(style="cyan")
     table.add_column(justify="right")
     for key, value in summary.items():
-        if key in ("scenario", "topology", "invalid_reasons", "run_dir"):
+        if key in ("scenario", "topology", "invalid_reasons", "run_dir", "verdict"):
             continue
         shown = "-" if value is None else str(value)
         if isinstance(value, float):
@@ -91,6 +91,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         table.add_row(key.replace("_", " "), shown)
     console = Console()
     console.print(table)
+    if "verdict" in summary:
+        console.print(f"[bold]{summary['verdict']}[/]", soft_wrap=True)
     for reason in summary["invalid_reasons"]:
         console.print(f"[bold red]not valid:[/] {reason}")
     console.print(f"Everything is in {summary['run_dir']}", soft_wrap=True)
@@ -122,11 +124,11 @@ def print_checks(checks: list[Any]) -> None:
     Console().print(table)
 
 
-def print_fields(fields: dict[str, str]) -> None:
-    """Print what can be set, with its meaning."""
+def print_fields(fields: dict[str, str], heading: str = "key") -> None:
+    """Print names with their meaning."""
     table = Table(show_edge=False)
-    table.add_column("key", style="cyan", no_wrap=True)
-    table.add_column("meaning")
+    table.add_column(heading, style="cyan", no_wrap=True)
+    table.add_column("question" if heading == "scenario" else "meaning")
     for name, meaning in fields.items():
         table.add_row(name, meaning)
     Console().print(table)

@@ -6,7 +6,6 @@ All of this happens inside a sealed lab, in a network namespace that a veth pair
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 from lq import __version__
 from lq.conformance.trial import Target
-from lq.sandbox import namespace
+from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
 from lq.wire import dialect
 from lq.wire.text import hardware_address
@@ -101,7 +100,7 @@ VARIANTS = {
 }
 """The configurations of each server: the first is judged by all rows, the others by what it leaves open."""
 
-PACKAGES = {"dhcpd": "isc-dhcp-server"}
+PACKAGES = {"dhcpd": dhcpd.PACKAGE}
 """Debian's package of each server that is a program of the system."""
 
 
@@ -151,11 +150,8 @@ def running(peer: str, variant: Variant, dialect_name: str, wire: Wire) -> Itera
         config.write_text(_BUILTIN.format(directory=directory, **settings))
         command, sign = [sys.executable, "-m", "lq.server", str(config)], "ready "
     else:
-        etc, lib = _own("/etc/dhcp"), _own("/var/lib/dhcp")
-        (etc / "dhcpd.conf").write_text(_DHCPD.format(**settings))
-        (lib / "dhcpd.leases").write_text("")
-        files = ["-cf", str(etc / "dhcpd.conf"), "-lf", str(lib / "dhcpd.leases"), "--no-pid"]
-        command, sign = [find("dhcpd") or "dhcpd", "-4", "-d", *files, "server"], "Server starting service"
+        command = dhcpd.command(_DHCPD.format(**settings), "server", leases="")
+        sign = dhcpd.READY
     log = _RUN / f"{peer}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
@@ -176,14 +172,6 @@ def version(peer: str) -> str:
         [find("dhcpd") or "dhcpd", "--version"], capture_output=True, text=True, check=False
     )
     return (done.stderr or done.stdout).strip()
-
-
-def _own(directory: str) -> Path:
-    """An empty directory of the lab in place of the system's, where a confined dhcpd may read and write."""
-    if not os.path.isdir(directory):
-        return _fresh(_RUN / directory.strip("/").replace("/", "-"))
-    namespace.mount("tmpfs", directory, "tmpfs", "mode=755")
-    return Path(directory)
 
 
 def _fresh(directory: Path) -> Path:

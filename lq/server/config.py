@@ -185,7 +185,8 @@ class ServerConfig(Leases):
     `listen` is the address it binds and names as server identifier; `interface` binds it to one
     device, too. `port` is its own and the relays' UDP port; clients listen one above. `offer_time` and
     `decline_time` are seconds for which an offered, or a declined, address is held back.
-    `unimplemented_type` and `r_flag` replace the dialect's numbers.
+    `unimplemented_type` and `r_flag` replace the dialect's numbers. `service_time` makes it a slow server:
+    seconds that each message takes, one after the other.
     """
 
     listen: IPv4Address
@@ -197,6 +198,7 @@ class ServerConfig(Leases):
     r_flag: int | None = Field(default=None, gt=0, lt=0x8000)
     offer_time: Seconds = 60
     decline_time: Seconds = 86400
+    service_time: float = Field(default=0.0, ge=0, le=60)
     subnets: tuple[Subnet, ...] = ()
     shared_networks: tuple[SharedNetwork, ...] = ()
     reservations: tuple[Reservation, ...] = ()

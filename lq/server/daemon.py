@@ -61,6 +61,7 @@ class Daemon:
             gc.enable()
         self._stopping = False
         self._report = False
+        self._done = 0.0  # when a slow server was done with the latest message, monotonic clock
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StorageError if bindings can no longer be stored."""
@@ -76,9 +77,14 @@ class Daemon:
             poll = select.poll()
             poll.register(self._socket, select.POLLIN)
             poll.register(wakeup, select.POLLIN)
+            self._done = time.monotonic()
             while not self._stopping:
-                poll.poll()
-                self._serve_batch()
+                if self.config.service_time:
+                    self._be_busy(poll)
+                    self._serve_batch(1)
+                else:
+                    poll.poll()
+                    self._serve_batch(_BATCH)
                 if self._report:
                     self._report = False
                     with contextlib.suppress(BlockingIOError):
@@ -91,12 +97,24 @@ class Daemon:
         self._socket.close()
         self._storage.close()
 
-    def _serve_batch(self) -> None:
+    def _be_busy(self, poll: select.poll) -> None:
+        """Wait for a message, then for as long as it is to take. Others wait for it, in the socket's buffer.
+
+        A message that is there already is begun when the one before it was done, so that what a sleep is
+        too long does not add up.
+        """
+        if not poll.poll(0):
+            poll.poll()
+            self._done = time.monotonic()
+        self._done += self.config.service_time
+        time.sleep(max(0.0, self._done - time.monotonic()))
+
+    def _serve_batch(self, most: int) -> None:
         receive, send = self._socket.recvfrom, self._send
         handle, clock = self.service.handle, self._clock
         changed = self.service.changed
         waiting: list[tuple[bytes | bytearray, tuple[str, int]]] = []
-        for _ in range(_BATCH):
+        for _ in range(most):
             try:
                 octets, _source = receive(_LONGEST)
             except BlockingIOError:

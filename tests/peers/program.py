@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lq.conformance.servers import RELAY, SERVER, Wire
-from lq.sandbox import namespace
+from lq.sandbox import dhcpd
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import find
 
@@ -35,14 +35,7 @@ class Program:
 
     def dhcpd(self, leases, config=DHCPD):
         """Start ISC dhcpd with a lease file, where a confined one may read and write."""
-        for directory in (Path("/etc/dhcp"), Path("/var/lib/dhcp")):
-            if directory.is_dir():
-                namespace.mount("tmpfs", str(directory), "tmpfs", "mode=755")
-        etc, lib = (path if path.is_dir() else RUN for path in (Path("/etc/dhcp"), Path("/var/lib/dhcp")))
-        (etc / "dhcpd.conf").write_text(config)
-        (lib / "dhcpd.leases").write_text(leases)
-        files = ["-cf", str(etc / "dhcpd.conf"), "-lf", str(lib / "dhcpd.leases"), "--no-pid"]
-        self._start([find("dhcpd"), "-4", "-d", *files, "server"], "Server starting service")
+        self._start(dhcpd.command(config, "server", leases=leases), dhcpd.READY)
 
     def dnsmasq(self):
         """Start dnsmasq, which has no leasequery."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from ipaddress import IPv4Address
 
 import pytest
@@ -64,9 +65,9 @@ def relay():
     relay.socket.close()
 
 
-def run(tmp_path, relay, *arguments, **options):
+def run(tmp_path, relay, *arguments, more="", **options):
     config = tmp_path / "server.yaml"
-    config.write_text(CONFIG.format(port=relay.port, path=tmp_path))
+    config.write_text(CONFIG.format(port=relay.port, path=tmp_path) + more)
     process = subprocess.Popen(
         [sys.executable, "-m", "lq.server", str(config), *arguments],
         stdout=subprocess.PIPE,
@@ -265,3 +266,19 @@ def test_what_cannot_start_says_why_in_one_line(tmp_path, relay, server):
     assert "other.yaml:2: " in refused(tmp_path, elsewhere.replace("127.0.0.1", "here"))
     (tmp_path / "other.sqlite").write_text("not a database, but a text of some length" * 20)
     assert "no database" in refused(tmp_path, elsewhere)
+
+
+def test_a_slow_server_takes_its_time_for_each_message(tmp_path, relay):
+    takes, count = 0.05, 6
+    process = run(tmp_path, relay, more=f"service_time: {takes}\n")
+    begun = time.monotonic()
+    for number in range(count):  # all at once: they queue
+        relay.send(query(f"198.18.1.{number}", giaddr=IPv4Address(RELAY), requested=ALL))
+    moments = []
+    for _ in range(count):
+        assert relay.receive().message_type == MessageType.KNOWN
+        moments.append(time.monotonic() - begun)
+    assert all(moment >= takes * number for number, moment in enumerate(moments, start=1)), moments
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 0

@@ -1,0 +1,137 @@
+"""The command `lq sweep`: a grid of runs and its table."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lq.cli.shared import AsJson, Bar, app
+from lq.errors import BadInput
+
+_SHOWN = ("recovered", "recovery_p50_s", "recovery_max_s", "queries_per_address", "queries_resent")
+
+
+@app.command()
+def sweep(
+    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")],
+    grid: Annotated[
+        list[str],
+        typer.Option("--grid", help="A key and its values; see `lq run --explain`.", metavar="KEY=A,B,C"),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field that is the same in all runs.", metavar="KEY=VALUE"),
+    ] = None,
+    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
+    repeat: Annotated[int, typer.Option(help="Runs of each point, each with a seed of its own.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Labs side by side; by default one for two cores.", metavar="N", min=1),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a dask scheduler, to spread runs over machines that share this disk."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first repeat.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="The sweep's directory; one that was interrupted goes on.", metavar="DIR")
+    ] = Path("runs/sweep"),
+    as_json: AsJson = False,
+) -> None:
+    """Run a grid of experiments, repeated, into one tidy table.
+
+    What finished before is not run again, so an interrupted sweep goes on when the same command is given.
+    """
+    from lq.experiments import spec as specification
+    from lq.experiments import sweep as sweeping
+
+    common: dict[str, Any] = dict(specification.parse_setting(text) for text in settings or [])
+    if topology is not None:
+        common["topology.figure"] = topology
+    if seed is not None:
+        common["seed"] = seed
+    what = sweeping.Sweep(scenario, common, dict(_axis(text) for text in grid), repeat)
+    with Bar() as bar:
+        done = sweeping.sweep(
+            what, out.resolve(), executor=_executor(workers, scheduler), progress=bar.update
+        )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "directory": str(done.directory),
+                    "table": str(done.directory / "table.parquet"),
+                    "runs": len(done.table),
+                    "invalid": int((~done.table["valid"].astype(bool)).sum()) if len(done.table) else 0,
+                    "failures": done.failures,
+                }
+            )
+        )
+    else:
+        _print(done, list(what.grid))
+    raise typer.Exit(1 if done.failures else 0)
+
+
+def _axis(text: str) -> tuple[str, list[Any]]:
+    """Take `KEY=A,B,C` apart."""
+    from lq.experiments.spec import parse_setting
+
+    name, separator, values = text.partition("=")
+    if not separator or not name or not values:
+        raise BadInput(f"--grid {text}: write KEY=A,B,C, for example --grid wan.delay=0,0.02,0.1")
+    return name, [parse_setting(f"{name}={value}")[1] for value in values.split(",")]
+
+
+def _executor(workers: int | None, scheduler: str | None) -> Executor | None:
+    if scheduler is None:
+        return None if workers is None else ThreadPoolExecutor(workers)
+    if workers is not None:
+        raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
+    try:
+        distributed = importlib.import_module("distributed")
+    except ImportError:
+        raise BadInput("--scheduler needs dask: install leasequery-lab[cluster]") from None
+    try:
+        executor: Executor = distributed.Client(scheduler, timeout=10).get_executor(pure=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--scheduler {scheduler}: no scheduler answers there ({error})") from None
+    return executor
+
+
+def _print(done: Any, keys: list[str]) -> None:
+    """Print one line for each point: medians over its repeats, with their intervals."""
+    from lq.experiments.sweep import aggregate
+
+    console = Console()
+    if len(done.table):
+        table = Table(title="medians over repeats (interval, where there are six or more)", show_edge=False)
+        for key in (*keys, "runs", "not valid", *_SHOWN):
+            table.add_column(key.replace("_", " "), justify="right")
+        columns = [aggregate(done.table, keys, value) for value in _SHOWN]
+        for rows in zip(*(column.to_dict("records") for column in columns), strict=True):
+            first = rows[0]
+            table.add_row(
+                *(str(first[key]) for key in keys),
+                str(first["count"]),
+                str(first["invalid"]),
+                *(_shown(row) for row in rows),
+            )
+        console.print(table)
+    for name, error in done.failures.items():
+        console.print(f"[bold red]failed:[/] {name}: {error}", soft_wrap=True)
+    console.print(f"The table is {done.directory / 'table.parquet'}", soft_wrap=True)
+
+
+def _shown(row: dict[str, Any]) -> str:
+    if row["count"] == 0:
+        return "-"
+    if row["confidence"] < 0.95:
+        return f"{row['median']:.3g}"
+    return f"{row['median']:.3g} ({row['low']:.3g} to {row['high']:.3g})"
