@@ -97,7 +97,8 @@ def test_the_claim_of_the_draft(tmp_path, topology):
 
 def good() -> pd.DataFrame:
     row = {
-        **{"start": 0.0, "end": 10.0, "subscribers": 3, "reached": 3, "queries_per_subscriber": 1.0},
+        **{"start": 0.0, "end": 10.0, "subscribers": 3, "addressed": 3},
+        **{"reached": 3, "queries_per_subscriber": 1.0},
         **{"outside_queries": 0, "inside_queries": 5, "inside_queries_most": 1, "queries_sent": 8},
     }
     return pd.DataFrame([{"phase": name, **row} for name in ("defended", "undefended")])
