@@ -16,7 +16,8 @@ from lq.cli.shared import (
     Out,
     app,
     print_checks,
-    print_fields,
+    print_scenarios,
+    print_settings,
     print_summary,
 )
 from lq.errors import BadInput
@@ -24,7 +25,9 @@ from lq.errors import BadInput
 
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")],
+    scenario: Annotated[
+        str | None, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")
+    ] = None,
     topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
     backend: Annotated[str | None, typer.Option(help="How the network is had: mininet.")] = None,
     modems: Modems = None,
@@ -47,9 +50,11 @@ def run(
     from lq.experiments import spec as specification
 
     if explain:
-        print_fields(specification.SCENARIOS, "scenario")
-        print_fields(specification.fields())
+        print_scenarios(specification.SCENARIOS)
+        print_settings(specification.fields())
         return
+    if scenario is None:
+        raise BadInput(f"name a scenario: {', '.join(specification.SCENARIOS)}, or a .yaml file")
     named = {
         "topology.figure": topology,
         "backend": backend,

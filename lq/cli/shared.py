@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +13,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lq import __version__
+
+if TYPE_CHECKING:
+    from lq.experiments.spec import Setting
 
 app = typer.Typer(
     help="A broadband access network in a box, to study DHCP leasequery (RFC 4388).",
@@ -124,11 +129,23 @@ def print_checks(checks: list[Any]) -> None:
     Console().print(table)
 
 
-def print_fields(fields: dict[str, str], heading: str = "key") -> None:
-    """Print names with their meaning."""
+def print_scenarios(questions: dict[str, str]) -> None:
+    """Print the scenarios, each with its question."""
     table = Table(show_edge=False)
-    table.add_column(heading, style="cyan", no_wrap=True)
-    table.add_column("question" if heading == "scenario" else "meaning")
-    for name, meaning in fields.items():
-        table.add_row(name, meaning)
+    table.add_column("scenario", style="cyan", no_wrap=True)
+    table.add_column("question")
+    for name, question in questions.items():
+        table.add_row(name, question)
+    Console().print(table)
+
+
+def print_settings(settings: Mapping[str, Setting]) -> None:
+    """Print the fields that can be set, with their values, defaults and meaning."""
+    table = Table(show_edge=False)
+    table.add_column("key", style="cyan", no_wrap=True)
+    table.add_column("default", no_wrap=True)
+    table.add_column("values", max_width=24)
+    table.add_column("meaning")
+    for name, setting in settings.items():
+        table.add_row(name, json.dumps(setting.default).strip('"'), setting.values, setting.meaning)
     Console().print(table)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lq import errors
@@ -154,6 +156,10 @@ class Concentrator(_Part):
     mode: Literal["leasequery", "glean-only", "arp"] = Field(
         "leasequery",
         description="how lost locations are found again: by asking the server, not at all, by broadcast ARP",
+    )
+    ask_by: Literal["address", "mac-upstream"] = Field(
+        "address",
+        description="what queries are about: IP addresses; or, of an unknown host upstream, its MAC address",
     )
     window: int = Field(100, ge=1, le=10000, description="queries outstanding to a server at most (6.6)")
     retry_first: float = Field(
@@ -418,13 +424,41 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise errors.BadInput(f"--set {text}: the value is not valid YAML") from None
 
 
-def fields(model: type[BaseModel] = Spec, prefix: str = "") -> dict[str, str]:
-    """Return every dotted name with its description."""
-    names: dict[str, str] = {}
+class Setting(NamedTuple):
+    """A field that can be set: what it means (with its unit), its values, and what it is if not given."""
+
+    meaning: str
+    values: str
+    default: Any
+
+
+def fields(model: type[BaseModel] = Spec, prefix: str = "") -> dict[str, Setting]:
+    """Return every dotted name with what there is to know about it."""
+    names: dict[str, Setting] = {}
     for name, info in model.model_fields.items():
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             names.update(fields(kind, f"{prefix}{name}."))
         else:
-            names[f"{prefix}{name}"] = info.description or ""
+            names[f"{prefix}{name}"] = Setting(info.description or "", _values(info), info.default)
     return names
+
+
+def _values(info: FieldInfo) -> str:
+    """Say in words which values a field takes."""
+    kinds = [kind for kind in get_args(info.annotation) or (info.annotation,) if kind is not type(None)]
+    if get_origin(info.annotation) is Literal:
+        return ", ".join(kinds)
+    if bool in kinds:
+        return "true, false"
+    if str in kinds:
+        return "text"
+    bounds = {type(bound): bound for bound in info.metadata}
+    low = f"above {_number(bounds[Gt].gt)}" if Gt in bounds else _number(bounds[Ge].ge)
+    if Lt in bounds:
+        return f"{low} to below {_number(bounds[Lt].lt)}"
+    return f"{low} to {_number(bounds[Le].le)}" if Le in bounds else f"{low} or more"
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
