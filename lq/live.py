@@ -15,7 +15,7 @@ it ends, in whatever way.
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,7 @@ import pandas as pd
 from lq.errors import BadInput, RunFailed
 from lq.experiments import record
 from lq.experiments import spec as specification
+from lq.experiments.directories import temporary
 from lq.experiments.run import check_tools
 from lq.sandbox import lab as sandbox
 
@@ -56,9 +57,9 @@ class Lab:
 
     `topology` is a figure's name; `modems` and `hosts_per_modem` are the figure's own unless given;
     `settings` are further fields of a specification by their dotted names (`lq run --explain`).
-    Files (logs, captures) are in `directory`, by default one that goes away with the lab. Raises
-    BadInput for a setting that is none, LabError where no lab can be had, RunFailed when
-    the network did not come up.
+    Files (logs, captures) are in `directory`, by default one below `runs/` that goes away with the lab.
+    Raises BadInput for a setting that is none, LabError where no lab can be had, RunFailed when the
+    network did not come up.
     """
 
     def __init__(
@@ -75,8 +76,8 @@ class Lab:
         chosen = {name: value for name, value in sizes.items() if value is not None}
         self.spec = specification.load("reboot", {"topology.figure": topology, **chosen, **(settings or {})})
         check_tools()
-        self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="lq-lab-")
-        self.directory = Path(directory or self._temporary.name).resolve()  # type: ignore[union-attr]
+        self._temporary = contextlib.ExitStack()
+        self.directory = Path(directory or self._temporary.enter_context(temporary("live"))).resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._progress = progress
         self._turn = threading.Lock()  # a widget asks from a thread of its own
@@ -223,8 +224,7 @@ class Lab:
     def close(self) -> None:
         """End everything now. May be called twice."""
         self._lab.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.close()
 
     def __enter__(self) -> Lab:
         return self

@@ -12,12 +12,11 @@ import os
 import signal
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from lq.bench.server import Case, case
 from lq.bench.stage import Tell
+from lq.experiments import directories
 from lq.experiments.programs import end, python
 from lq.experiments.run import Run
 from lq.experiments.run import run as play
@@ -56,8 +55,8 @@ def run(runs: int = 20, busy: int = 1, tell: Tell = lambda *_: None) -> Case:
 
 def sample(seed: int) -> Case:
     """Run one reboot of the cable figure; return what it says of itself."""
-    with tempfile.TemporaryDirectory(prefix="lq-fidelity-") as directory:
-        played: Run = play(Spec(seed=seed), Path(directory) / "run")
+    with directories.temporary("fidelity") as directory:
+        played: Run = play(Spec(seed=seed), directory / "run")
         summary, observed = played.summary, played.manifest["fidelity"]
     return {
         "valid": summary["valid"],

@@ -8,8 +8,10 @@ line}`. What can be asked for are the public methods of `Live`. Outside is `lq.l
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -67,7 +69,7 @@ class Live:
         try:
             output, errors = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # a shell's children hold the pipes, too
             process.communicate()
             raise RunFailed(f"{command!r} on {node} did not end within {timeout:g} s") from None
         return {
@@ -132,7 +134,7 @@ class Live:
         """Return what the server has bound."""
         rows: Rows = []
         for path in sorted(self._lab.raw.glob("*.sqlite")):
-            with tempfile.TemporaryDirectory() as copies:  # the server has it for itself
+            with tempfile.TemporaryDirectory(dir=self._lab.raw) as copies:  # the server has it for itself
                 for suffix in ("", "-wal"):
                     shutil.copy(f"{path}{suffix}", copies)
                 database = sqlite3.connect(Path(copies, path.name))

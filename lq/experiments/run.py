@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from lq.errors import BadInput, RunFailed
-from lq.experiments import comparison, fidelity, findings, record
+from lq.experiments import comparison, directories, fidelity, findings, record
 from lq.experiments.spec import Spec
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
@@ -152,12 +152,7 @@ def _play(spec: Spec, directory: Path, progress: Progress) -> dict[str, Any]:
 def prepare_directory(out: Path | None, spec: Spec) -> Path:
     """Make the run's directory. Raises BadInput with the reason and the fix."""
     if out is None:
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        base = Path("runs") / f"{spec.scenario}-{spec.topology.figure}-{stamp}"
-        out, number = base, 1
-        while out.exists():
-            number += 1
-            out = base.with_name(f"{base.name}-{number}")
+        out = directories.unused(f"{spec.scenario}-{spec.topology.figure}")
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):

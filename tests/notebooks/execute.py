@@ -1,14 +1,15 @@
 """Run notebooks from top to bottom, each in a kernel of its own.
 
-    python -m tests.notebooks.execute [--write] NOTEBOOK...
+    python -m tests.notebooks.execute [--write] [--in=DIRECTORY] NOTEBOOK...
 
 `--write` keeps the outputs in the files, as they are committed: without what needs a running kernel (live
-widgets; their still pictures stay) and without the times of execution. Ends at the first cell that fails.
+widgets; their still pictures stay) and without the times of execution. `--in` says where they run, and so
+where their experiments' files go. Ends at the first cell that fails.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -18,10 +19,16 @@ import nbformat
 _LIVE = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(path: Path, write: bool) -> int:
+def execute(path: Path, write: bool, place: str) -> int:
     """Run one notebook; return how many pictures it shows."""
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=False).execute()
+    nbclient.NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": place}},
+    ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     if write:
         for output in outputs:
@@ -34,9 +41,12 @@ def execute(path: Path, write: bool) -> int:
 
 
 if __name__ == "__main__":
-    options = sys.argv[1:]
-    for name in options:
-        if name != "--write":
-            start = time.monotonic()
-            pictures = execute(Path(name), "--write" in options)
-            print(f"{Path(name).stem}: {pictures} pictures, {time.monotonic() - start:.0f} s", flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--in", dest="place", default=".")
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    options = parser.parse_args()
+    for path in options.notebooks:
+        start = time.monotonic()
+        pictures = execute(path, options.write, options.place)
+        print(f"{path.stem}: {pictures} pictures, {time.monotonic() - start:.0f} s", flush=True)

@@ -31,7 +31,7 @@ def test_all_six_are_there():
 @every_notebook
 def test_it_runs_from_top_to_bottom(path):
     home = support.private_directory()
-    command = [sys.executable, "-W", "ignore", "-m", "tests.notebooks.execute", str(path)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.notebooks.execute", f"--in={home}", str(path)]
     done = support.run(support.as_ordinary_user(command), home=home)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(re.search(r"(\d+) pictures", done.stdout)[1]) >= 2
