@@ -244,7 +244,7 @@ class Forwarder:
         self.to_servers.append((effect.octets, place))
         query = effect.query
         if query is not None:
-            self.record.query(now, place[0], query.address, query.form, query.attempt)
+            self.record.query(now, place[0], query.address, query.form, query.attempt, query.client)
 
     def _to_client(self, effect: events.ToClient, now: float) -> None:
         """Put a server's reply on the client's circuit, as RFC 2131, 4.1 says where."""
@@ -324,7 +324,14 @@ class Forwarder:
     def _answered(self, effect: events.Answered, now: float) -> None:
         server = self._place_of_server[int(effect.server)][0]
         self.record.answered(
-            now, effect.address, server, effect.form, effect.reply, effect.rtt, effect.attempts
+            now,
+            effect.address,
+            server,
+            effect.form,
+            effect.reply,
+            effect.rtt,
+            effect.attempts,
+            effect.client,
         )
 
     # -- out

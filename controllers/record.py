@@ -32,11 +32,18 @@ class Recorder:
         """Add a line; values that JSON does not know are written as text."""
         self._lines.append(_encode({"at": time.monotonic() if at is None else at, "event": event, **fields}))
 
-    def query(self, at: float, server: str, address: IPv4Address | None, form: str, attempt: int) -> None:
+    def query(
+        self,
+        at: float,
+        server: str,
+        address: IPv4Address | None,
+        form: str,
+        attempt: int,
+        client: bytes | None = None,
+    ) -> None:
         """Add the line of a query to a server; `form` as in `lq.concentrator.events.QueryForm`."""
-        asked = "null" if address is None else f'"{_text(address)}"'
         self._lines.append(
-            f'{{"at":{at!r},"event":"query","server":"{server}","address":{asked},"form":"{form}",'
+            f'{{"at":{at!r},"event":"query","server":"{server}",{_subject(address, client)},"form":"{form}",'
             f'"attempt":{attempt}}}'
         )
 
@@ -49,12 +56,12 @@ class Recorder:
         reply: str,
         rtt: float,
         attempts: int,
+        client: bytes | None = None,
     ) -> None:
         """Add the line of an answer; `rtt` in seconds since the query's latest transmission."""
-        asked = "null" if address is None else f'"{_text(address)}"'
         self._lines.append(
-            f'{{"at":{at!r},"event":"answered","address":{asked},"server":"{server}","form":"{form}",'
-            f'"reply":"{reply}","rtt":{rtt!r},"attempts":{attempts}}}'
+            f'{{"at":{at!r},"event":"answered",{_subject(address, client)},"server":"{server}",'
+            f'"form":"{form}","reply":"{reply}","rtt":{rtt!r},"attempts":{attempts}}}'
         )
 
     def permit(self, at: float, address: IPv4Address, tags: tuple[int, ...], expires: float) -> None:
@@ -71,6 +78,13 @@ class Recorder:
             lines, self._lines = self._lines, []
             lines.append("")
             os.write(self._fd, "\n".join(lines).encode())
+
+
+def _subject(address: IPv4Address | None, client: bytes | None) -> str:
+    """What is asked about, as two fields: an address, or a client's octets."""
+    if address is not None:
+        return f'"address":"{_text(address)}","client":null'
+    return '"address":null,"client":' + ("null" if client is None else f'"{client.hex(":")}"')
 
 
 def _text(address: IPv4Address) -> str:

@@ -118,12 +118,13 @@ Event = FromClient | FromServer | Downstream | Upstream | ModemRegistered | ArpR
 class QueryInfo:
     """Which query a message to a server is: `attempt` 1 is the first transmission to that server.
 
-    `address` is None unless the form is "ip".
+    `address` is None unless the form is "ip"; then `client` is the MAC address or the client identifier.
     """
 
     address: IPv4Address | None
     form: QueryForm
     attempt: int
+    client: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -219,6 +220,7 @@ class Answered:
     reply: Reply
     rtt: float
     attempts: int
+    client: bytes | None = None
 
 
 Effect = ToServer | ToClient | Permit | BroadcastArp | Withdraw | Refuse | Drop | Abandon | Answered

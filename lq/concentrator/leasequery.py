@@ -200,7 +200,8 @@ class LeaseQuery:
             return
         query = leg.query
         answer = self._reader.read(message, reply, now)
-        out.append(Answered(query.address, server, query.form, reply, now - leg.sent, leg.attempts))
+        rtt = now - leg.sent
+        out.append(Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client))
         queries.answered(leg, reply != "unimplemented", now, out)
         if reply in ("active", "known"):
             self._authorities.remember(int(answer.address), server)

@@ -304,7 +304,7 @@ class Queries:
             server.timer = now + server.interval
         else:
             self._start_timer(leg, now)
-        info = QueryInfo(query.address, query.form, leg.attempts)
+        info = QueryInfo(query.address, query.form, leg.attempts, query.client)
         out.append(ToServer(server.address, self._compose(query, leg.xid), info))
 
     def _start_timer(self, leg: Leg, now: float) -> None:

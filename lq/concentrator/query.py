@@ -48,6 +48,11 @@ class Query:
     answer: Answer | None = None
     settled: bool = False
 
+    @property
+    def client(self) -> bytes | None:
+        """The MAC address or client identifier that is asked about, if it is no IP address."""
+        return None if self.address is not None else self.chaddr or self.client_id
+
     def add_source(self, source: Upstream | None) -> None:
         """Have a packet's source verified by the answer; beyond the first few they come again."""
         if source is not None and len(self.sources) < MAXIMUM_SOURCES and source not in self.sources:

@@ -13,14 +13,15 @@ import pandas as pd
 from lq.experiments import phases
 from lq.experiments.spec import Spec
 
-_QUERY_COLUMNS = ["at", "server", "address", "form", "attempt"]
+_QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt"]
 
 
 def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Return the run's tidy tables; every time is in seconds since the reboot (the controller's kill).
 
     events:  at, event, generation (of the controller, from 0), and the event's own columns
-    queries: at, server, address, form, attempt (1 = first transmission), answered (when), reply
+    queries: at, server, address, or client (MAC address or client identifier), form, attempt (1 = first
+             transmission), answered (when), reply
     probes:  subscriber (host), address, direction (down: to the host, up: from it), sequence (number among
              all probes of the direction), due, sent, received (NaN: lost)
     phases:  see `lq.experiments.phases`
@@ -42,20 +43,32 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
 
 
 def _queries(events: pd.DataFrame) -> pd.DataFrame:
-    """Pair each transmission of a query with the first answer about its address that follows it."""
+    """Pair each transmission of a query with the first answer about the same that follows it."""
     events = events[events["at"] >= 0]
     queries = events[events["event"] == "query"].reindex(columns=_QUERY_COLUMNS)
-    answers = events[events["event"] == "answered"].reindex(columns=["at", "address", "reply"])
+    answers = events[events["event"] == "answered"].reindex(columns=["at", "address", "client", "reply"])
     answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
     queries = queries.astype({"at": float, "attempt": "Int64"}).sort_values("at")
     if answers.empty:
         unanswered: pd.DataFrame = queries.assign(answered=np.nan, reply=pd.NA).reset_index(drop=True)
         return unanswered
-    answers["answered"] = answers["answered"].astype(float)
+    answers = answers.assign(answered=answers["answered"].astype(float), subject=_subject(answers))
     paired: pd.DataFrame = pd.merge_asof(
-        queries, answers, left_on="at", right_on="answered", by="address", direction="forward"
+        queries.assign(subject=_subject(queries)),
+        answers.drop(columns=["address", "client"]),
+        left_on="at",
+        right_on="answered",
+        by="subject",
+        direction="forward",
     )
-    return paired
+    without: pd.DataFrame = paired.drop(columns="subject")
+    return without
+
+
+def _subject(table: pd.DataFrame) -> pd.Series:
+    """Return what each query is about: an address, or a client."""
+    subjects: pd.Series = table["address"].astype(object).where(table["address"].notna(), table["client"])
+    return subjects
 
 
 def load_probes(raw: Path) -> pd.DataFrame:
@@ -132,7 +145,7 @@ def summarize(
     recovery, registered = recovery_times(probes, ready), result.get("registered")
     back = recovery.dropna()
     first = queries[queries["attempt"] == 1]
-    asked = first["address"].nunique()
+    asked = _subject(first).nunique()
     replies = events[(events["event"] == "answered") & (events["at"] >= 0)]
     by_kind = replies["reply"].value_counts() if len(replies) else pd.Series(dtype=int)
     after = probes[probes["sent"] >= ready]

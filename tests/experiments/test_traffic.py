@@ -115,6 +115,22 @@ def test_upstream_first_the_concentrator_asks_about_the_source():
 
 
 @pytest.mark.lab
+@pytest.mark.requirement("R5-7")
+def test_hosts_that_speak_first_may_be_asked_about_by_their_mac_address():
+    played = play("--set", "probes.direction=up", "--set", "concentrator.ask_by=mac-upstream")
+    summary, run = played.summary, played.run
+    assert summary["recovered"] == summary["queries_sent"] == 3
+    assert summary["queries_per_address"] == 1.0
+    queries = run.table("queries")
+    by_mac = queries[queries["form"] == "mac"]
+    assert len(by_mac) == 2  # the first query finds out whether the server supports leasequery, by IP address
+    assert by_mac["address"].isna().all()
+    assert set(by_mac["client"]) < {f"02:0a:00:00:00:0{number}" for number in (1, 2, 3)}
+    assert (by_mac["reply"] == "active").all()
+    assert (by_mac["answered"] - by_mac["at"]).between(0, 1).all()
+
+
+@pytest.mark.lab
 def test_random_moments_both_ways():
     played = play("--set", "probes.direction=both", "--set", "probes.pattern=poisson")
     summary, table = played.summary, played.run.table("probes")
