@@ -7,7 +7,7 @@ holds it against the framework's classes. Messages bear the transaction identifi
 
 A message is concatenated from its parts, innermost first:
 
-    flow_add(table, priority, match(eth_type(0x0800) + ipv4_dst(address)), apply(output(2)), 3600)
+    flow_add(table, priority, match(eth_type(0x0800) + ipv4_dst(address)), apply(output(2)))
 """
 
 from __future__ import annotations
@@ -152,10 +152,10 @@ _FLOW = struct.Struct("!BBHI16xBBHHHIIIH2x")  # header, cookies, A.3.4.1
 _PACKET = struct.Struct("!BBHIIIH6x")  # header, A.3.7
 
 
-def flow_add(table: int, priority: int, matched: bytes, instructions: bytes = b"", timeout: int = 0) -> bytes:
-    """Return a flow-mod that adds a flow; `timeout` is its hard timeout in seconds, 0 for none."""
+def flow_add(table: int, priority: int, matched: bytes, instructions: bytes = b"") -> bytes:
+    """Return a flow-mod that adds a flow without a timeout."""
     length = _FLOW.size + len(matched) + len(instructions)
-    flow = _FLOW.pack(_VERSION, _FLOW_MOD, length, 0, table, _ADD, 0, timeout, priority, NO_BUFFER, 0, 0, 0)
+    flow = _FLOW.pack(_VERSION, _FLOW_MOD, length, 0, table, _ADD, 0, 0, priority, NO_BUFFER, 0, 0, 0)
     return flow + matched + instructions
 
 

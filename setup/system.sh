@@ -18,9 +18,7 @@ mnexec       mininet
 udhcpc       udhcpc
 ip           iproute2
 ifconfig     net-tools
-ethtool      ethtool
 ping         iputils-ping
-sysctl       procps
 unshare      util-linux
 "
 # COMMAND PACKAGE, for tests; a test whose peer is not to be had says so and is skipped

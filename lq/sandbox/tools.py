@@ -13,7 +13,6 @@ NEEDED = (
     ("udhcpc", "udhcpc", ("udhcpc",)),
     ("ip", "iproute2", ("ip",)),
     ("ifconfig", "net-tools", ("ifconfig",)),
-    ("sysctl", "procps", ("sysctl",)),
 )  # fmt: skip
 _FOR_DAEMONS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 

@@ -69,8 +69,8 @@ def test_the_flow_to_a_host(of, table, priority, own, mac, packed, vlans, port):
     assert openflow.flow_add(table, priority, match, instructions) == wanted
 
 
-@given(tables, numbers, macs, addresses, tags, ports, tables, numbers)
-def test_the_flow_from_a_host(of, table, priority, mac, packed, vlans, port, next_table, timeout):
+@given(tables, numbers, macs, addresses, tags, ports, tables)
+def test_the_flow_from_a_host(of, table, priority, mac, packed, vlans, port, next_table):
     p, present = of.parser, of.ofp.OFPVID_PRESENT
     *outer, inner = vlans
     fields = {"in_port": port, "eth_src": mac.hex(":"), "eth_type": 0x0800, "ipv4_src": dotted(packed)}
@@ -87,8 +87,8 @@ def test_the_flow_from_a_host(of, table, priority, mac, packed, vlans, port, nex
         p.OFPInstructionGotoTable(next_table),
     ]
     raw = openflow.apply(openflow.POP_VLAN) + openflow.goto(next_table)
-    wanted = of.flow(table, priority, fields, instructions, hard_timeout=timeout)
-    assert openflow.flow_add(table, priority, match, raw, timeout) == wanted
+    wanted = of.flow(table, priority, fields, instructions)
+    assert openflow.flow_add(table, priority, match, raw) == wanted
     gone = of.flow(
         table, priority, fields, command=of.ofp.OFPFC_DELETE_STRICT,
         out_port=of.ofp.OFPP_ANY, out_group=of.ofp.OFPG_ANY,
@@ -96,10 +96,9 @@ def test_the_flow_from_a_host(of, table, priority, mac, packed, vlans, port, nex
     assert openflow.flow_delete(table, priority, match) == gone
 
 
-@given(tables, numbers, numbers)
-def test_a_flow_that_drops_everything(of, table, priority, timeout):
-    dropped = openflow.flow_add(table, priority, openflow.match(), timeout=timeout)
-    assert dropped == of.flow(table, priority, {}, hard_timeout=timeout)
+@given(tables, numbers)
+def test_a_flow_that_drops_everything(of, table, priority):
+    assert openflow.flow_add(table, priority, openflow.match()) == of.flow(table, priority, {})
 
 
 @given(addresses, macs, st.lists(st.sampled_from("am"), max_size=6), payloads)
