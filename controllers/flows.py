@@ -62,11 +62,11 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from controllers import openflow
-from controllers.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, UDP
 from controllers.framework import ofp, parser
 from controllers.settings import Rates
 from lq.concentrator.events import Circuit, Location
 from lq.wire import registration
+from lq.wire.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, UDP
 from lq.wire.message import CLIENT_PORT, SERVER_PORT
 
 CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM = range(5)

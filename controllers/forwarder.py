@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
-from controllers import frames, openflow
+from controllers import openflow
 from controllers.flows import Tables, Temporary, Wiring
 from controllers.record import Recorder
 from controllers.settings import Settings
 from lq.concentrator import events
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.engine import Concentrator
-from lq.wire import registration
+from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
 from lq.wire.options import MalformedMessage
 

@@ -18,8 +18,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from controllers import frames
 from lq.sandbox import namespace
+from lq.wire import frames
 from topologies import plan
 
 _ETH_P_ALL = 3

@@ -24,7 +24,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controllers import frames
 from lq.bench.server import Case, case
 from lq.bench.servers import pinned
 from lq.bench.stage import Tell, play
@@ -32,6 +31,7 @@ from lq.experiments.emulation import Emulation
 from lq.experiments.spec import Spec
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
+from lq.wire import frames
 from topologies import nodes, plan
 from topologies.network import ip_commands
 

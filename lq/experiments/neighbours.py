@@ -17,7 +17,6 @@ import json
 import select
 import signal
 import socket
-import struct
 import sys
 from collections import Counter
 from ipaddress import IPv4Address
@@ -25,13 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from lq.sandbox import namespace
+from lq.wire import frames
 
 MOST_ANSWERS = 1_000_000
 _ETH_P_ALL, _ETH_P_IP, _ETH_P_ARP = 0x0003, 0x0800, 0x0806
 _TO_THIS_HOST, _BROADCAST = 0, 1  # kinds of packets (packet(7))
-_REQUEST, _REPLY = 1, 2
-_ARP = struct.Struct("!HHBBH6s4s6s4s")
-_ETHERNET = 14
+_REQUEST = b"\0\1"  # an ARP message's operation
 
 
 class _Ended(Exception):
@@ -42,17 +40,15 @@ def _end(*_: Any) -> None:
     raise _Ended
 
 
-def answer(frame: bytes, own_mac: bytes, spared: frozenset[bytes]) -> bytes | None:
+def answer(frame: bytes, own_mac: bytes, spared: frozenset[IPv4Address]) -> bytes | None:
     """Return the frame that claims the address that `frame` asks for; None if that is none, or `spared`."""
-    if len(frame) < _ETHERNET + _ARP.size:
+    link = frames.parse(frame)
+    asked = None if link is None or link.ethertype != _ETH_P_ARP else frames.parse_arp(link.payload)
+    if asked is None or not asked.request or asked.target in spared:
         return None
-    operation: int
-    asker_mac: bytes
-    *_, operation, asker_mac, asker, _, target = _ARP.unpack_from(frame, _ETHERNET)
-    if operation != _REQUEST or target in spared or asker in (target, bytes(4)):
+    if asked.sender in (asked.target, IPv4Address(0)):
         return None
-    header = asker_mac + own_mac + _ETH_P_ARP.to_bytes(2, "big")
-    return header + _ARP.pack(1, _ETH_P_IP, 6, 4, _REPLY, own_mac, target, asker_mac, asker)
+    return frames.arp_reply(asked, own_mac, ())
 
 
 def count(plan: dict[str, Any]) -> dict[str, int]:
@@ -75,7 +71,7 @@ def count(plan: dict[str, Any]) -> dict[str, int]:
                     frame, (_, _, kind, *_) = tap.recvfrom(2048)
                 except BlockingIOError:
                     continue
-                if kind in (_TO_THIS_HOST, _BROADCAST) and frame[20:22] == _REQUEST.to_bytes(2, "big"):
+                if kind in (_TO_THIS_HOST, _BROADCAST) and frame[20:22] == _REQUEST:
                     counts[name] += 1
     except _Ended:
         return counts
@@ -83,8 +79,8 @@ def count(plan: dict[str, Any]) -> dict[str, int]:
 
 def spoof(plan: dict[str, Any]) -> dict[str, Any]:
     """Answer until told to stop."""
-    own, mac = IPv4Address(plan["address"]).packed, bytes.fromhex(plan["mac"].replace(":", ""))
-    spared = frozenset({own, IPv4Address(plan["gateway"]).packed})
+    own, mac = IPv4Address(plan["address"]), bytes.fromhex(plan["mac"].replace(":", ""))
+    spared = frozenset({own, IPv4Address(plan["gateway"])})
     stolen: Counter[str] = Counter()
     answers = 0
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as tap:
@@ -98,7 +94,7 @@ def spoof(plan: dict[str, Any]) -> dict[str, Any]:
                     if claim is not None:
                         tap.send(claim)
                         answers += 1
-                elif protocol == _ETH_P_IP and kind == _TO_THIS_HOST and frame[30:34] != own:
+                elif protocol == _ETH_P_IP and kind == _TO_THIS_HOST and frame[30:34] != own.packed:
                     stolen[str(IPv4Address(frame[30:34]))] += 1
         except _Ended:
             return {"answers": answers, "stolen": dict(stolen)}

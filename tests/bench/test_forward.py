@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from controllers import frames
 from lq.bench.forward import SEGMENTS, SIZE, Host, _large, downstream_frame, run, upstream_frame
+from lq.wire import frames
 from topologies import plan
 
 HOST = Host(plan.host_mac(7), (3,), "198.18.0.22")

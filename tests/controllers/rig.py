@@ -19,13 +19,12 @@ import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from controllers import frames
 from controllers.settings import Rates, Settings
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from lq.sim.server import Binding, ServerModel
-from lq.wire import RelayInfo, decode
+from lq.wire import RelayInfo, decode, frames
 from lq.wire.message import MAGIC_COOKIE
 from topologies import plan
 

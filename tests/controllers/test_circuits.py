@@ -10,8 +10,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
-from controllers import frames
-from lq.wire import Message, RelayInfo, decode, registration
+from lq.wire import Message, RelayInfo, decode, frames, registration
 from topologies import plan
 
 pytestmark = pytest.mark.lab

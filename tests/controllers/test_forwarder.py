@@ -10,11 +10,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from controllers import frames, openflow
+from controllers import openflow
 from controllers.record import Recorder
 from controllers.settings import Modem, Settings
 from lq.sim.server import Binding, ServerModel
-from lq.wire import RelayInfo, decode
+from lq.wire import RelayInfo, decode, frames
 from topologies import plan
 
 HOSTS = 300

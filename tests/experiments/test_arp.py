@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from controllers import frames
 from lq.errors import BadInput
 from lq.experiments import neighbours
 from lq.experiments.run import run
 from lq.experiments.spec import load
+from lq.wire import frames
 from topologies import plan
 
 QUICK = {"probes.warmup": 0.2, "arp.duration": 4}
@@ -58,7 +58,7 @@ def test_the_thief_claims_what_is_asked_for():
 
 
 def test_the_thief_leaves_alone_what_it_is_told_to_and_what_is_no_request():
-    spared = frozenset({plan.IPv4Address("198.18.0.20").packed})
+    spared = frozenset({plan.IPv4Address("198.18.0.20")})
     assert neighbours.answer(asked("198.18.0.20"), OWN, spared) is None
     assert neighbours.answer(asked(str(plan.GATEWAY)), OWN, frozenset()) is None  # an announcement
     reply = neighbours.answer(asked("198.18.0.20"), OWN, frozenset())

@@ -14,9 +14,8 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 
-from lq.wire import BOOTREPLY, Message, MessageType, OptionCode
+from lq.wire import BOOTREPLY, Message, MessageType, OptionCode, frames
 from topologies import plan
-from topologies.population import frames
 from topologies.population.client import Client, State
 from topologies.population.hosts import Hosts
 from topologies.population.layout import Layout
@@ -191,10 +190,16 @@ def serve(hosts: Hosts, sent: list[bytes]) -> int:
         request = Message(xid=seen[BOOTP].xid, chaddr=hosts.layout.mac(host))
         kind = MessageType.OFFER if seen[DHCP].options[0][1] == 1 else MessageType.ACK
         payload = reply(request, kind, ADDRESS + host).encode()
-        packet = frames.udp(plan.GATEWAY.packed, 67, (ADDRESS + host).packed, 68, payload)
+        packet = frames.udp_packet((plan.GATEWAY, 67), (ADDRESS + host, 68), payload)
         waiting += down(hosts, host, packet)
         count += 1
     return count
+
+
+def gateway_answers(asked: bytes) -> bytes:
+    """Return the ARP message that answers a host's frame."""
+    request = frames.parse_arp(frames.parse(asked).payload)
+    return frames.arp_reply(request, GATEWAY_MAC, ())[14:]
 
 
 class TestHosts:
@@ -229,9 +234,8 @@ class TestHosts:
         hosts = population()
         sent = hosts.start([0], 0.0)
         request = Message(xid=Ether(sent[0])[BOOTP].xid, chaddr=hosts.layout.mac(0))
-        packet = frames.udp(
-            plan.GATEWAY.packed, 67, ADDRESS.packed, 68, reply(request, MessageType.OFFER).encode()
-        )
+        payload = reply(request, MessageType.OFFER).encode()
+        packet = frames.udp_packet((plan.GATEWAY, 67), (ADDRESS, 68), payload)
         frame = hosts.layout.mac(0) + GATEWAY_MAC + b"\x08\x00" + packet
         assert hosts.receive((2,), frame, 0.1) == []  # its modem has circuit 1
         assert hosts.receive((), frame, 0.1) == []
@@ -247,8 +251,7 @@ class TestHosts:
         assert (arp.op, arp.psrc, arp.pdst) == (1, str(ADDRESS + 3), str(plan.GATEWAY))
         assert hosts.deadline == 3.0
         assert Ether(hosts.wake(3.0)[0])[ARP].op == 1
-        answer = frames.arp(False, GATEWAY_MAC, plan.GATEWAY.packed, hosts.layout.mac(3), b"\0" * 4, b"")[14:]
-        (renewal,) = down(hosts, 3, answer, kind=frames.ARP)
+        (renewal,) = down(hosts, 3, gateway_answers(asked), kind=frames.ETHERTYPE_ARP)
         seen = Ether(renewal)
         assert (seen.dst, seen[IP].src, seen[IP].dst) == (
             plan.CONCENTRATOR_ACCESS_MAC, str(ADDRESS + 3), str(SERVER)
@@ -271,21 +274,22 @@ class TestHosts:
     def test_hosts_answer_for_their_own_addresses_only(self):
         hosts = population()
         serve(hosts, hosts.start(range(6), 0.0))
-        question = frames.arp(True, GATEWAY_MAC, plan.GATEWAY.packed, b"", (ADDRESS + 2).packed, b"")[14:]
-        (answer,) = down(hosts, 3, question, kind=frames.ARP, to=frames.BROADCAST)  # hosts 2 and 3 hear it
+        question = frames.arp_request(GATEWAY_MAC, plan.GATEWAY, ADDRESS + 2, ())[14:]
+        # Hosts 2 and 3 hear it.
+        (answer,) = down(hosts, 3, question, kind=frames.ETHERTYPE_ARP, to=frames.BROADCAST_MAC)
         seen = Ether(answer)
         assert (seen.src, seen[Dot1Q].vlan, seen[ARP].op, seen[ARP].psrc) == (
             plan.host_mac(3), 2, 2, str(ADDRESS + 2)
         )  # fmt: skip
-        assert down(hosts, 0, question, kind=frames.ARP, to=frames.BROADCAST) == []
+        assert down(hosts, 0, question, kind=frames.ETHERTYPE_ARP, to=frames.BROADCAST_MAC) == []
 
     def test_hosts_answer_pings(self):
         hosts = population()
         serve(hosts, hosts.start(range(6), 0.0))
         ping = bytes(IP(src="198.19.2.2", dst=str(ADDRESS)) / ICMP(id=7, seq=9) / b"odd")
-        assert Ether(down(hosts, 0, ping)[0])[ARP].pdst == str(plan.GATEWAY)
-        answer = frames.arp(False, GATEWAY_MAC, plan.GATEWAY.packed, hosts.layout.mac(0), b"\0" * 4, b"")[14:]
-        (pong,) = down(hosts, 0, answer, kind=frames.ARP)
+        (asked,) = down(hosts, 0, ping)
+        assert Ether(asked)[ARP].pdst == str(plan.GATEWAY)
+        (pong,) = down(hosts, 0, gateway_answers(asked), kind=frames.ETHERTYPE_ARP)
         seen = Ether(pong)
         assert (seen[IP].src, seen[IP].dst, seen[ICMP].type, seen[ICMP].id) == (
             str(ADDRESS), "198.19.2.2", 0, 7
@@ -297,7 +301,7 @@ class TestHosts:
 
 def probe(host: int, sequence: int, address: IPv4Address, port: int = PORT) -> bytes:
     payload = host.to_bytes(4, "big") + sequence.to_bytes(4, "big")
-    return frames.udp(plan.INTERNET.packed, 40000, address.packed, port, payload)
+    return frames.udp_packet((plan.INTERNET, 40000), (address, port), payload)
 
 
 def slots(depth: int, *seen: tuple[tuple[int, ...], bytes]) -> np.ndarray:

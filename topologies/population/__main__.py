@@ -132,7 +132,7 @@ class Population:
     def do_send(self, schedule_file: str, target: str) -> float:
         """Send probes."""
         start = time.monotonic()
-        self.departures.begin(np.load(schedule_file, mmap_mode="r"), IPv4Address(target).packed, start)
+        self.departures.begin(np.load(schedule_file, mmap_mode="r"), IPv4Address(target), start)
         return start
 
     def do_sent(self, sent_file: str) -> None:

@@ -11,21 +11,20 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lq.wire import CLIENT_PORT, SERVER_PORT, MalformedMessage, decode
+from lq.wire import CLIENT_PORT, SERVER_PORT, MalformedMessage, decode, frames
 from topologies import plan
-from topologies.population import frames
 from topologies.population.client import Client, Send, State
 from topologies.population.layout import Layout
 
-GATEWAY = plan.GATEWAY.packed
 NEIGHBOUR_TIME = 60.0  # seconds for which an answer to ARP is believed
 _ARP_RETRY, _ARP_ATTEMPTS = 1.0, 3  # as RFC 1122, 2.3.2.1 bids: no faster than one a second
-_ANY, _EVERYBODY = bytes(4), b"\xff" * 4
+_ANY = IPv4Address(0)
 
 
 class Hosts:
@@ -107,43 +106,36 @@ class Hosts:
     def receive(self, tags: tuple[int, ...], frame: bytes, now: float) -> list[bytes]:
         """Take a frame in: `tags` are those that the kernel took off, the rest stand in the frame."""
         out: list[bytes] = []
-        start = 14
-        kind = int.from_bytes(frame[12:14], "big")
-        while kind in (frames.VLAN, frames.SERVICE_VLAN):
-            tags += (int.from_bytes(frame[start : start + 2], "big") & 0xFFF,)
-            kind = int.from_bytes(frame[start + 2 : start + 4], "big")
-            start += 4
-        modem = self.layout.modem_on.get(tags)
-        if modem is None:  # no modem lets it through
+        link = frames.parse(frame)
+        modem = None if link is None else self.layout.modem_on.get(tags + link.tags)
+        if link is None or modem is None:  # no modem lets it through
             return out
-        to = None if frame[:6] == frames.BROADCAST else self.layout.host(frame[:6])
+        to = None if link.destination == frames.BROADCAST_MAC else self.layout.host(link.destination)
         if not frame[0] & 1 and (to is None or self.layout.modem_of[to] != modem):
             return out
-        if kind == frames.ARP:
-            self._arp(modem, to, frame[start:], now, out)
-        elif kind == frames.IPV4 and len(frame) >= start + 28:
-            self._packet(modem, to, frame[start:], now, out)
+        if link.ethertype == frames.ETHERTYPE_ARP:
+            self._arp(modem, to, link.payload, now, out)
+        elif link.ethertype == frames.ETHERTYPE_IPV4 and len(link.payload) >= 28:
+            self._packet(modem, to, bytes(link.payload), now, out)
         return out + self._start_more(now)
 
-    def _arp(self, modem: int, to: int | None, packet: bytes, now: float, out: list[bytes]) -> None:
+    def _arp(self, modem: int, to: int | None, packet: memoryview, now: float, out: list[bytes]) -> None:
         message = frames.parse_arp(packet)
         if message is None:
             return
         if message.request:
             for host in self._holders(message.target):
                 if self.layout.modem_of[host] == modem:
-                    asker = (message.sender_mac, message.sender)
-                    mac, tags = self.layout.mac(host), self.layout.tags[modem]
-                    out.append(frames.arp(False, mac, message.target, *asker, tags))
-        elif to is not None and message.sender == GATEWAY:
+                    out.append(frames.arp_reply(message, self.layout.mac(host), self.layout.circuits[modem]))
+        elif to is not None and message.sender == plan.GATEWAY:
             self.gateway[to] = np.frombuffer(message.sender_mac, dtype=np.uint8)
             self.gateway_until[to] = now + NEIGHBOUR_TIME
             held = self._held.pop(to, None)
             if held is not None:
                 out.append(self._towards_gateway(to, held))
 
-    def _holders(self, address: bytes) -> list[int]:
-        number = int.from_bytes(address, "big")
+    def _holders(self, address: IPv4Address) -> list[int]:
+        number = int(address)
         found: list[int] = np.flatnonzero(self.addresses == number).tolist() if number else []
         return found
 
@@ -180,14 +172,12 @@ class Hosts:
         for message, server in sends:
             payload = message.encode()
             if server is None:
-                packet = frames.udp(_ANY, CLIENT_PORT, _EVERYBODY, SERVER_PORT, payload)
+                packet = frames.udp_packet((_ANY, CLIENT_PORT), (frames.BROADCAST, SERVER_PORT), payload)
                 mac, tags = self.layout.mac(host), self.layout.tags[self.layout.modem_of[host]]
-                out.append(b"".join((frames.BROADCAST, mac, tags, b"\x08\x00", packet)))
+                out.append(b"".join((frames.BROADCAST_MAC, mac, tags, b"\x08\x00", packet)))
             else:
-                source = int(former).to_bytes(4, "big")
-                packet = frames.udp(
-                    source, CLIENT_PORT, server.packed, SERVER_PORT, payload, frames.DO_NOT_FRAGMENT
-                )
+                source = (IPv4Address(int(former)), CLIENT_PORT)
+                packet = frames.udp_packet(source, (server, SERVER_PORT), payload, frames.DO_NOT_FRAGMENT)
                 self.send(host, packet, now, out)
         self.addresses[host] = int(client.lease.address) if client.lease is not None else 0
         if client.lease is None and client.state is not State.STOPPED:
@@ -214,9 +204,9 @@ class Hosts:
         return b"".join((self.gateway[host].tobytes(), self.layout.mac(host), tags, b"\x08\x00", packet))
 
     def _ask(self, host: int, attempt: int, now: float, out: list[bytes]) -> None:
-        address = self._held[host][12:16]
-        tags = self.layout.tags[self.layout.modem_of[host]]
-        out.append(frames.arp(True, self.layout.mac(host), address, b"", GATEWAY, tags))
+        address = IPv4Address(self._held[host][12:16])
+        circuit = self.layout.circuits[self.layout.modem_of[host]]
+        out.append(frames.arp_request(self.layout.mac(host), address, plan.GATEWAY, circuit))
         self._asked.append((now + _ARP_RETRY, host, attempt))
 
     # -- for display

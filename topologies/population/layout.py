@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lq.wire import frames
 from topologies import plan
-from topologies.population import frames
 
 _HOST = bytes.fromhex(plan.host_mac(1).replace(":", ""))[:2]
 HOST_PREFIX = int.from_bytes(_HOST, "big")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from topologies.population import frames
+from lq.wire import frames
 from topologies.population.hosts import Hosts
 from topologies.population.layout import HOST_PREFIX
 from topologies.population.ring import ETHERNET, Slots, arrival, tagged
@@ -49,12 +50,12 @@ class Departures:
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
         self._schedule = np.empty(0, dtype=SCHEDULE)
-        self._target = b""
+        self._target = IPv4Address(0)
         self._start = 0.0
         self._moments: list[float] = []
         self.deadline = math.inf
 
-    def begin(self, schedule: npt.NDArray[Any], target: bytes, now: float) -> None:
+    def begin(self, schedule: npt.NDArray[Any], target: IPv4Address, now: float) -> None:
         """Send from now on."""
         self._schedule, self._target, self._start, self._moments = schedule, target, now, []
         self._advance()
@@ -71,7 +72,7 @@ class Departures:
             own = int(self._hosts.addresses[host])
             if own:
                 payload = host.to_bytes(4, "big") + number.to_bytes(4, "big")
-                packet = frames.udp(own.to_bytes(4, "big"), PORT, self._target, PORT, payload)
+                packet = frames.udp_packet((IPv4Address(own), PORT), (self._target, PORT), payload)
                 self._hosts.send(host, packet, now, out)
         self._advance()
         return out
@@ -125,7 +126,7 @@ class Arrivals:
     def take(self, slots: Slots) -> tuple[Mask, Mask]:
         """Note the probes among these frames; return which frames are probes, and which of these arrived."""
         layout = self._hosts.layout
-        probes = tagged(slots) & (slots["kind"] == frames.IPV4) & (slots["version"] == 0x45)
+        probes = tagged(slots) & (slots["kind"] == frames.ETHERTYPE_IPV4) & (slots["version"] == 0x45)
         probes &= (slots["protocol"] == frames.UDP) & (slots["port"] == PORT) & (slots["datagram"] == _UDP)
         probes &= (slots["total"] == _PACKET) & (slots["fragment"] & 0x3FFF == 0)
         probes &= slots["kept"] >= ETHERNET + 4 * (layout.depth - 1) + _PACKET
@@ -136,7 +137,7 @@ class Arrivals:
         host = np.where(arrived, number, 0)
         arrived &= slots["tag"] & 0xFFF == layout.outer[host]
         if layout.depth == 2:
-            arrived &= slots["first_type"] == frames.VLAN
+            arrived &= slots["first_type"] == frames.ETHERTYPE_VLAN
             arrived &= slots["second_tag"] & 0xFFF == layout.inner[host]
         arrived &= (slots["destination"] == self._hosts.addresses[host]) & (slots["destination"] != 0)
         arrived &= _whole(slots["words"])
@@ -156,9 +157,9 @@ class Arrivals:
         known = hosts.gateway_until[host] > now
         out: list[bytes] = []
         for slot in slots[~known]:  # their hosts ask for the gateway first
-            own, sender = (int(slot[name]).to_bytes(4, "big") for name in ("destination", "source"))
+            own, sender = ((IPv4Address(int(slot[name])), PORT) for name in ("destination", "source"))
             payload = slot["words"][-4:].tobytes()
-            hosts.send(int(slot["host"]) - 1, frames.udp(own, PORT, sender, PORT, payload), now, out)
+            hosts.send(int(slot["host"]) - 1, frames.udp_packet(own, sender, payload), now, out)
         slots, host = slots[known], host[known]
         packets = np.zeros((len(slots), _PACKET // 2), dtype=">u2")
         packets[:, :4], packets[:, 4] = (0x4500, _PACKET, 0, 0), 64 << 8 | frames.UDP

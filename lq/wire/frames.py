@@ -1,4 +1,4 @@
-"""Ethernet frames as the switch hands them over: taking them apart, and putting answers together."""
+"""Frames that DHCP travels in: Ethernet with VLAN tags, ARP, IPv4, UDP, and echo. No input or output."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_VLAN, ETHERTYPE_SERVICE_VLAN = 0x0800, 0x0806, 0x8100, 0x88A8
-UDP = 17
+ICMP, UDP = 1, 17
+DO_NOT_FRAGMENT = 0x4000  # of the flags of IPv4
 BROADCAST_MAC = b"\xff" * 6
 BROADCAST = IPv4Address("255.255.255.255")
-_ARP_FORMAT = "!HHBBH6s4s6s4s"
+_ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ARP_REQUEST, _ARP_REPLY = 1, 2
+_IPV4 = struct.Struct("!BBHHHBBH4s4s")
+_TTL = 64
+_ECHO_REQUEST = 8
+
+Endpoint = tuple[IPv4Address, int]
+"""An address and a UDP port."""
 
 
 class Frame(NamedTuple):
@@ -66,65 +73,78 @@ def udp_payload(packet: memoryview) -> bytes | None:
 
 
 def parse_arp(packet: memoryview) -> Arp | None:
-    """Return the ARP message; None when it is not for IPv4 over Ethernet."""
-    if len(packet) < 28:
+    """Return the ARP message; None for anything but a request or reply for IPv4 over Ethernet."""
+    if len(packet) < _ARP.size:
         return None
-    hardware, protocol, hlen, plen, operation, sender_mac, sender, _, target = struct.unpack(
-        _ARP_FORMAT, packet[:28]
-    )
+    hardware, protocol, hlen, plen, operation, sender_mac, sender, _, target = _ARP.unpack_from(packet)
     if (hardware, protocol, hlen, plen) != (1, ETHERTYPE_IPV4, 6, 4):
         return None
+    if operation not in (_ARP_REQUEST, _ARP_REPLY):
+        return None
     return Arp(operation == _ARP_REQUEST, sender_mac, IPv4Address(sender), IPv4Address(target))
+
+
+def tagged(tags: tuple[int, ...]) -> bytes:
+    """Return the tags as they stand in a frame; of two the outer one is a service tag (IEEE 802.1ad)."""
+    return b"".join(
+        struct.pack("!HH", ETHERTYPE_SERVICE_VLAN if inside else ETHERTYPE_VLAN, tag)
+        for inside, tag in zip(range(len(tags) - 1, -1, -1), tags, strict=True)
+    )
 
 
 def ethernet(
     destination: bytes, source: bytes, tags: tuple[int, ...], ethertype: int, payload: bytes
 ) -> bytes:
-    """Put a frame together; of two tags the outer one is a service tag (IEEE 802.1ad)."""
-    vlan = b"".join(
-        struct.pack("!HH", ETHERTYPE_SERVICE_VLAN if inside else ETHERTYPE_VLAN, tag)
-        for inside, tag in zip(range(len(tags) - 1, -1, -1), tags, strict=True)
-    )
-    return b"".join((destination, source, vlan, ethertype.to_bytes(2, "big"), payload))
+    """Put a frame together."""
+    return b"".join((destination, source, tagged(tags), ethertype.to_bytes(2, "big"), payload))
 
 
 def arp_request(sender_mac: bytes, sender: IPv4Address, target: IPv4Address, tags: tuple[int, ...]) -> bytes:
     """Return the broadcast frame that asks who has `target`; with `sender` as target it announces that."""
-    body = struct.pack(
-        _ARP_FORMAT, 1, ETHERTYPE_IPV4, 6, 4, _ARP_REQUEST, sender_mac, sender.packed, bytes(6), target.packed
+    body = _ARP.pack(
+        1, ETHERTYPE_IPV4, 6, 4, _ARP_REQUEST, sender_mac, sender.packed, bytes(6), target.packed
     )
     return ethernet(BROADCAST_MAC, sender_mac, tags, ETHERTYPE_ARP, body)
 
 
 def arp_reply(request: Arp, own_mac: bytes, tags: tuple[int, ...]) -> bytes:
     """Return the frame that answers `request` with `own_mac`."""
-    body = struct.pack(
-        _ARP_FORMAT, 1, ETHERTYPE_IPV4, 6, 4, _ARP_REPLY,
+    body = _ARP.pack(
+        1, ETHERTYPE_IPV4, 6, 4, _ARP_REPLY,
         own_mac, request.target.packed, request.sender_mac, request.sender.packed,
     )  # fmt: skip
     return ethernet(request.sender_mac, own_mac, tags, ETHERTYPE_ARP, body)
 
 
-def udp_packet(
-    source: tuple[IPv4Address, int], destination: tuple[IPv4Address, int], payload: bytes
-) -> bytes:
-    """Return an IPv4 packet with a UDP datagram, checksums filled in."""
+def udp_packet(source: Endpoint, destination: Endpoint, payload: bytes, flags: int = 0) -> bytes:
+    """Return an IPv4 packet with a UDP datagram, checksums filled in; `flags` are those of IPv4."""
     length = 8 + len(payload)
-    header = struct.pack(
-        "!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0, 64, UDP, 0, source[0].packed, destination[0].packed
-    )
-    header = header[:10] + _checksum(header).to_bytes(2, "big") + header[12:]
+    addresses = source[0].packed + destination[0].packed
     datagram = struct.pack("!HHHH", source[1], destination[1], length, 0) + payload
-    pseudo = source[0].packed + destination[0].packed + struct.pack("!BBH", 0, UDP, length)
-    checksum = _checksum(pseudo + datagram) or 0xFFFF  # zero would mean "none computed" (RFC 768)
-    return header + datagram[:6] + checksum.to_bytes(2, "big") + datagram[8:]
+    total = _checksum(addresses + struct.pack("!HH", UDP, length) + datagram)
+    total = total or 0xFFFF  # zero would mean "none computed" (RFC 768)
+    return _ipv4(UDP, addresses, datagram[:6] + total.to_bytes(2, "big") + payload, flags)
+
+
+def echo_reply(packet: bytes) -> bytes | None:
+    """Return the answer to an ICMP echo request (RFC 792); None for anything else."""
+    start = (packet[0] & 0xF) * 4 if packet else 0
+    if start < 20 or len(packet) < start + 8 or packet[9] != ICMP or packet[start] != _ECHO_REQUEST:
+        return None
+    end = int.from_bytes(packet[2:4], "big")
+    if not start + 8 <= end <= len(packet):
+        return None
+    body = bytes(4) + packet[start + 4 : end]
+    body = body[:2] + _checksum(body).to_bytes(2, "big") + body[4:]
+    return _ipv4(ICMP, packet[16:20] + packet[12:16], body)
+
+
+def _ipv4(protocol: int, addresses: bytes, body: bytes, flags: int = 0) -> bytes:
+    header = _IPV4.pack(0x45, 0, 20 + len(body), 0, flags, _TTL, protocol, 0, addresses[:4], addresses[4:])
+    return header[:10] + _checksum(header).to_bytes(2, "big") + header[12:] + body
 
 
 def _checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    """Return the Internet checksum (RFC 1071) of octets that are not all zero."""
+    number = int.from_bytes(data, "big") << (8 * (len(data) % 2))
+    return 0xFFFF - (number % 0xFFFF or 0xFFFF)

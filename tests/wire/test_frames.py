@@ -10,7 +10,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
-from controllers import frames
+from lq.wire import frames
 
 macs = st.binary(min_size=6, max_size=6)
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)
