@@ -11,7 +11,6 @@ circuit's tags already, and gets all that comes down.
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 from lq.sandbox import namespace
@@ -94,15 +93,11 @@ class Cable(AccessBridge):
     With stacked tags the modems' radio ends are in here: upstream they add the outer tag.
     """
 
-    def connect(self) -> None:
-        """Install the rules of the medium."""
-        command = ["ovs-ofctl", "-O", "OpenFlow13", "mod-port", self.name, str(self.PROCESSORS), "no-flood"]
-        subprocess.run(command, check=True)
-        super().connect()
-
     def carry(self) -> list[str]:
         """Return the two rules of the medium."""
-        down, up = f"priority=1,in_port={self.CONCENTRATOR},actions=flood", f"output:{self.CONCENTRATOR}"
+        # Not `flood`: that would reach the processors' port, too.
+        every = ",".join(f"output:{1 + number}" for number in range(1, self.modems + 1))
+        down, up = f"priority=1,in_port={self.CONCENTRATOR},actions={every}", f"output:{self.CONCENTRATOR}"
         if not self.stacked_tags:
             return [down, f"priority=0,actions={up}"]
         return [down] + [

@@ -57,7 +57,7 @@ def figure(lab):
 @pytest.mark.parametrize(("tag", "hosts"), [(1, ["host1"]), (2, ["host2", "host3"]), (3, [])])
 def test_a_modem_lets_down_only_its_own_circuit(figure, tag, hosts):
     broadcast = "ff" * 6 + "02c000000002" + f"8100{tag:04x}" + "88b6" + MARK
-    assert figure("seen_downstream", broadcast) == hosts
+    assert figure("seen_downstream", broadcast, ["host1", "host2", "host3", "modems"]) == hosts
 
 
 @pytest.mark.lab
