@@ -127,6 +127,9 @@ class Server(_Part):
     count: int = Field(
         1, ge=1, le=2, description="servers; two share the pool, and the relay forwards to both (failover: 2)"
     )
+    dialect: Literal["rfc4388", "draft-03"] = Field(
+        "rfc4388", description="the wire form of leasequery, at both ends; draft-03: built-in server only"
+    )
     lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="seconds that a lease lasts")
     service_time: float = Field(
         0.0,
@@ -140,6 +143,10 @@ class Server(_Part):
         if self.service_time and self.kind != "builtin":
             raise PydanticCustomError(
                 "service_time", "only the built-in server can be slowed down: leave server.service_time out"
+            )
+        if self.dialect != "rfc4388" and self.kind != "builtin":
+            raise PydanticCustomError(
+                "dialect", "only the built-in server speaks draft-03: leave server.dialect out"
             )
         return self
 
@@ -175,6 +182,9 @@ class Concentrator(_Part):
     )
     known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
     unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    admit_reserved: bool = Field(
+        False, description="KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
+    )
     circuit_queries: int = Field(
         50, ge=0, description="queries that one circuit may cause in a quota interval; 0: any number"
     )
@@ -350,6 +360,10 @@ class Spec(_Part):
                 return "only the built-in server's bindings can be copied: set failover.shared=false"
             if failover.case == "disagreement" and (population or self.topology.modems == 1):
                 return "a host moves to another modem: at least two modems, and topology.population=false"
+        if self.scenario == "servers" and self.server.dialect != "rfc4388":
+            return "servers compares with ISC dhcpd, which speaks RFC 4388: leave server.dialect out"
+        if self.concentrator.admit_reserved and self.server.dialect != "draft-03":
+            return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
             return "frames are counted at each host: at least two hosts, and topology.population=false"
         return None
