@@ -11,7 +11,11 @@ from controllers.settings import VARIABLE, Settings
 
 def main(arguments: list[str]) -> None:
     """Load the settings, then the framework that they name, then the application."""
-    settings = Settings.load(Path(arguments[0]))
+    try:
+        settings = Settings.load(Path(arguments[0]))
+    except ValueError as error:
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
+        sys.exit(2)
     os.environ[VARIABLE] = arguments[0]
     os.environ["LQ_CONTROLLER_FRAMEWORK"] = settings.framework
 

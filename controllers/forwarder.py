@@ -19,7 +19,6 @@ from controllers.flows import Tables, Temporary, Wiring
 from controllers.record import Recorder
 from controllers.settings import Settings
 from lq.concentrator import events
-from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.engine import Concentrator
 from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
@@ -39,14 +38,7 @@ class Forwarder:
         self.wiring = wiring = Wiring(**settings.wiring)
         self.record = record
         self.counts: Counter[str] = Counter()
-        self.engine = Concentrator(
-            ConcentratorConfig(
-                giaddr=settings.giaddr,
-                networks=settings.networks,
-                servers=settings.servers,
-                **settings.engine,
-            )
-        )
+        self.engine = Concentrator(settings.concentrator)
         self.to_switch: list[bytes] = []
         self.to_servers: list[tuple[bytes, tuple[str, int]]] = []
         self._access = wiring.access

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
+
+from lq.concentrator.config import ConcentratorConfig
+from lq.wire import dialect
 
 VARIABLE = "LQ_CONCENTRATOR"
 FRAMEWORKS = {"ryu": "ryu", "os-ken": "os_ken"}  # by name, with their packages
@@ -44,9 +49,10 @@ def draw_life(seed: int, generation: int) -> int:
 class Settings:
     """The concentrator's configuration: where it is, whom it asks, how its bridge is wired.
 
-    `engine` holds further fields of `lq.concentrator.config.ConcentratorConfig` by name. With a
-    `life` (see `draw_life`) the modems are solicited to register (`lq.wire.registration`); without,
-    `modems` says where they are. With `stacked_tags` a circuit is two VLAN tags, else one.
+    `engine` holds further fields of `lq.concentrator.config.ConcentratorConfig` by name, as JSON has them:
+    the dialect by its name, addresses and networks as text. With a `life` (see `draw_life`) the modems are
+    solicited to register (`lq.wire.registration`); without, `modems` says where they are. With
+    `stacked_tags` a circuit is two VLAN tags, else one.
     """
 
     giaddr: IPv4Address
@@ -69,19 +75,59 @@ class Settings:
 
     @classmethod
     def load(cls, path: Path) -> Settings:
-        """Read the file."""
+        """Read the file. Raises ValueError, with one line, for what a concentrator cannot be told."""
         raw = json.loads(path.read_text())
         raw["giaddr"] = IPv4Address(raw["giaddr"])
         raw["networks"] = tuple(IPv4Network(network) for network in raw["networks"])
-        raw["servers"] = tuple(IPv4Address(server) for server in raw["servers"])
+        raw["servers"] = _addresses(raw["servers"])
         raw["uplink_address"] = IPv4Address(raw["uplink_address"])
         raw["modems"] = tuple(Modem(modem["mac"], tuple(modem["tags"])) for modem in raw["modems"])
         raw["record"] = Path(raw["record"])
         raw["listen"] = (raw["listen"][0], raw["listen"][1])
         raw["rates"] = Rates(**raw["rates"])
-        return cls(**raw)
+        settings = cls(**raw)
+        settings.concentrator  # noqa: B018 - what is wrong with it is to be said here
+        return settings
 
     @classmethod
     def of_this_process(cls) -> Settings:
         """Read the file that the environment names."""
         return cls.load(Path(os.environ[VARIABLE]))
+
+    @cached_property
+    def concentrator(self) -> ConcentratorConfig:
+        """How the concentrator behaves. Raises ValueError, with one line, if `engine` says it wrongly."""
+        parsed: dict[str, Any] = {name: getattr(self, name) for name in ("giaddr", "networks", "servers")}
+        defaults = {each.name: each.default for each in fields(ConcentratorConfig) if each.name not in parsed}
+        for name, value in self.engine.items():
+            if name not in defaults:
+                raise ValueError(f"engine.{name}: there is no such field")
+            try:
+                parsed[name] = _PARSERS[name](value) if name in _PARSERS else _like(defaults[name], value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"engine.{name}: {error} (got {value!r})") from None
+        return ConcentratorConfig(**parsed)
+
+
+def _addresses(values: list[str]) -> tuple[IPv4Address, ...]:
+    return tuple(map(IPv4Address, values))
+
+
+def _authorities(pairs: list[tuple[str, list[str]]]) -> tuple[Any, ...]:
+    return tuple((IPv4Network(network), _addresses(servers)) for network, servers in pairs)
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "dialect": dialect,
+    "leasequery_servers": _addresses,
+    "authorities": _authorities,
+    "requested_options": lambda codes: tuple(_like(0, code) for code in codes),
+}
+
+
+def _like(default: Any, value: Any) -> Any:
+    """Return a value of the kind that a field's default is of; a seed is None by default."""
+    kinds = {float: (int, float), type(None): (int, type(None))}.get(type(default), (type(default),))
+    if not isinstance(value, kinds) or isinstance(value, bool) is not isinstance(default, bool):
+        raise TypeError(f"a value of type {kinds[0].__name__} is wanted")
+    return value

@@ -81,10 +81,13 @@ class Program:
         """Kill a server."""
         self.lab.kill_server(number)
 
-    def start_server(self, number: int) -> None:
-        """Start a server again."""
-        self.lab.servers[number].launch()
-        self.lab.servers[number].await_ready()
+    def start_server(self, number: int, changes: dict[str, Any] | None = None) -> None:
+        """Start a server again, with these of its attributes changed."""
+        server = self.lab.servers[number]
+        for name, value in (changes or {}).items():
+            setattr(server, name, value)
+        server.launch()
+        server.await_ready()
 
     def change_wan(self, impairment: dict[str, float]) -> dict[str, Any]:
         """Have another WAN from now on; return the delay lines' reports so far."""
@@ -154,6 +157,10 @@ class Program:
     def server_saw(self, ciaddr: str) -> int:
         """Return how many requests with this ciaddr reached the server's interface."""
         return sum(bytes(map(int, ciaddr.split("."))) == data[54:58] for data in self._captured())
+
+    def dhcp_at_server(self) -> list[str]:
+        """Return the messages to UDP port 67 that passed the server's interface, in hexadecimal digits."""
+        return [data[42:].hex() for data in self._captured()]
 
     def _captured(self) -> list[bytes]:
         from scapy.utils import RawPcapReader

@@ -21,6 +21,7 @@ from mininet.log import setLogLevel
 from controllers.settings import Modem, Settings, draw_life
 from lq.errors import RunFailed
 from lq.experiments import fidelity
+from lq.experiments.capturing import Capture
 from lq.experiments.control import Control
 from lq.experiments.hosts import Hosts, Subscribers
 from lq.experiments.probing import Probing
@@ -58,6 +59,7 @@ class Emulation:
         self.net: Any = None
         self.identity = plan.CONCENTRATOR
         self._processors: Process | None = None  # the modems'
+        self._captures: list[Capture] = []
         self.watch = fidelity.Watch()
         self._concentrator = spec.concentrator
 
@@ -122,6 +124,7 @@ class Emulation:
 
     def start(self) -> None:
         """Start the WAN, the servers, the controller and the modems; return when all do their work."""
+        self._start_captures()
         self.wan.start()
         for server in self.servers:
             server.launch()
@@ -129,8 +132,21 @@ class Emulation:
         self.control.launch(self._settings())
         for server in self.servers:
             server.await_ready()
+        for capture in self._captures:
+            capture.await_ready()
         self._connect_controller()
         self._await_registrations()
+
+    def _start_captures(self) -> None:
+        """Capture where the specification says; at the servers they have their own."""
+        for name in dict.fromkeys(self.spec.capture.nodes):
+            file = self.raw.parent / f"{name}.pcap"
+            if name == "concentrator":
+                interface = self.concentrator.mirror_access_port()
+                self._captures.append(Capture(self.programs, interface, file))
+            elif all(name != server.name for server in self.servers):
+                node = self.net[name]
+                self._captures.append(Capture(self.programs, node.defaultIntf().name, file, node))
 
     def _launch_processors(self) -> None:
         """Start the modems' own processors, where these register."""
@@ -180,6 +196,7 @@ class Emulation:
         """Return what the next controller is told."""
         bridge, frames = self.concentrator, self.spec.modems.registration == "frames"
         engine: dict[str, Any] = {**self._concentrator.model_dump(), "seed": self.spec.seed}
+        engine["dialect"] = self.spec.server.dialect
         networks = [plan.ACCESS_NETWORK]
         if not engine.pop("ciaddr_restriction"):  # then it also asks about what is merely routed to it
             networks.append(plan.UNATTACHED_NETWORK)
@@ -364,11 +381,11 @@ class Emulation:
 
         Returns what was observed of the run's fidelity.
         """
-        for server in self.servers:
-            server.stop_capture()
-        captures = [server.capture_log for server in self.servers]
+        captures = [*self._captures, *(server.capture for server in self.servers if server.capture)]
+        for capture in captures:
+            capture.stop()
         namespaces = {node.pid for node in self.net.hosts} | {os.getpid(), *self.subscribers.namespaces()}
-        observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), captures)
+        observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), [c.log for c in captures])
         observed["wan"] = self.wan.stop()
         observed["population_drops"] = self.subscribers.lost()
         self.control.stop()

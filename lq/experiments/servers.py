@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from lq.errors import RunFailed
+from lq.experiments.capturing import Capture
 from lq.experiments.programs import Process, Programs, cpu_seconds, end, python
 from lq.experiments.spec import Server as Wanted
 from lq.sandbox import dhcpd
@@ -44,8 +45,9 @@ class _Kind(NamedTuple):
 class Server:
     """One server in its node, and the capture of what passes its interface. Files go to `raw`.
 
-    `pool` is the first and the last address that it leases; `leasequery`, whether it answers that. Both count
-    from its next launch on.
+    `pool` is the first and the last address that it leases; `leasequery`, whether it answers that; and of the
+    built-in server `forms`, the forms of query that it answers, and `reservations`, as it is told of them.
+    They count from its next launch on.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Server:
         self._node = node
         self.pool = pool
         self.leasequery = True
+        self.forms = ("address", "hardware", "client-id")
+        self.reservations: list[dict[str, str]] = []
         self._wanted = wanted
         self.place = place
         self.capture_file = raw.parent / f"{self.name}.pcap"
         self.process: Process | None = None
-        self._capture: Process | None = None
+        self.capture: Capture | None = None
         self._spent = 0.0  # processor seconds of its earlier processes
 
     @property
@@ -84,11 +88,6 @@ class Server:
         """Processor time used so far, by those of its processes that were killed, too."""
         return self._spent + cpu_seconds(self.process)
 
-    @property
-    def capture_log(self) -> Path:
-        """Where the capture program says what it lacks."""
-        return self._programs.log(f"capture-{self.name}")
-
     def launch(self) -> None:
         """Start the server, and the first time the capture; `await_ready` waits for both.
 
@@ -99,9 +98,8 @@ class Server:
             raise RunFailed(
                 f"{kind} is not installed: sudo apt-get install --no-install-recommends {_PACKAGES[kind]}"
             )
-        if self._capture is None:
-            capture = python("lq.experiments.capture", self.interface, str(self.capture_file))
-            self._capture = self._programs.launch(self.capture_log.stem, capture, self._node)
+        if self.capture is None:
+            self.capture = Capture(self._programs, self.interface, self.capture_file, self._node)
         # In the node's network, but among the lab's mounts, where dhcpd's files are.
         there = ["nsenter", "--net", f"--target={self._node.pid}", "--"]
         self.process = self._programs.launch(self.name, [*there, *_KINDS[kind].command(self)])
@@ -109,8 +107,8 @@ class Server:
     def await_ready(self) -> Process:
         """Return the server's process when it answers and the capture runs."""
         assert self.process is not None
-        assert self._capture is not None
-        self._programs.await_line(self.capture_log.stem, self._capture)
+        assert self.capture is not None
+        self.capture.await_ready()
         self._programs.await_line(self.name, self.process, _KINDS[self._wanted.kind].ready)
         return self.process
 
@@ -120,9 +118,9 @@ class Server:
         config = {
             "listen": str(self.place.address),
             "database": str(self.database),
-            "dialect": "rfc4388",
+            "dialect": self._wanted.dialect,
             "service_time": self._wanted.service_time,
-            "leasequery": {"enabled": self.leasequery},
+            "leasequery": {"enabled": self.leasequery, "forms": [*self.forms]},
             "subnets": [
                 {
                     "network": str(plan.ACCESS_NETWORK),
@@ -131,6 +129,7 @@ class Server:
                     "options": {"routers": [str(plan.GATEWAY)]},
                 }
             ],
+            "reservations": self.reservations,
         }
         path = self._raw / f"{self.name}.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
@@ -152,6 +151,11 @@ class Server:
         (self._raw / f"{self.name}.conf").write_text(config)
         return dhcpd.command(config, self.interface, f"-{self.name}")
 
+    @property
+    def dhcpd_leases(self) -> Path:
+        """The lease file of a server that is ISC dhcpd."""
+        return dhcpd.leases_of(f"-{self.name}")
+
     def dnsmasq(self) -> list[str]:
         """Return dnsmasq's command: a server without leasequery, silent to it (R5-3)."""
         (first, last), mask = self.pool, plan.ACCESS_NETWORK.netmask
@@ -170,10 +174,6 @@ class Server:
         self._spent += cpu_seconds(self.process)
         self.process.kill()
         self.process.wait()
-
-    def stop_capture(self) -> None:
-        """End the capture, which then says what it lacks."""
-        end(self._capture)
 
     def stop(self) -> None:
         """Have the server write its counts, and end."""
