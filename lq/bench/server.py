@@ -83,6 +83,21 @@ def case(
     return result | {"ours": first, "peer": second, "ratio": ratio}
 
 
+def limited(
+    name: str, unit: str, ours: float, limit: float, peer: float | None = None, peer_name: str | None = None
+) -> Case:
+    """One measurement that is to stay within `limit`, in its own unit; `met` says whether it does.
+
+    It has no `goal`: that is for ratios.
+    """
+    return case(name, unit, ours, peer, None, peer_name) | {"limit": limit, "met": ours <= limit}
+
+
+def doubtful(result: Case, reasons: list[str]) -> Case:
+    """Say of a measurement whether it may be believed, as a run does: `valid`, and `invalid_reasons`."""
+    return result | {"valid": not reasons, "invalid_reasons": reasons}
+
+
 def _median(samples: list[Case], key: str) -> float:
     return float(statistics.median(sample[key] for sample in samples))
 
@@ -161,8 +176,8 @@ class Measuring:
             resident = running.resident_bytes()
         return [
             case("rate at 1,000,000 bindings", "answers/s", samples, self.ours, 0.9, "ours at 10,000"),
-            case("start with 1,000,000 bindings", "s", started, None, 20.0),
-            case("memory with 1,000,000 bindings", "bytes", resident, None, 1.5 * 2**30),
+            limited("start with 1,000,000 bindings", "s", started, 20.0),
+            limited("memory with 1,000,000 bindings", "bytes", resident, 1.5 * 2**30),
         ]
 
     def leases(self, count: int) -> Case:

@@ -110,12 +110,18 @@ def print_benchmark(result: dict[str, Any]) -> None:
     for heading in ("ours", "peer", "unit", "ratio", "goal", "beside"):
         table.add_column(heading, justify="left" if heading in ("unit", "beside") else "right")
     for case in [result, *result["cases"]]:
-        ours, peer, ratio, goal = (
+        ours, peer, ratio, goal, limit = (
             "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
-            for key in ("ours", "peer", "ratio", "goal")
+            for key in ("ours", "peer", "ratio", "goal", "limit")
         )
+        if "limit" in case:  # of what was measured; a goal is one of the ratio
+            goal = f"at most {limit} {case['unit']}: {'met' if case['met'] else '[bold red]not met[/]'}"
         table.add_row(case["name"], ours, peer, case["unit"], ratio, goal, case.get("peer_name") or "-")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for case in [result, *result["cases"]]:
+        for reason in case.get("invalid_reasons", ()):
+            console.print(f"[bold red]not valid:[/] {case['name']}: {reason}")
 
 
 def print_checks(checks: list[Any]) -> None:

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from lq.bench.forward import SEGMENTS, SIZE, Host, _large, downstream_frame, run, upstream_frame
+from lq.bench.forward import SEGMENTS, SIZE, Host, _large, compare, downstream_frame, run, upstream_frame
 from lq.wire import frames
 from topologies import plan
 
@@ -18,11 +18,23 @@ def test_the_benchmark_compares_both_bridges_on_the_same_load():
     result = run(rounds=1, modems=5, hosts_per_modem=2, seconds=0.2)
     assert [case["name"] for case in (result, *result["cases"])] == ["forward", "downstream", "upstream"]
     for case in (result, *result["cases"]):
-        assert {"unit", "ours", "peer", "peer_name", "ratio", "goal", "cpu_ratio", "overloaded"} <= set(case)
+        assert {"unit", "ours", "peer", "peer_name", "ratio", "goal", "cpu_ratio", "valid"} <= set(case)
         assert case["ratio"] == pytest.approx(case["ours"] / case["peer"])
         for sample in case["samples"] + case["peer_samples"]:
             assert sample["rate"] > 0
             assert sample["flows"] >= 10  # the cache has one for each host at least
+    buffers = result["port_buffers"]
+    assert len(buffers["plain"]) == 2  # the network's side and the hosts'
+    assert buffers["ours"] == buffers["plain"]
+
+
+def test_a_sender_that_was_too_slow_makes_a_figure_not_valid():
+    full = {"rate": 10.0, "offered": 20.0, "rate_per_cpu_s": 10.0}
+    idle = {**full, "offered": 11.0}
+    assert compare("both", [full], [full])["valid"] is True
+    doubted = compare("upstream", [full, full], [full, idle])
+    assert doubted["valid"] is False
+    assert doubted["invalid_reasons"] == ["the switch took nearly all that was sent in 1 of 4 measurements"]
 
 
 @pytest.mark.parametrize("make", [downstream_frame, upstream_frame])
