@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from lq import figures
+from lq.experiments import comparison
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, seconds
+from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
 
 MOST_BINS = 60  # in a histogram over time
@@ -173,23 +175,41 @@ def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
 
 
 def save(run: Run) -> list[Path]:
-    """Write all figures of a run into its directory `figures`, as PNG and SVG; return the files."""
+    """Write all figures of a run into its directory `figures`, as PNG and SVG; return the files.
+
+    Those of `servers` show both runs.
+    """
     directory = run.directory / "figures"
     directory.mkdir(exist_ok=True)
-    drawers: dict[str, Callable[[Run], Figure]] = {
-        "recovery": recovery_curve,
-        "queries": query_rate,
-        "packets": packet_rate,
-        "delivered": delivered_share,
-        "sequence": sequence_chart,
-    }
+    drawn = _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
     files = []
-    for name, draw in drawers.items():
-        figure = draw(run)
+    for name, figure in drawn.items():
         files += [directory / f"{name}.png", directory / f"{name}.svg"]
         for path in files[-2:]:
             figures.write(figure, path)
     return files
+
+
+def _of_one(run: Run) -> dict[str, Figure]:
+    return {
+        "recovery": recovery_curve(run),
+        "queries": query_rate(run),
+        "packets": packet_rate(run),
+        "delivered": delivered_share(run),
+        "sequence": sequence_chart(run),
+    }
+
+
+def _of_servers(run: Run) -> dict[str, Figure]:
+    """Draw both runs of a comparison (`lq.experiments.comparison`) in each figure, but for the sequences."""
+    runs = {kind: Run(run.directory / kind) for kind in comparison.KINDS}
+    return {
+        "recovery": recovery_curve(list(runs.values()), list(runs)),
+        "queries": panels(query_rate, runs),
+        "packets": panels(packet_rate, runs),
+        "delivered": panels(delivered_share, runs),
+        **{f"sequence-{kind}": sequence_chart(each) for kind, each in runs.items()},
+    }
 
 
 def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
