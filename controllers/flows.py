@@ -6,6 +6,7 @@ table 1  OUTER       upstream with two tags: the outer one into the metadata, of
 table 2  VERIFY      upstream: one flow for each located host; anything else to the controller (R1-5)
 table 3  ROUTE       upstream packets that passed: to the network, or to the concentrator itself
 table 4  DOWNSTREAM  one flow for each located host; anything else to the controller (R1-4, R5-1)
+table 5  OVERHEAR    DHCP that ROUTE has sent on to a server: to the controller, too
 ```
 
 CLASSIFY, by port; the first line that fits counts. What comes from the access side must bear a tag.
@@ -28,8 +29,9 @@ CLASSIFY, by port; the first line that fits counts. What comes from the access s
 | any    | anything else                                       | dropped                                |
 
 So hosts get no frame of one another's, only IP packets that passed VERIFY, and what is out of range costs
-the controller nothing (R6.2-7, R7-4). A unicast DHCP renewal is ordinary upstream IP: verified, routed,
-not gleaned (R4.3-1).
+the controller nothing (R6.2-7, R7-4). What a host sends to a DHCP server itself (UDP port 68 to 67) is
+ordinary upstream IP: verified and routed. The controller hears of it, without the tags, for the sake of
+RELEASE, which is unicast (RFC 2131, 4.4.4); it relays none of it, and renewals are not gleaned (R4.3-1).
 
 Priorities in VERIFY and DOWNSTREAM, so that what is known about one host outranks what is known about many:
 
@@ -69,7 +71,7 @@ from lq.wire import registration
 from lq.wire.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, UDP
 from lq.wire.message import CLIENT_PORT, SERVER_PORT
 
-CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM = range(5)
+CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM, OVERHEAR = range(6)
 DOWNSTREAM_METER, UPSTREAM_METER, CONTROL_METER = 1, 2, 3
 _HOST_PRIORITY, _REFUSED_PRIORITY, _DROP_PRIORITY, _EXHAUSTED_PRIORITY, _MISS_PRIORITY = 100, 50, 40, 10, 0
 _METER_BURST = 0.1  # seconds of its rate that a meter lets pass at once
@@ -196,6 +198,7 @@ class Tables:
         """Return the fixed flows of the other tables."""
         ip = {"eth_type": ETHERTYPE_IPV4}
         routed = [parser.OFPActionDecNwTtl(), *self._to_uplink]
+        to_a_server = {**ip, "ip_proto": UDP, "udp_src": CLIENT_PORT, "udp_dst": SERVER_PORT}
         unverified: list[Any] = _TO_CONTROLLER
         messages = []
         if self._stacked:
@@ -208,8 +211,10 @@ class Tables:
             *messages,
             self._add(VERIFY, _MISS_PRIORITY, {"vlan_vid": _TAGGED}, unverified, meter=UPSTREAM_METER),
             self._add(ROUTE, 10, {**ip, "ipv4_dst": str(self._giaddr)}, self._to_relay),
+            self._add(ROUTE, 5, to_a_server, routed, goto=OVERHEAR),
             self._add(ROUTE, 0, ip, routed),
             self._add(DOWNSTREAM, _MISS_PRIORITY, {}, _TO_CONTROLLER, meter=DOWNSTREAM_METER),
+            self._add(OVERHEAR, 0, {}, _TO_CONTROLLER, meter=CONTROL_METER),
         ]
 
     @property

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from controllers import openflow
-from controllers.flows import Tables, Temporary, Wiring
+from controllers.flows import OVERHEAR, Tables, Temporary, Wiring
 from controllers.record import Recorder
 from controllers.settings import Settings
 from lq.concentrator import events
@@ -127,6 +127,9 @@ class Forwarder:
             self._ask(events.Downstream(destination), destination, data, in_port, now)
             return
         frame = frames.parse(data)
+        if frame is not None and openflow.table_of(octets) == OVERHEAR:
+            self._overheard(frame, now)
+            return
         if frame is None or (in_port == self._access and len(frame.tags) != self._circuit_tags):
             return
         if frame.ethertype == frames.ETHERTYPE_ARP:
@@ -166,6 +169,18 @@ class Forwarder:
             self.counts["malformed_from_clients"] += 1
             return
         self._give(events.FromClient(circuit, message), now)
+
+    def _overheard(self, frame: frames.Frame, now: float) -> None:
+        """A located host's DHCP message to a server itself, which the switch has verified and sent on."""
+        payload, addresses = frames.udp_payload(frame.payload), frames.ipv4_addresses(frame.payload)
+        if payload is None or addresses is None:
+            return
+        try:
+            message = decode(payload)
+        except MalformedMessage:
+            self.counts["malformed_from_clients"] += 1
+            return
+        self._give(events.FromLocated(addresses[0], message), now)
 
     def _registration(self, frame: frames.Frame, in_port: int, now: float) -> None:
         """A modem says where it is, in this life of ours: believe it, and tell it so (R1-3).

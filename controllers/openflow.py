@@ -50,6 +50,11 @@ _PACKET_IN_MATCH = 24  # octets before the match
 _IN_PORT_FIRST = b"\x80\x00\x00\x04"
 
 
+def table_of(octets: bytes | bytearray) -> int:
+    """Return the table whose flow a packet-in is from."""
+    return octets[15]
+
+
 def packet_in(octets: bytes | bytearray) -> tuple[int, bytes]:
     """Return in_port and frame of a packet-in. Raises ValueError if it bears no in_port."""
     length = int.from_bytes(octets[26:28], "big")

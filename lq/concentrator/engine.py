@@ -32,6 +32,7 @@ from lq.concentrator.events import (
     Effect,
     Event,
     FromClient,
+    FromLocated,
     FromServer,
     ModemRegistered,
     Permit,
@@ -46,7 +47,7 @@ from lq.concentrator.places import Places
 from lq.concentrator.queries import NEVER
 from lq.concentrator.quota import Quota
 from lq.concentrator.relay import Gleaned, Relay
-from lq.wire import MalformedMessage
+from lq.wire import MalformedMessage, MessageType
 
 REASONS = {
     "out-of-range": "the address is none of a host on the attached access networks (R6.2-7, R7-4)",
@@ -112,6 +113,7 @@ class Concentrator:
             Upstream: self._upstream,
             FromServer: self._from_server,
             FromClient: self._from_client,
+            FromLocated: self._from_located,
             ModemRegistered: self._places.modem_registered,
             ArpReply: self._arp.reply,
             Ask: self._ask,
@@ -240,6 +242,13 @@ class Concentrator:
             out[:] = [self._places.spoofed(source, now)]
             return
         self._left(gleaned, now, out)
+
+    def _from_located(self, event: FromLocated, now: float, out: list[Effect]) -> None:
+        """A RELEASE is unicast (RFC 2131, 4.4.4). So are renewals, which are not gleaned (R4.3-1)."""
+        address, message = event.address, event.message
+        location = self.locations.get(int(address), now)
+        if location is not None and message.message_type == MessageType.RELEASE and message.ciaddr == address:
+            self._left(Gleaned(address, location.chaddr, location.circuit), now, out)
 
     def _learn(self, gleaned: Gleaned | None, server: IPv4Address, now: float, out: list[Effect]) -> None:
         """Use what a relayed reply says (R1-7); it is newer than any answer on its way."""

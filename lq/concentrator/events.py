@@ -59,6 +59,14 @@ class FromClient:
 
 
 @dataclass(slots=True)
+class FromLocated:
+    """A located host sent a DHCP message to a server itself, past the relay; its source is verified."""
+
+    address: IPv4Address
+    message: Message
+
+
+@dataclass(slots=True)
 class FromServer:
     """A DHCP message reached the relay's own address (giaddr); `server` is its IP source."""
 
@@ -108,7 +116,7 @@ class Ask:
     client_id: bytes = b""
 
 
-Event = FromClient | FromServer | Downstream | Upstream | ModemRegistered | ArpReply | Ask
+Event = FromClient | FromLocated | FromServer | Downstream | Upstream | ModemRegistered | ArpReply | Ask
 
 
 # -- effects

@@ -190,3 +190,35 @@ def test_dhcp_goes_and_comes_by_the_circuit(act, tags):
     (frame,) = seen(act, "access", part=XID.hex())
     assert tags_of(frame) == circuit(tags)
     assert (frame.dst, frame[UDP].dport) == (HOST, 68)
+
+
+@pytest.mark.requirement("R4.3-1")
+def test_a_unicast_release_takes_the_location_away(act, tags):
+    """Not another's, nor a renewal; all of them reach the server, once, as the client sent them."""
+    chaddr = bytes.fromhex(HOST.replace(":", ""))
+
+    def to_server(kind, ciaddr, xid, mac=HOST):
+        told = Message(1, 1, xid=xid, chaddr=chaddr, ciaddr=IPv4Address(ciaddr), options={53: bytes((kind,))})
+        packet = IP(src=OWN, dst=str(plan.SERVER)) / UDP(sport=68, dport=67) / Raw(told.encode())
+        return tagged(tags, packet, mac)
+
+    act("send", "access", to_internet(tags, OWN, "up"))
+    assert act("seen", "uplink", b"up".hex())
+    act("settle")
+    withdrawn, counted = len(act("record", "withdraw")), act("to_controller")["control"]
+    neighbours, renewal, spoofed = (7, DOWNSTREAM, 0x51), (3, OWN, 0x52), (7, OWN, 0x53)
+    act("send", "access", to_server(*neighbours), to_server(*renewal))
+    act("send", "access", to_server(*spoofed, mac=plan.host_mac(66)))
+    act("settle")
+    assert len(act("record", "withdraw")) == withdrawn
+    act("send", "access", to_server(7, OWN, 0x54))
+    assert act("record", "withdraw", withdrawn + 1)[withdrawn:][0]["address"] == OWN
+    act("settle")
+    assert act("to_controller")["control"] - counted >= 3
+    flows = act("sh", "ovs-ofctl -O OpenFlow13 dump-flows cmts").splitlines()
+    assert not [flow for flow in flows if f"={OWN} " in flow and "actions=drop" not in flow]
+    frames_out = seen(act, "uplink", UDP, part=chaddr.hex(), at_least=3)
+    messages = [decode(frame[UDP].payload.original) for frame in frames_out if frame[UDP].sport == 68]
+    assert [each.xid for each in messages] == [0x51, 0x52, 0x54]
+    assert {int(each.giaddr) for each in messages} == {0}
+    assert len(frames_out) == 3
