@@ -72,7 +72,8 @@ def case(
         result["samples"] = ours
         if isinstance(peer, list) and peer:
             result["peer_per_cpu_s"] = _median(peer, "rate_per_cpu_s")
-            result["cpu_ratio"] = result["ours_per_cpu_s"] / result["peer_per_cpu_s"]
+            spent = result["peer_per_cpu_s"]  # 0 where it took less than the clock shows
+            result["cpu_ratio"] = result["ours_per_cpu_s"] / spent if spent else None
             result["peer_samples"] = peer
     first, second = (
         _median(each, "rate") if isinstance(each, list) else each for each in (ours, peer or None)
