@@ -1,7 +1,7 @@
-"""The live network as a picture in a notebook: each host's state, refreshed, and a reboot button.
+"""The live network in a notebook, refreshed: a picture with each host's state and a reboot button; tables.
 
 Where a notebook shows no widgets (ipywidgets missing, a page that only displays the notebook), a
-still picture stands in and says so.
+still picture or table stands in and says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lq.errors import RunFailed
+import pandas as pd
+
+from lq.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
     from lq.live import Lab
@@ -20,9 +22,10 @@ COLOURS = {"unknown": "#FFFFFF", "asking": "#E69F00", "located": "#0072B2", "ref
 """Each state's colour (Okabe and Ito: told apart with any colour vision; the name is beside it, too)."""
 
 _INK = {"unknown": "#222222", "asking": "#222222", "located": "#FFFFFF", "refused": "#FFFFFF"}
-_MOST = 64  # hosts drawn; more are counted in words
+_MOST = 64  # hosts drawn, rows shown; all are counted in words
 _CELL, _HIGH, _WIDTH = 104, 56, 760  # pixels
 _STILL = "a still picture: the live one needs a running notebook with ipywidgets"
+_ONCE = "a table that does not refresh: the live one needs a running notebook with ipywidgets"
 
 
 class HostState(NamedTuple):
@@ -84,79 +87,81 @@ def _box(
     )
 
 
-def snapshot(lab: Lab, up: bool = True, note: str = "") -> str:
+def snapshot(lab: Lab, note: str = "") -> str:
     """Return the picture of the network as it is now."""
+    running = lab.running()  # first: what is then known of the hosts is not of a concentrator shown as down
     reached = lab.reached()
     hosts = [
         HostState(row["host"], row["address"], row["state"], reached.get(row["host"], False))
         for row in lab.hosts().to_dict("records")
     ]
-    return picture(lab.spec.topology.figure, hosts, up, note)
+    up = running.pop("concentrator")
+    notes = [f"{server} is down" for server, runs in running.items() if not runs] + ([note] if note else [])
+    return picture(lab.spec.topology.figure, hosts, up, "; ".join(notes))
 
 
-class NetworkWidget:
-    """What `Lab.widget` returns: shows itself in a notebook, refreshes until the lab is closed or `stop`."""
+class View:
+    """Shows itself in a notebook, and refreshes until it is stopped: what network and tables have in common.
 
-    def __init__(self, lab: Lab, every: float, widgets: Any | None) -> None:
+    Where there are no widgets it shows itself once, and says so.
+    """
+
+    def __init__(self, lab: Lab, every: float) -> None:
+        if every <= 0:
+            raise BadInput("what refreshes needs an interval above 0 seconds")
         self._lab = lab
         self._every = every
-        self._up = True
         self._ended = threading.Event()
         self._drawing = threading.Lock()
-        self._still = snapshot(lab, note=_STILL)
+        self._still = self._stand_in()
         self.box: Any = None
-        if widgets is None:
+        try:
+            widgets = importlib.import_module("ipywidgets")
+        except ImportError:
             return
-        self._view = widgets.HTML(value=snapshot(lab))
-        self._button = widgets.Button(
-            description="Reboot the concentrator", icon="power-off", layout=widgets.Layout(width="220px")
-        )
-        self._message = widgets.Label(value="")
-        self._button.on_click(self._reboot)
-        self.box = widgets.VBox([widgets.HBox([self._button, self._message]), self._view])
-        threading.Thread(target=self._refresh, daemon=True).start()
+        self._view = widgets.HTML(value=self._content())
+        self._view.add_class("jp-RenderedHTMLCommon")  # JupyterLab draws a table as it draws a data frame
+        self._notice = widgets.Label(value="")
+        self.box = widgets.VBox([widgets.HBox([*self._controls(widgets), self._notice]), self._view])
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def stop(self) -> None:
-        """Refresh no more."""
+    def _content(self) -> str:
+        """Return the present state as HTML."""
+        raise NotImplementedError
+
+    def _stand_in(self) -> dict[str, str]:
+        """Return the present state by MIME type, for where there are no widgets."""
+        raise NotImplementedError
+
+    def _controls(self, _widgets: Any) -> list[Any]:
+        """Return what stands above."""
+        return []
+
+    def stop(self, why: str = "refreshed no more") -> None:
+        """Refresh no more, and say why."""
+        if self.box is not None and not self._ended.is_set():
+            self._notice.value = why
         self._ended.set()
 
-    def _reboot(self, _button: Any) -> None:
-        threading.Thread(target=self._do_reboot, daemon=True).start()
-
-    def _do_reboot(self) -> None:
-        self._button.disabled = True
-        self._message.value = "rebooting: the controller is killed, the switch forgets"
-        try:
-            self._up = False
-            self._lab.kill_concentrator()
-            self._draw()
-            self._lab.start_concentrator()
-            self._up = True
-            self._draw()
-            self._message.value = "the new controller holds the switch"
-        except RunFailed as error:
-            self._message.value = str(error)
-        finally:
-            self._up = True
-            self._button.disabled = False
-
-    def _draw(self) -> None:
+    def refresh(self) -> None:
+        """Show the present state now, or why that cannot be had, unless it was stopped."""
+        if self.box is None or self._ended.is_set():
+            return
+        notice = ""
         with self._drawing:
-            self._view.value = snapshot(self._lab, self._up)
-
-    def _refresh(self) -> None:
-        while not self._ended.wait(self._every):
-            if not self._up:  # the picture would wait for the new controller, and be old then
-                continue
             try:
-                self._draw()
-            except (RunFailed, OSError, ValueError):  # the lab is closed
-                self._button.disabled = True
-                self._message.value = "the lab is closed"
-                return
+                self._view.value = self._content()
+            except (BadInput, RunFailed, OSError, ValueError) as error:  # the next time may go well
+                notice = str(error)
+            if not self._ended.is_set():
+                self._notice.value = notice
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every):
+            self.refresh()
 
     def _repr_mimebundle_(self, **keywords: Any) -> Mapping[str, Any]:
-        bundle: dict[str, Any] = {"image/svg+xml": self._still, "text/plain": f"({_STILL})"}
+        bundle: dict[str, Any] = dict(self._still)
         if self.box is not None:
             live = self.box._repr_mimebundle_(**keywords)
             if live is not None:
@@ -164,10 +169,66 @@ class NetworkWidget:
         return bundle
 
 
-def network_widget(lab: Lab, every: float) -> NetworkWidget:
-    """Return the live picture, or a still one where ipywidgets is not installed."""
-    try:
-        widgets = importlib.import_module("ipywidgets")
-    except ImportError:
-        widgets = None
-    return NetworkWidget(lab, every, widgets)
+class NetworkWidget(View):
+    """What `Lab.widget` returns: the network, and a button that reboots the concentrator."""
+
+    def _content(self) -> str:
+        return snapshot(self._lab)
+
+    def _stand_in(self) -> dict[str, str]:
+        return {"image/svg+xml": snapshot(self._lab, _STILL), "text/plain": f"({_STILL})"}
+
+    def _controls(self, widgets: Any) -> list[Any]:
+        self._button = widgets.Button(
+            description="Reboot the concentrator", icon="power-off", layout=widgets.Layout(width="220px")
+        )
+        self._message = widgets.Label(value="")
+        self._button.on_click(lambda _: threading.Thread(target=self._reboot, daemon=True).start())
+        return [self._button, self._message]
+
+    def stop(self, why: str = "refreshed no more") -> None:
+        """Refresh no more, and say why."""
+        super().stop(why)
+        if self.box is not None:
+            self._button.disabled = True
+
+    def _reboot(self) -> None:
+        self._button.disabled = True
+        self._message.value = "rebooting: the controller is killed, the switch forgets"
+        try:
+            self._lab.reboot()
+            self._message.value = "the new controller holds the switch"
+        except (BadInput, RunFailed) as error:
+            self._message.value = str(error)
+        finally:
+            self._button.disabled = self._ended.is_set()
+
+
+class TableWidget(View):
+    """What `Lab.watch` returns: one of the lab's tables."""
+
+    def __init__(self, lab: Lab, what: str, every: float) -> None:
+        self._what = what
+        super().__init__(lab, every)
+
+    def _content(self) -> str:
+        return self._table(self._frame())
+
+    def _stand_in(self) -> dict[str, str]:
+        frame = self._frame()
+        plain = frame.to_string(index=False, max_rows=_MOST)
+        return {
+            "text/html": f"{self._table(frame)}<p>{self._what}: {_ONCE}</p>",
+            "text/plain": f"{plain}\n({self._what}: {_ONCE})",
+        }
+
+    def _frame(self) -> pd.DataFrame:
+        frame: pd.DataFrame = getattr(self._lab, self._what)()
+        return frame
+
+    @staticmethod
+    def _table(frame: pd.DataFrame) -> str:
+        text: str = frame.to_html(
+            index=False, border=0, max_rows=_MOST, show_dimensions=True, float_format="{:.1f}".format
+        )
+        return text

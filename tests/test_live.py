@@ -6,14 +6,17 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from scapy.layers.dhcp import BOOTP
 from scapy.layers.inet import ICMP
 from scapy.utils import rdpcap
 
 from lq import Lab
 from lq.errors import BadInput, RunFailed
-from lq.widget import HostState, picture
+from lq.experiments import bindings
+from lq.widget import HostState, picture, snapshot
 
 pytestmark = pytest.mark.lab
 
@@ -52,6 +55,24 @@ def test_commands_run_on_nodes(lab):
         lab.run("hots1", "true")
 
 
+def test_every_node_with_an_address_is_known_by_its_name(lab):
+    machines = Path("/etc/hosts").read_text()
+    address = lab.hosts().set_index("host")["address"]
+    done = lab.run("internet", "ping -c1 -W2 host1")
+    assert done.status == 0
+    assert f"host1 ({address['host1']})" in done.output
+    assert lab.run("host2", "ping -c1 -W2 internet").status == 0
+    for node in lab.nodes()["node"]:  # bridges, too, have a shell
+        assert lab.run(node, "getent hosts host3").output.split() == [address["host3"], "host3"]
+    for node in ("host1", "cmts"):  # no name server is asked, and none waited for
+        assert lab.run(node, "cat /etc/resolv.conf").output == ""
+        assert "nobody" in lab.run(node, "ping -c1 nobody", timeout=3).errors
+    names = lab.run("cmts", "cat /etc/hosts").output
+    assert {"server", "network", "cmts", "localhost"} <= set(names.split())
+    assert "modem1" not in names
+    assert Path("/etc/hosts").read_text() == machines
+
+
 def test_a_reboot_forgets_and_probes_bring_everything_back(lab):
     lab.reboot()
     assert set(lab.hosts()["state"]) == {"unknown"}
@@ -65,6 +86,59 @@ def test_a_reboot_forgets_and_probes_bring_everything_back(lab):
     assert (probes["received"].dropna() >= probes["sent"][probes["received"].notna()]).all()
     with pytest.raises(BadInput, match="no probes"):
         lab.stop_probes()
+
+
+def test_of_a_concentrator_that_is_down_nothing_is_known(lab):
+    lab.start_probes()
+    lab.wait_until_reached()
+    lab.stop_probes()
+    assert "located: 3" in snapshot(lab)
+    lab.kill_concentrator()
+    assert lab.running() == {"concentrator": False, "server": True}
+    assert set(lab.hosts()["state"]) == {"unknown"}
+    assert lab.locations().empty
+    assert lab.refused().empty
+    assert lab.flows().empty
+    assert "CMTS: down" in snapshot(lab)
+    assert "unknown: 3" in snapshot(lab)
+    lab.kill_concentrator()  # harmless
+    assert not lab.running()["concentrator"]
+
+
+def test_a_concentrator_that_does_not_come_up_is_down(lab):
+    program = "import socket, time; s = socket.create_server(('127.0.0.1', 6653)); time.sleep(60)"
+    other = lab.run("cmts", f'{sys.executable} -c "{program}" >/dev/null 2>&1 & echo $!').output.strip()
+    try:
+        wait_for(lambda: ":6653" in lab.run("cmts", "ss -Hltn").output)
+        lab.kill_concentrator()
+        with pytest.raises(RunFailed, match="controller"):
+            lab.start_concentrator()
+        assert not lab.running()["concentrator"]
+        assert "CMTS: down" in snapshot(lab)
+    finally:
+        lab.run("cmts", f"kill {other}")
+    lab.reboot()
+    assert lab.running()["concentrator"]
+    assert "CMTS<" in snapshot(lab)
+
+
+def test_what_runs_is_not_started_again_and_there_is_no_third_server(lab):
+    with pytest.raises(BadInput, match="concentrator runs: kill it first"):
+        lab.start_concentrator()
+    with pytest.raises(BadInput, match="server runs: kill it first"):
+        lab.start_server()
+    for number in (0, 2, -1):
+        with pytest.raises(BadInput, match=f"no server {number}"):
+            lab.kill_server(number)
+        with pytest.raises(BadInput, match=f"no server {number}"):
+            lab.start_server(number)
+    assert lab.running() == {"concentrator": True, "server": True}
+    lab.kill_server()
+    lab.kill_server()  # harmless
+    assert not lab.running()["server"]
+    assert "server is down" in snapshot(lab)
+    lab.start_server()
+    assert lab.running()["server"]
 
 
 def test_a_scan_fills_the_negative_cache(lab):
@@ -83,6 +157,10 @@ def test_a_scan_fills_the_negative_cache(lab):
         {"pattern": "zigzag"},
         {"rate": 0},
         {"pattern": "hit-list"},
+        {"pattern": "hit-list", "addresses": ["198.18.7.1", "198.20.0.0"]},
+        {"pattern": "hit-list", "addresses": ["198.18.7"]},
+        {"node": "modem1"},
+        {"node": "host1"},
         {"node": "nobody"},
         {"packets": 0},
     ],
@@ -100,6 +178,25 @@ def test_a_capture_has_what_passed(lab):
     assert sum(packet.haslayer(ICMP) for packet in rdpcap(str(file))) >= 2
     with pytest.raises(BadInput, match="not being captured"):
         lab.stop_capture("host2")
+
+
+def test_at_a_bridge_the_interface_to_capture_at_is_named(lab):
+    with pytest.raises(BadInput, match="cmts is a bridge: name one of its interfaces, cmts-eth1, cmts-relay"):
+        lab.start_capture("cmts")
+    with pytest.raises(BadInput, match=r"modem1 has no cmts-eth1: .* modem1-eth2"):
+        lab.start_capture("modem1", "cmts-eth1")
+    with pytest.raises(BadInput, match=r"host1 has no lo: .* host1-eth0"):
+        lab.start_capture("host1", "lo")
+    files = [lab.start_capture("cmts", "cmts-eth1"), lab.start_capture("cmts", "cmts-relay")]
+    with pytest.raises(BadInput, match="cmts-eth1 is being captured"):
+        lab.start_capture("cmts", "cmts-eth1")
+    lab.reboot()
+    assert lab.run("internet", "ping -c1 -W5 host2").status == 0
+    lab.stop_capture("cmts")
+    uplink, relay = (rdpcap(str(file)) for file in files)
+    assert sum(packet.haslayer(ICMP) for packet in uplink) == 2
+    assert sum(packet.haslayer(BOOTP) for packet in relay) >= 2  # a query and its answer
+    assert not any(packet.haslayer(ICMP) for packet in relay)
 
 
 def test_without_the_server_nothing_comes_back_until_it_does(lab):
@@ -135,6 +232,53 @@ def test_without_ipywidgets_a_still_picture_says_so(lab, monkeypatch):
     assert "needs a running notebook with ipywidgets" in bundle["image/svg+xml"]
 
 
+def test_a_kill_from_a_cell_shows_in_the_picture_at_once_and_another_picture_takes_its_place(lab):
+    first = lab.widget(every=60)
+    lab.kill_concentrator()
+    assert "CMTS: down" in first._view.value
+    second = lab.widget(every=60)
+    lab.start_concentrator()
+    assert "CMTS<" in second._view.value
+    assert "CMTS: down" in first._view.value
+    assert "shown anew" in first._notice.value
+    assert first._button.disabled
+    second.stop()
+
+
+def test_a_table_that_is_watched_refreshes(lab):
+    lab.reboot()
+    table = lab.watch("hosts", every=0.05)
+    bundle = table._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "does not refresh" in bundle["text/html"]
+    assert table._view.value.count("unknown") == 3
+    assert lab.run("internet", "ping -c1 -W5 host1").status == 0
+    wait_for(lambda: "located" in table._view.value)
+    assert table._view.value.count("unknown") == 2
+    for what in ("locations", "refused", "bindings", "flows"):
+        view = lab.watch(what, every=60)
+        for column in getattr(lab, what)().columns:
+            assert f"<th>{column}</th>" in view._view.value
+        view.stop()
+    table.stop()
+    lab.kill_concentrator()
+    assert "located" in table._view.value
+    lab.start_concentrator()
+    with pytest.raises(BadInput, match=r"leases.*use one of hosts"):
+        lab.watch("leases")
+    with pytest.raises(BadInput, match="above 0"):
+        lab.watch(every=0)
+
+
+def test_without_ipywidgets_a_table_is_shown_once_and_says_so(lab, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    bundle = lab.watch("bindings")._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "text/plain"}
+    for text in bundle.values():
+        assert lab.hosts()["address"][0] in text
+        assert "does not refresh" in text
+
+
 def test_the_picture_counts_all_hosts_and_draws_the_first():
     hosts = [HostState(f"h{n}", None, "located" if n % 2 else "unknown", False) for n in range(100)]
     svg = picture("dsl", hosts, up=False)
@@ -149,13 +293,54 @@ def test_the_picture_counts_all_hosts_and_draws_the_first():
 def test_a_closed_lab_says_so_and_leaves_nothing():
     lab = Lab("cable", modems=1, hosts_per_modem=1)
     directory, keeper = lab.directory, lab._lab.pid
+    table, network = lab.watch(), lab.widget()
     lab.close()
     lab.close()
     with pytest.raises(RunFailed, match="closed"):
         lab.hosts()
+    assert table._notice.value == network._notice.value == "the lab is closed"
+    assert network._button.disabled
     assert not directory.exists()
     assert not os.path.exists(f"/proc/{keeper}")
     gc.collect()
+
+
+def test_two_servers_each_have_their_bindings_and_their_ends():
+    with Lab("dsl", settings={"server.count": 2, "server.kind": "dhcpd"}) as lab:
+        bound = lab.bindings()
+        leased = bound[bound["state"] == "leased"]
+        assert set(lab.hosts()["address"]) <= set(leased["address"])
+        assert set(bound["server"]) <= {"server", "server2"}
+        assert (leased["expires_in"] > 3000).all()
+        assert leased["circuit_id"].notna().all()
+        lab.kill_server(2)
+        assert lab.running() == {"concentrator": True, "server": True, "server2": False}
+        assert len(lab.bindings()) == len(bound)
+        lab.start_server(2)
+        assert lab.running()["server2"]
+
+
+def test_the_bindings_of_a_server_whose_file_is_not_read_are_refused():
+    with pytest.raises(BadInput, match="bindings of dnsmasq are not read"):
+        bindings.rows(None, "dnsmasq")
+
+
+def test_an_entry_that_dhcpd_has_not_finished_is_left_for_the_next_time(tmp_path):
+    file = tmp_path / "leases"
+    whole = "lease 198.18.0.16 {\n  binding state active;\n}\n"
+    for text, count in ((whole, 1), (whole + "lease 198.18.0.17 {\n  binding st", 1), ("lease 198", 0)):
+        file.write_text(text)
+        assert len(list(bindings._journal(file))) == count
+
+
+def test_the_example_of_the_readme_runs_as_written(tmp_path, monkeypatch):
+    text = Path(__file__).parents[1].joinpath("README.md").read_text()
+    (example,) = re.findall(r"```python\n(from lq import Lab\n.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example, names)
+    with pytest.raises(RunFailed, match="closed"):
+        names["lab"].hosts()
 
 
 def test_a_lab_that_cannot_be_is_refused_before_anything_starts():

@@ -31,6 +31,11 @@ class Control:
         return f"controller-{self.generation}"
 
     @property
+    def up(self) -> bool:
+        """Whether the present controller runs."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def record_file(self) -> Path:
         """Where the present controller writes what it does."""
         return self._raw / f"{self._name}.jsonl"

@@ -10,27 +10,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import sqlite3
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from lq.errors import BadInput, RunFailed
+from lq.experiments import bindings, names
 from lq.experiments.attacking import Attack
 from lq.experiments.emulation import Emulation
-from lq.experiments.programs import end, python
+from lq.experiments.programs import Process, end, python
+from lq.experiments.servers import Server
 from lq.experiments.spec import Spec
 from lq.experiments.states import States
 from lq.sandbox.channel import Channel
-from lq.server.bindings import State
-from lq.wire import RelayInfo
+from topologies import plan
 
 Rows = list[dict[str, Any]]
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
@@ -47,12 +45,13 @@ class Live:
         self._states = States()
         self._read: tuple[Path | None, int] = (None, 0)
         channel.tell("network", 0, 1)
+        names.prepare()
         lab.build()
         lab.start()
         channel.tell("network", 1, 1)
         self._leases = lab.lease_all(channel.tell)
         self._attack = Attack(lab.programs, lab.raw, lab.net)
-        self._captures: dict[str, Any] = {}
+        self._captures: dict[tuple[str, str], Process] = {}
         self._probing = False
 
     # -- nodes
@@ -63,6 +62,7 @@ class Live:
 
     def command(self, node: str, command: str, timeout: float) -> dict[str, Any]:
         """Run a shell command on a node; return its exit status and what it printed."""
+        names.tell(self._addresses())
         process = self._node(node).popen(
             ["sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -78,6 +78,13 @@ class Live:
             "errors": errors.decode(errors="replace"),
         }
 
+    def _addresses(self) -> dict[str, str]:
+        """Return every node's address, fixed or leased at present, by name."""
+        fixed = {name: node.IP() for name, node in self._lab.net.items() if node.inNamespace}
+        fixed[self._lab.concentrator.name] = str(plan.GATEWAY)
+        addresses = fixed | self._lab.subscribers.leases()
+        return {name: address for name, address in addresses.items() if address is not None}
+
     def _node(self, name: str) -> Any:
         if name not in self._lab.net:
             raise BadInput(f"no node {name!r}: there are {', '.join(sorted(self._lab.net.keys()))}")
@@ -87,30 +94,35 @@ class Live:
 
     def hosts(self) -> Rows:
         """Return every subscriber with its address and what the concentrator knows of that."""
-        now = self._refresh()
+        states, now = self._memory()
         return [
-            {"host": name, "address": address, "state": self._states.of(address, now)}
+            {"host": name, "address": address, "state": states.of(address, now)}
             for name, address in self._lab.subscribers.leases().items()
         ]
 
     def locations(self) -> Rows:
         """Return the location table."""
-        now = self._refresh()
+        states, now = self._memory()
         return [
             {"address": address, **_details(known.detail), "expires_in": known.until - now}
-            for address, known in self._states.items("located", now)
+            for address, known in states.items("located", now)
         ]
 
     def refused(self) -> Rows:
         """Return the negative cache."""
-        now = self._refresh()
+        states, now = self._memory()
         return [
             {"address": address, "reason": known.detail.get("reason"), "ends_in": known.until - now}
-            for address, known in self._states.items("refused", now)
+            for address, known in states.items("refused", now)
         ]
 
-    def _refresh(self) -> float:
-        """Read what the present controller wrote since the last look; return the time."""
+    def _memory(self) -> tuple[States, float]:
+        """Return what the concentrator knows, and the time: none of it while it is down.
+
+        Reads what the present controller wrote since the last look.
+        """
+        if not self._lab.control.up:
+            return States(), time.monotonic()
         path = self._lab.control.record_file
         if path != self._read[0]:  # a new controller knows nothing
             self._states, self._read = States(), (path, 0)
@@ -121,7 +133,7 @@ class Live:
             whole = lines[: lines.rfind(b"\n") + 1]
             self._read = (path, self._read[1] + len(whole))
             self._states.feed(json.loads(line) for line in whole.splitlines())
-        return time.monotonic()
+        return self._states, time.monotonic()
 
     def flows(self) -> Rows:
         """Return the concentrator's flow table."""
@@ -131,40 +143,51 @@ class Live:
         return [row for line in text.splitlines() if (row := _flow(line))]
 
     def bindings(self) -> Rows:
-        """Return what the server has bound."""
-        rows: Rows = []
-        for path in sorted(self._lab.raw.glob("*.sqlite")):
-            with tempfile.TemporaryDirectory(dir=self._lab.raw) as copies:  # the server has it for itself
-                for suffix in ("", "-wal"):
-                    shutil.copy(f"{path}{suffix}", copies)
-                database = sqlite3.connect(Path(copies, path.name))
-                columns = "address, chaddr, client_id, state, expires, last_transaction, relay_info"
-                rows += map(_binding, database.execute(f"SELECT {columns} FROM bindings ORDER BY address"))
-                database.close()
-        return rows
+        """Return what each server has bound."""
+        kind = self._spec.server.kind
+        return [row for server in self._lab.servers for row in bindings.rows(server, kind)]
 
     # -- what happens to them
 
-    def kill_concentrator(self) -> float:
-        """Kill the controller, and make the switch forget."""
+    def running(self) -> dict[str, bool]:
+        """Return whether the concentrator's controller and each server run."""
+        return {"concentrator": self._lab.control.up} | {s.name: _runs(s) for s in self._lab.servers}
+
+    def kill_concentrator(self) -> None:
+        """Kill the controller if it runs, and make the switch forget."""
         self._lab.kill_controller()
-        return time.monotonic()
 
-    def start_concentrator(self) -> float:
-        """Start a controller with an empty memory."""
-        return self._lab.start_controller()
+    def start_concentrator(self) -> None:
+        """Start a controller with an empty memory. One that does not come up is not left behind."""
+        if self._lab.control.up:
+            raise BadInput("the concentrator runs: kill it first")
+        try:
+            self._lab.start_controller()
+        except RunFailed:
+            self._lab.kill_controller()
+            raise
 
-    def kill_server(self) -> None:
-        """Kill the DHCP server."""
-        process = self._lab.server.process
-        if process is not None:
-            process.kill()
-            process.wait()
+    def kill_server(self, number: int) -> None:
+        """Kill a DHCP server, counted from 1, if it runs."""
+        if _runs(self._server(number)):
+            self._lab.kill_server(number - 1)
 
-    def start_server(self) -> None:
-        """Start the DHCP server again, with the bindings that it has kept."""
-        self._lab.server.launch()
-        self._lab.server.await_ready()
+    def start_server(self, number: int) -> None:
+        """Start a DHCP server, counted from 1, with the bindings that it has kept."""
+        server = self._server(number)
+        if _runs(server):
+            raise BadInput(f"{server.name} runs: kill it first")
+        try:
+            self._lab.start_server(number - 1)
+        except RunFailed:
+            server.kill()
+            raise
+
+    def _server(self, number: int) -> Server:
+        servers = self._lab.servers
+        if number not in range(1, len(servers) + 1):
+            raise BadInput(f"no server {number}: use a number from 1 to server.count, {len(servers)}")
+        return servers[number - 1]
 
     # -- traffic
 
@@ -197,49 +220,61 @@ class Live:
         if self._attack.running:
             raise BadInput("an attack is under way: stop it first")
         node = node or ("internet" if kind == "scan" else next(iter(self._leases)))
-        self._node(node)
+        if not self._node(node).inNamespace:
+            raise BadInput(f"{node} is a bridge: an attack comes from a host")
+        if kind == "scan" and not self._lab.net["network"].connectionsTo(self._node(node)):
+            raise BadInput(f"{node} is not beside the router: a scan comes from internet, or a server")
         self._attack.start(kind, pattern, rate, packets, node=node, listed=listed, seed=self._spec.seed)
 
     def stop_attack(self) -> dict[str, Any]:
         """Stop the attack; return what was sent."""
         return self._attack.stop()
 
-    def start_capture(self, node: str, file: str) -> None:
-        """Capture what a node's first interface sends and receives."""
-        if node in self._captures:
-            raise BadInput(f"{node} is being captured: stop that first")
+    def start_capture(self, node: str, interface: str | None, file: str) -> None:
+        """Capture what an interface of a node, its first unless named, sends and receives."""
         target = self._node(node)
-        name = f"capture-live-{node}"
-        command = python("lq.experiments.capture", target.defaultIntf().name, file)
-        self._captures[node] = self._lab.programs.launch(name, command, target)
-        self._lab.programs.await_line(name, self._captures[node])
+        interface = self._interface(target, interface)
+        key = (node, interface)
+        if key in self._captures:
+            raise BadInput(f"{interface} is being captured: stop that first")
+        name = f"capture-live-{interface}"
+        process = self._lab.programs.launch(name, python("lq.experiments.capture", interface, file), target)
+        self._lab.programs.await_line(name, process)
+        self._captures[key] = process
+
+    @staticmethod
+    def _interface(node: Any, interface: str | None) -> str:
+        """Return the interface of a node to capture at; BadInput where there is none of that name.
+
+        A bridge shares the lab's own network namespace with the others. What joins two bridges is within the
+        switch: no interface of the kernel's, and nothing to capture at.
+        """
+        if node.inNamespace:
+            there = [name for name in node.intfNames() if name != "lo"]
+        else:
+            there = [name for _, name in socket.if_nameindex() if name.startswith(f"{node.name}-")]
+        if interface is None and node.inNamespace:
+            interface = str(node.defaultIntf().name)
+        if interface is not None and interface in there:
+            return interface
+        wrong = f"{node.name} is a bridge" if interface is None else f"{node.name} has no {interface}"
+        raise BadInput(f"{wrong}: name one of its interfaces, {', '.join(there) or 'of which it has none'}")
 
     def stop_capture(self, node: str) -> None:
-        """End a capture: its file is complete then."""
-        if node not in self._captures:
+        """End the captures at a node: their files are complete then."""
+        keys = [key for key in self._captures if key[0] == node]
+        if not keys:
             raise BadInput(f"{node} is not being captured")
-        end(self._captures.pop(node))
+        for key in keys:
+            end(self._captures.pop(key))
+
+
+def _runs(server: Server) -> bool:
+    return server.process is not None and server.process.poll() is None
 
 
 def _details(record: Any) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in ("at", "event", "address", "expires")}
-
-
-def _binding(row: tuple[Any, ...]) -> dict[str, Any]:
-    """Return a row of the server's data base as a person reads it; times in seconds from now."""
-    address, chaddr, client_id, state, expires, last_transaction, relay_info = row
-    now = time.time()
-    info = RelayInfo() if relay_info is None else RelayInfo.decode(relay_info)
-    return {
-        "address": str(IPv4Address(address)),
-        "state": State(state).name.lower(),
-        "chaddr": chaddr.hex(":"),
-        "client_id": None if client_id is None else client_id.hex(":"),
-        "expires_in": None if expires is None else expires - now,
-        "last_transaction": None if last_transaction is None else last_transaction - now,
-        "circuit_id": None if info.circuit_id is None else info.circuit_id.hex(),
-        "remote_id": None if info.remote_id is None else info.remote_id.hex(":"),
-    }
 
 
 def _flow(line: str) -> dict[str, Any] | None:

@@ -21,13 +21,17 @@ def command(config: str, interface: str, name: str = "", leases: str | None = No
     Servers of one lab have different names. Without `leases` it keeps those of its last time. Call it
     inside the lab.
     """
-    etc, lib = _own("/etc/dhcp"), _own("/var/lib/dhcp")
-    conf, lease_file = etc / f"dhcpd{name}.conf", lib / f"dhcpd.leases{name}"
+    conf, lease_file = _own("/etc/dhcp") / f"dhcpd{name}.conf", leases_of(name)
     conf.write_text(config)
     if leases is not None or not lease_file.exists():
         lease_file.write_text(leases or "")
     files = ["-cf", str(conf), "-lf", str(lease_file), "--no-pid"]
     return [find("dhcpd") or "dhcpd", "-4", "-d", *files, interface]
+
+
+def leases_of(name: str = "") -> Path:
+    """Return where the server of this name keeps its leases (dhcpd.leases(5)), inside the lab."""
+    return _own("/var/lib/dhcp") / f"dhcpd.leases{name}"
 
 
 def _own(directory: str) -> Path:

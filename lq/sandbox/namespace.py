@@ -21,7 +21,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _MS_NOSUID, _MS_NODEV = 0x2, 0x4
 _PR_SET_PDEATHSIG = 1
 _SYS_PIDFD_GETFD = 438  # on every architecture but alpha
@@ -70,6 +70,11 @@ def mount(source: str, target: str, kind: str, data: str = "") -> None:
     """Mount a new file system of `kind` (proc, sysfs, tmpfs) on `target`."""
     flags = _MS_NOSUID | _MS_NODEV
     _call("mount", source.encode(), target.encode(), kind.encode(), flags, data.encode())
+
+
+def bind(source: str, target: str) -> None:
+    """Show the file or directory `source` in the place of `target`."""
+    _call("mount", source.encode(), target.encode(), None, _MS_BIND, None)
 
 
 def make_mounts_private() -> None:
