@@ -5,7 +5,8 @@ Where the kernel has netem (tc-netem(8)), `netem_command` sets it up on both end
 
     python -m topologies.wan PLAN.json
 
-(It carries some 20,000 frames a second; beyond that it misses frames, and counts what it missed.)
+(It carries some 20,000 frames a second; beyond that it misses frames, and counts what it missed. So it does
+with a frame that the kernel does not take from it: one too long for the interface, or one that is down.)
 
 Both treat a frame alike. First it is lost, with probability `loss`. Without a rate it leaves `delay` seconds
 after it came, give or take up to `jitter` (uniform), so that frames overtake one another when jitter
@@ -97,6 +98,7 @@ class Direction:
         self._free = float("-inf")  # when the wire has sent all that it was given
         self._late = max(LATE_AT_LEAST, LATE_SHARE * impairment.delay)
         self.taken = self.lost = self.overflowed = self.left = self.late = 0
+        self.missed = 0  # of those that left, how many the kernel refused
 
     def take(self, frame: bytes, arrived: float) -> None:
         """A frame came: decide what becomes of it."""
@@ -172,14 +174,17 @@ def carry(ends: list[socket.socket], directions: list[Direction]) -> None:
         since_epoch = time.time() - time.monotonic()
         for end, direction, other in ways:
             if end in readable:
-                with contextlib.suppress(BlockingIOError):
+                with contextlib.suppress(OSError):  # nothing more is there, or the interface has gone down
                     for _ in range(_BURST):
                         frame, ancillary, _, _ = end.recvmsg(65535, size)
                         seconds, nanoseconds = unpack(ancillary[0][2])
                         direction.take(frame, seconds + nanoseconds * 1e-9 - since_epoch)
             now = time.monotonic()
             while (leaving := direction.leave(now)) is not None:
-                other.send(leaving)
+                try:
+                    other.send(leaving)
+                except OSError:
+                    direction.missed += 1
 
 
 def main(plan: dict[str, Any]) -> None:
@@ -202,7 +207,7 @@ def main(plan: dict[str, Any]) -> None:
         carry(ends, directions)
     except _Ended:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    missed = 0
+    missed = sum(direction.missed for direction in directions)
     for end in ends:
         missed += struct.unpack("II", end.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
     report = {"impairment": asdict(impairment), "missed": missed}

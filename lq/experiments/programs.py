@@ -54,9 +54,13 @@ class Programs:
         deadline = time.monotonic() + START_TIMEOUT + patience
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                lines = self.log(name).read_text(errors="replace").strip().splitlines()
-                raise RunFailed(f"the {name} did not come up: {lines[-1] if lines else 'it said nothing'}")
+                raise RunFailed(f"the {name} did not come up: {self.last_words(name)}")
             time.sleep(0.01)
+
+    def last_words(self, name: str) -> str:
+        """Return the last line that a program printed."""
+        lines = self.log(name).read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -84,6 +84,7 @@ class Wan:
             "report": str(self._report(name)),
         }
         path.write_text(json.dumps(settings))
+        self._report(name).unlink(missing_ok=True)  # of a line before this one
         process = self._programs.launch(name, python("topologies.wan", str(path)), self.net[name])
         self._programs.await_line(name, process)
         self.processes[name] = process
@@ -97,9 +98,13 @@ class Wan:
         return self._raw / f"{name}-report.json"
 
     def stop(self) -> dict[str, Any]:
-        """End the delay lines; return their reports by node."""
+        """End the delay lines; return their reports by node. Raises RunFailed where one had died before."""
         for process in self.processes.values():
             end(process)
-        reports = {name: json.loads(self._report(name).read_text()) for name in self.processes}
+        reports = {}
+        for name in self.processes:
+            if not self._report(name).exists():
+                raise RunFailed(f"the delay line {name} died: {self._programs.last_words(name)}")
+            reports[name] = json.loads(self._report(name).read_text())
         self.processes.clear()
         return reports

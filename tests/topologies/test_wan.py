@@ -8,8 +8,12 @@ import statistics
 
 import pytest
 
+from lq.errors import RunFailed
 from lq.experiments.fidelity import wan_reasons
+from lq.experiments.programs import Programs, python
 from lq.experiments.spec import Spec
+from lq.experiments.wan import Wan
+from tests import support
 from topologies import plan
 from topologies.wan import Direction, Impairment, netem_command
 
@@ -115,9 +119,21 @@ def test_the_same_for_netem(impairment, arguments):
 DELAY = 0.02
 
 
+def emulators() -> list[str]:
+    """Return what the kernel has: it is asked in a network namespace that is thrown away."""
+    code = "from topologies.wan import has_netem; print(has_netem())"
+    asking = ["unshare", "--user", "--map-root-user", "--net", *support.LQ[:3], "-c", code]
+    return ["user-space", *(["netem"] if support.run(asking).stdout == "True\n" else [])]
+
+
 @pytest.fixture(scope="module")
 def link(lab):
     return lab(Spec(wan={"delay": DELAY, "emulator": "user-space"}), "bridges")
+
+
+@pytest.fixture(scope="module")
+def kernels_link(lab):
+    return lab(Spec(wan={"delay": DELAY, "emulator": "netem"}), "bridges")
 
 
 def quietest(link, options: str) -> float:
@@ -133,7 +149,9 @@ def round_trips(link, options: str) -> list[float]:
 
 
 @pytest.mark.lab
-def test_a_link_of_20_ms_takes_20_ms(link):
+@pytest.mark.parametrize("emulator", emulators())
+def test_a_link_of_20_ms_takes_20_ms(emulator, request):
+    link = request.getfixturevalue("link" if emulator == "user-space" else "kernels_link")
     link("change_wan", {"delay": DELAY})
     assert 2 * DELAY <= quietest(link, "-c 20 -i 0.02") <= 2 * DELAY * 1.1
 
@@ -174,7 +192,7 @@ def test_what_a_delay_line_missed_or_sent_late_makes_a_run_invalid():
     way = {"taken": 100, "lost": 0, "overflowed": 0, "left": 100, "late": 0}
     line = {"impairment": {"rate": 0.0}, "missed": 0, "directions": [way, way]}
     assert wan_reasons(None) == wan_reasons({"wan1": line}) == []
-    assert wan_reasons({"wan1": {**line, "missed": 3}}) == ["3 frames found no room in the delay line wan1"]
+    assert wan_reasons({"wan1": {**line, "missed": 3}}) == ["the delay line wan1 missed 3 frames"]
     late = {**line, "directions": [way, {**way, "late": 6}]}
     assert wan_reasons({"wan1": late}) == ["6 of 100 frames left wan1 late"]
     full = {**line, "impairment": {"rate": 1e6}, "directions": [{**way, "overflowed": 9}, way]}
@@ -186,3 +204,34 @@ def test_a_rate_by_the_bytes(link):
     """A ping of 1250 octets of frame takes 10 ms each way at 1 Mbit/s."""
     link("change_wan", {"rate": 1e6})
     assert 0.02 <= quietest(link, "-c 10 -i 0.05 -s 1208") <= 0.022
+
+
+@pytest.mark.lab
+def test_a_frame_that_the_kernel_refuses_is_missed_and_the_line_lives(link):
+    """Its interface on the server's side takes only 500 octets for a while, and then is down."""
+
+    def received(options: str) -> int:
+        said = link("cmd", "network", f"ping -c2 -i 0.1 {options} {plan.SERVER}")
+        return int(re.search(r"(\d+) received", said)[1])
+
+    link("change_wan", {"delay": DELAY})
+    assert received("-W5") == 2
+    link("cmd", "wan1", "ip link set wan1-eth1 mtu 500")
+    assert received("-W0.2 -s 1000") == 0
+    assert received("-W5") == 2
+    link("cmd", "wan1", "ip link set wan1-eth1 mtu 1500 down")
+    assert received("-W0.2") == 0
+    link("cmd", "wan1", "ip link set wan1-eth1 up")
+    assert received("-W5") == 2
+    [line] = link("change_wan", {"delay": DELAY}).values()
+    assert line["missed"] >= 4  # the pings, and ARP if it was due
+    assert f"the delay line wan1 missed {line['missed']} frames" in wan_reasons({"wan1": line})
+
+
+def test_a_delay_line_that_died_is_a_failure_with_its_last_words(tmp_path):
+    wan = Wan(Programs(tmp_path), tmp_path, Spec(wan={"delay": DELAY, "emulator": "user-space"}))
+    program = wan._programs.launch("wan1", python("topologies.wan", str(tmp_path / "no plan")))
+    wan.processes["wan1"] = program
+    program.wait()
+    with pytest.raises(RunFailed, match=r"^the delay line wan1 died: FileNotFoundError: .*no plan'$"):
+        wan.stop()
