@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+COUNTED = 1.0  # seconds between two lines of counters at least
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
@@ -27,6 +29,8 @@ class Recorder:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._lines: list[str] = []
+        self._counted: tuple[dict[str, int], ...] = ()
+        self._count_at = 0.0
 
     def write(self, event: str, at: float | None = None, **fields: Any) -> None:
         """Add a line; values that JSON does not know are written as text."""
@@ -71,6 +75,18 @@ class Recorder:
             f'{{"at":{at!r},"event":"permit","address":"{_text(address)}","tags":[{circuit}],'
             f'"expires":{expires!r}}}'
         )
+
+    def counters(self, at: float, controller: Mapping[str, int], engine: Mapping[str, int]) -> None:
+        """Add the line of what was counted so far, if it has changed: at most one line in `COUNTED` seconds.
+
+        So a controller that is killed leaves its counts, too.
+        """
+        if at < self._count_at:
+            return
+        counted = (dict(controller), dict(engine))
+        if counted != self._counted:
+            self._counted, self._count_at = counted, at + COUNTED
+            self.write("counters", at, controller=counted[0], engine=counted[1])
 
     def flush(self) -> None:
         """Write the lines that wait."""

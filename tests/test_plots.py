@@ -12,17 +12,22 @@ import yaml
 from matplotlib.figure import Figure
 
 from lq import plots
+from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.plots import sequence
 
 OUTAGE = 2.0
 INTERVAL = 0.1
+END = 5.0  # when the last probe has been sent
 REASON = "the switch waited 80% of the time that it wanted a processor"
 
 
-def write_run(directory, back, valid=True, resent=0):
-    """Write a run of len(back) subscribers: each receives all probes before 0 and from OUTAGE + back on."""
+def write_run(directory, back, valid=True, resent=0, phases=(("reboot", 0.0, OUTAGE, END),), **settings):
+    """Write a run of len(back) subscribers: each receives all probes before 0 and from OUTAGE + back on.
+
+    `phases`: name, start, ready, end. `settings` of the specification, with two underscores for the dot.
+    """
     directory.mkdir()
     rounds = np.arange(-10, 50)
     names = [f"host{number}" for number in range(1, len(back) + 1)]
@@ -46,11 +51,13 @@ def write_run(directory, back, valid=True, resent=0):
         columns=["at", "server", "address", "form", "attempt", "answered", "reply"],
     )  # fmt: skip
     events = pd.DataFrame([{"at": OUTAGE, "event": "ready", "generation": 1}])
-    for name, table in (("probes", probes), ("queries", queries), ("events", events)):
-        table.to_parquet(directory / f"{name}.parquet")
-    spec = load("reboot", {"probes.interval": INTERVAL})
+    table = pd.DataFrame(phases, columns=["phase", "start", "ready", "end"])
+    for name, content in (("probes", probes), ("queries", queries), ("events", events), ("phases", table)):
+        content.to_parquet(directory / f"{name}.parquet")
+    chosen = {name.replace("__", "."): value for name, value in settings.items()}
+    spec = load(chosen.pop("scenario", "reboot"), {"probes.interval": INTERVAL, **chosen})
     (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
-    summary = {"outage_s": OUTAGE, "valid": valid, "invalid_reasons": [] if valid else [REASON]}
+    summary = {"outage_s": phases[0][2], "valid": valid, "invalid_reasons": [] if valid else [REASON]}
     (directory / "summary.json").write_text(json.dumps(summary))
     return Run(directory)
 
@@ -205,3 +212,92 @@ def test_a_sequence_chart_where_nobody_comes_back_says_so(tmp_path):
     lonely = write_run(tmp_path / "lonely", back=[np.nan])
     texts = [text.get_text() for text in plots.sequence_chart(lonely).axes[0].texts]
     assert "no subscriber came back" in texts
+
+
+# -- several phases, or no reboot
+
+TWO = (("arp", 0.0, OUTAGE, 3.0), ("leasequery", 3.0, 3.5, END))
+ALONE = (("attack", 0.0, 0.0, END),)
+
+
+def test_who_comes_back_in_the_second_phase_has_not_come_back_in_the_first(tmp_path):
+    """A neighbour's thief had its packets until then, say."""
+    robbed = write_run(tmp_path / "robbed", back=[0.1, 2.0, np.inf], phases=TWO)
+    assert list(robbed.recovery.notna()) == [True, False, False]
+    curve = plots.reachable(robbed)
+    assert (curve.iloc[-1], curve.index[-1] + OUTAGE) == (
+        pytest.approx(1 / 3),
+        pytest.approx(3.0, abs=INTERVAL),
+    )
+    axes = plots.recovery_curve(robbed).axes[0]
+    assert (
+        axes.get_title(loc="left")
+        == "Recovery after the first reboot (arp) of the concentrator: 3 subscribers"
+    )
+
+
+def test_the_sequence_chart_ends_with_the_first_phase(tmp_path):
+    once = write_run(tmp_path / "once", back=[0.1, 0.2], phases=TWO)
+    queries = once.table("queries")
+    again = queries.assign(at=queries["at"] + 1.5, answered=queries["answered"] + 1.5)
+    pd.concat([queries, again]).to_parquet(once.directory / "queries.parquet")
+    told = sequence.steps(once)
+    assert sum(step.kind == "query" for step in told) == 2
+    assert max(step.at for step in told) < 3.0 - OUTAGE
+
+
+def test_figures_over_time_name_each_phase_and_shade_each_outage(tmp_path):
+    axes = plots.packet_rate(write_run(tmp_path / "two", back=[0.1], phases=TWO)).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert {" arp", " leasequery", "no controller for 2 s", "no controller for 500 ms"} <= set(texts)
+    assert [patch.get_x() for patch in axes.patches] == [-OUTAGE, 3.0 - OUTAGE]
+
+
+def test_without_a_reboot_there_is_no_recovery_to_draw(tmp_path):
+    alone = write_run(tmp_path / "alone", back=[0.1, 0.2], phases=ALONE, scenario="dos")
+    assert not alone.rebooted
+    assert alone.recovery.empty
+    assert plots.reachable(alone).empty
+    for draw in (plots.recovery_curve, plots.sequence_chart):
+        with pytest.raises(BadInput, match="did not reboot"):
+            draw(alone)
+    assert {path.stem for path in plots.save(alone)} == {"queries", "packets", "delivered"}
+    for draw in (plots.query_rate, plots.packet_rate, plots.delivered_share):
+        axes = draw(alone).axes[0]
+        assert axes.get_xlabel() == "time since the attack began (s)"
+        assert not any("controller" in text.get_text() for text in axes.texts)
+
+
+def test_where_nobody_is_probed_after_the_takeover_the_figures_say_so(tmp_path):
+    early = write_run(tmp_path / "early", back=[0.1, 0.2])
+    probes = early.table("probes")
+    probes[probes["due"] < 0].to_parquet(early.directory / "probes.parquet")
+    assert early.recovery.empty
+    assert "no subscriber was sent a probe after the takeover" in said(plots.recovery_curve(early))
+    assert plots.save(early)
+    probes.head(1).to_parquet(early.directory / "probes.parquet")
+    assert plots.save(early)
+    assert "1 probe in all" in said(plots.packet_rate(early))
+    plain = write_run(tmp_path / "plain", back=[0.1])
+    legend = plots.recovery_curve([early, plain]).axes[0].get_legend().get_texts()
+    assert {text.get_text() for text in legend} == {"plain", "early (no probe since)"}
+
+
+def test_each_server_has_a_lane_and_its_own_answers(tmp_path):
+    """The one that is dead is asked, and silent."""
+    both = write_run(tmp_path / "both", back=[0.1], server__count=2)
+    queries = both.table("queries")
+    dead = queries.assign(server="198.19.3.2", answered=np.nan, reply=None)
+    pd.concat([queries, dead]).to_parquet(both.directory / "queries.parquet")
+    told = [step for step in sequence.steps(both) if step.kind != "probe"]
+    assert {(step.source, step.target) for step in told} == {
+        ("concentrator", "198.19.1.2"),
+        ("concentrator", "198.19.3.2"),
+        ("198.19.1.2", "concentrator"),
+    }
+    titles = said(plots.sequence_chart(both))
+    assert {"DHCP server\n198.19.1.2", "DHCP server\n198.19.3.2"} <= set(titles)
+
+
+def said(figure):
+    return [text.get_text() for text in figure.axes[0].texts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lq.experiments import phases
 from lq.experiments.spec import Spec
 
 _QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt"]
+_ANSWER_COLUMNS = ["at", "server", "address", "client", "reply"]
 
 
 def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
@@ -28,8 +29,8 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
     """
     zero = float(result["killed"])
     frames = []
-    for generation, path in enumerate(sorted((run_dir / "raw").glob("controller-*.jsonl"))):
-        frame = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+    for generation, lines in enumerate(_records(run_dir)):
+        frame = pd.DataFrame(lines)
         frames.append(frame[frame["event"] != "counters"].assign(generation=generation))
     events = pd.concat(frames, ignore_index=True)
     events = events.reindex(columns=[c for c in events.columns if c not in ("controller", "engine")])
@@ -42,11 +43,18 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
     return {**tables, "phases": phases.tabulate(result, tables)}
 
 
+def _records(run_dir: Path) -> Iterator[list[dict[str, Any]]]:
+    """Go through what each controller wrote, in the order of their lives."""
+    paths = (run_dir / "raw").glob("controller-*.jsonl")
+    for path in sorted(paths, key=lambda path: int(path.stem.rpartition("-")[2])):
+        yield [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def _queries(events: pd.DataFrame) -> pd.DataFrame:
-    """Pair each transmission of a query with the first answer about the same that follows it."""
+    """Pair each transmission of a query with that server's first answer about the same that follows it."""
     events = events[events["at"] >= 0]
     queries = events[events["event"] == "query"].reindex(columns=_QUERY_COLUMNS)
-    answers = events[events["event"] == "answered"].reindex(columns=["at", "address", "client", "reply"])
+    answers = events[events["event"] == "answered"].reindex(columns=_ANSWER_COLUMNS)
     answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
     queries = queries.astype({"at": float, "attempt": "Int64"}).sort_values("at")
     if answers.empty:
@@ -58,7 +66,7 @@ def _queries(events: pd.DataFrame) -> pd.DataFrame:
         answers.drop(columns=["address", "client"]),
         left_on="at",
         right_on="answered",
-        by="subject",
+        by=["server", "subject"],
         direction="forward",
     )
     without: pd.DataFrame = paired.drop(columns="subject")
@@ -114,13 +122,23 @@ def recovery_times(probes: pd.DataFrame, ready: float) -> pd.Series:
     return back.reindex(pd.Index(after["subscriber"].unique(), name="subscriber"))
 
 
+def rebooted(phases: pd.DataFrame) -> pd.Series:
+    """Return for each phase whether a new controller took the switch over in it.
+
+    A phase is measured from its `start`, and is `ready` when the new controller held the switch: later, by
+    the kill and a controller's whole start. Without a reboot the two are the same moment.
+    """
+    took_over: pd.Series = phases["ready"] > phases["start"]
+    return took_over
+
+
 def recovery_windows(probes: pd.DataFrame, phases: pd.DataFrame) -> list[tuple[float, float]]:
-    """Return for each phase the moments of its takeover and of the last recovery in it, seconds.
+    """Return for each phase with a reboot the moments of its takeover and of its last recovery, seconds.
 
     The phase's own end where somebody did not recover.
     """
     windows = []
-    for phase in phases.to_dict("records"):
+    for phase in phases[rebooted(phases)].to_dict("records"):
         ready, end = float(phase["ready"]), float(phase["end"])
         back = recovery_times(probes[probes["due"] < end], ready)
         windows.append((ready, end if back.isna().any() or back.empty else ready + float(back.max())))
@@ -128,22 +146,30 @@ def recovery_windows(probes: pd.DataFrame, phases: pd.DataFrame) -> list[tuple[f
 
 
 def summarize(
-    spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], counters: Mapping[str, Any]
+    spec: Spec,
+    result: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    counters: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the run's summary, with the keys that every scenario shares.
+    """Return the run's summary, with the keys that every scenario shares: they are about the first phase.
 
+    `recovered` and `recovery_*` are None without a reboot in it (`rebooted`), and `outage_s` is 0.
     `registration_s`: from the new controller's taking over until all modems had registered with it;
     None where they do not register. `unaddressed`: subscribers without a probe since the takeover, which
-    are neither recovered nor not.
+    are neither recovered nor not. `queries_per_s`: repeats, too, over the whole phase. `packet_ins`: all that
+    the phase's last controller got while it lived; up to a second less if it was killed (`counters`: see
+    `controller_counters`).
     """
-    end = tables["phases"]["end"].iloc[0]  # the keys that all scenarios share are about the first phase
+    first_phase = tables["phases"].iloc[0]
+    end, reboot = first_phase["end"], bool(rebooted(tables["phases"]).iloc[0])
     probes, queries, events = (
         tables[name][tables[name][time] < end]
         for name, time in (("probes", "due"), ("queries", "at"), ("events", "at"))
     )
     ready = float(result["ready"]) - float(result["killed"])
     recovery, registered = recovery_times(probes, ready), result.get("registered")
-    back = recovery.dropna()
+    back = recovery.dropna() if reboot else recovery.iloc[:0]
+    served = counters[int(events["generation"].max())]
     first = queries[queries["attempt"] == 1]
     asked = _subject(first).nunique()
     replies = events[(events["event"] == "answered") & (events["at"] >= 0)]
@@ -157,7 +183,7 @@ def summarize(
         "controller": spec.controller.framework,
         "seed": spec.seed,
         "subscribers": len(result["addresses"]),
-        "recovered": len(back),
+        "recovered": len(back) if reboot else None,
         "unaddressed": len(result["addresses"]) - len(recovery),
         "recovery_p50_s": _quantile(back, 0.5),
         "recovery_p99_s": _quantile(back, 0.99),
@@ -167,11 +193,12 @@ def summarize(
         "queries_sent": len(first),
         "queries_resent": len(queries) - len(first),
         "queries_per_address": len(first) / asked if asked else 0.0,
+        "queries_per_s": len(queries) / float(end - first_phase["start"]),
         **{
             f"replies_{kind}": int(by_kind.get(kind, 0))
             for kind in ("active", "known", "unknown", "unimplemented")
         },
-        "packet_ins": int(counters.get("controller", {}).get("packet_ins", 0)),
+        "packet_ins": int(served.get("controller", {}).get("packet_ins", 0)),
         "probes_sent": len(after),
         "probes_delivered": int(after["received"].notna().sum()),
         "server_cpu_s": float(result["server_cpu_s"]),
@@ -180,14 +207,15 @@ def summarize(
     }
 
 
-def controller_counters(run_dir: Path) -> dict[str, Any]:
-    """Return the counters that the last controller wrote when it ended."""
-    for path in sorted((run_dir / "raw").glob("controller-*.jsonl"), reverse=True):
-        for line in reversed(path.read_text().splitlines()):
-            row: dict[str, Any] = json.loads(line)
-            if row["event"] == "counters":
-                return row
-    return {}
+def controller_counters(run_dir: Path) -> list[dict[str, Any]]:
+    """Return for each controller, in the order of their lives, the latest line of its counters.
+
+    It is empty for one that was killed before it wrote any.
+    """
+    return [
+        next((line for line in reversed(lines) if line["event"] == "counters"), {})
+        for lines in _records(run_dir)
+    ]
 
 
 def _quantile(values: pd.Series, share: float) -> float | None:

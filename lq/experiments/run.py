@@ -58,10 +58,29 @@ class Run:
         """
         return pd.read_parquet(self.directory / f"{name}.parquet")
 
+    def first_phase(self, name: str) -> pd.DataFrame:
+        """Return the rows of `queries`, `probes` or `events` up to the first phase's end.
+
+        The summary's usual keys are about these: what comes later is another reboot's.
+        """
+        table, end = self.table(name), self.table("phases")["end"].iloc[0]
+        rows: pd.DataFrame = table[table["due" if name == "probes" else "at"] < end]
+        return rows
+
+    @property
+    def rebooted(self) -> bool:
+        """Whether the concentrator rebooted in the first phase (`lq.experiments.record.rebooted`)."""
+        return bool(record.rebooted(self.table("phases")).iloc[0])
+
     @property
     def recovery(self) -> pd.Series:
-        """Seconds from the new controller's taking over to each subscriber's first delivered probe."""
-        return record.recovery_times(self.table("probes"), self.summary["outage_s"])
+        """Seconds from the new controller's taking over to each subscriber's first delivered probe.
+
+        In the first phase; NaN for who was not back by its end. Empty if there was no reboot in it, or nobody
+        was sent a probe since.
+        """
+        probes = self.first_phase("probes")
+        return record.recovery_times(probes if self.rebooted else probes.iloc[:0], self.summary["outage_s"])
 
 
 def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: None) -> Run:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lq import figures
+from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
@@ -32,6 +33,12 @@ def canvas(ax: Axes | None, size: tuple[float, float] = SIZE) -> tuple[Figure, A
 def seconds(duration: float) -> str:
     """Return a duration for a person to read."""
     return f"{duration:.3g} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
+
+
+def need_reboot(run: Run) -> None:
+    """Raise BadInput for a run in whose first phase the concentrator did not reboot."""
+    if not run.rebooted:
+        raise BadInput(f"{run.directory}: the concentrator did not reboot, so there is no recovery to draw")
 
 
 def mark_invalid(ax: Axes, runs: Sequence[Run]) -> None:

@@ -2,7 +2,9 @@
 
 Nothing is computed here that a table does not hold; figures read `lq.experiments.run.Run`
 only. Time is in seconds since the new controller took the switch over, the reboot's moment being
-at minus the outage. A figure of a run that broke its fidelity bounds says so on its face.
+at minus the outage; without a reboot, since the first phase began. Recovery is that of the first phase, as in
+the summary; what counts packets over time shows the whole run, each of several phases marked. A figure of a
+run that broke its fidelity bounds says so on its face.
 
 Each function draws into `ax` where one is given, else into a new figure, and returns the figure,
 which a notebook shows. Lines differ in colour and in dashes.
@@ -24,9 +26,10 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures
 from lq.experiments import comparison
+from lq.experiments.record import rebooted
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE
-from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, seconds
+from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, need_reboot, seconds
 from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
 
@@ -40,6 +43,14 @@ _FLOWS = {
 }
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
+_BEGINNINGS = {"dos": "the attack began", "backoff": "the server failed"}
+
+
+def since(run: Run) -> str:
+    """Return what a run's times are counted from, as the label of an axis."""
+    if run.rebooted:
+        return SINCE_TAKEOVER
+    return f"time since {_BEGINNINGS.get(run.spec.scenario, 'the phase began')} (s)"
 
 
 def reachable(run: Run) -> pd.Series:
@@ -47,14 +58,18 @@ def reachable(run: Run) -> pd.Series:
 
     Indexed by seconds since the new controller took over; each value holds from there on. A
     subscriber is reachable up to the reboot when a probe had been delivered to it, and again from
-    its first probe delivered after the takeover. Those without a probe since then are left out.
+    its first probe delivered after the takeover. Those without a probe since then are left out. Up to the
+    first phase's end. Empty if nobody is left, or there was no reboot.
     """
-    probes, outage = run.table("probes"), run.summary["outage_s"]
+    probes, outage = run.first_phase("probes"), run.summary["outage_s"]
     back = run.recovery
+    if back.empty:
+        empty: pd.Series = back.rename("reachable").rename_axis(SINCE_TAKEOVER)
+        return empty
     earlier = probes.loc[probes["received"] < 0, "subscriber"]
     before = earlier[earlier.isin(back.index)].nunique()
     times = back.dropna().sort_values().to_numpy()
-    first, last = probes["due"].min() - outage, probes["due"].max() - outage
+    first, last = min(0.0, probes["due"].min()) - outage, probes["due"].max() - outage
     shares = np.arange(1, len(times) + 1) / len(back)
     index = np.concatenate([[first, -outage], times, [max(last, times.max(initial=last))]])
     values = np.concatenate([[before / len(back), 0.0], shares, shares[-1:] if len(times) else [0.0]])
@@ -67,22 +82,38 @@ def recovery_curve(
 ) -> Figure:
     """Draw the share of subscribers reachable against time, one curve for each run.
 
-    `labels` name the runs in the legend (by default their directories).
+    `labels` name the runs in the legend (by default their directories). Raises BadInput for a run without a
+    reboot.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     labels = [run.directory.name for run in runs] if labels is None else list(labels)
     if not runs or len(labels) != len(runs):
         raise ValueError(f"{len(runs)} runs and {len(labels)} labels: give one label for each of the runs")
+    for run in runs:
+        need_reboot(run)
     figure, ax = canvas(ax)
-    curves = [reachable(run) for run in runs]
+    mark_invalid(ax, runs)
+    ax.set(xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable", ylim=(-0.02, 1.04))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_title(_recovery_title(runs), fontsize="medium", loc="left")
+    drawn = [(run, reachable(run), label) for run, label in zip(runs, labels, strict=True)]
+    for _, curve, label in drawn:
+        if curve.empty:
+            ax.plot([], [], " ", label=f"{label} (no probe since)")
+    drawn = [(run, curve, label) for run, curve, label in drawn if not curve.empty]
+    if not drawn:
+        nobody = "no subscriber was sent a probe after the takeover"
+        ax.text(0.5, 0.5, nobody, transform=ax.transAxes, ha="center", color="0.35")
+        return figure
+    curves = [curve for _, curve, _ in drawn]
     # The picture ends a little after the last return; where someone stays away, with the run.
     complete = all(curve.iloc[-1] == 1 for curve in curves)
-    ends = [run.recovery.max() for run in runs] if complete else [curve.index[-1] for curve in curves]
+    ends = [run.recovery.max() for run, _, _ in drawn] if complete else [curve.index[-1] for curve in curves]
     right = max(ends) * (1.25 if complete else 1.0)
-    outages = [run.summary["outage_s"] for run in runs]
+    outages = [run.summary["outage_s"] for run, _, _ in drawn]
     left = -min(1.25 * max(outages), 0.35 * right)
     styles = zip(COLOURS * len(runs), itertools.cycle(DASHES), strict=False)
-    for run, curve, label, (colour, dashes) in zip(runs, curves, labels, styles, strict=False):
+    for (run, curve, label), (colour, dashes) in zip(drawn, styles, strict=False):
         name = label if run.summary["valid"] else f"{label} (not valid)"
         ax.step(
             curve.index, curve, where="post", label=name, color=colour, linestyle=dashes, linewidth=2,
@@ -97,15 +128,18 @@ def recovery_curve(
         f"no controller for {duration}" + (" (shown in part)" if left > -max(outages) else ""),
         rotation=90, ha="center", va="center", color="0.35",
     )  # fmt: skip
-    ax.set(xlim=(left, right), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    numbers = {len(run.recovery) for run in runs}
-    number = f"{numbers.pop()} subscribers" if len(numbers) == 1 else "subscribers of each run"
-    ax.set_title(f"Recovery after a reboot of the concentrator: {number}", fontsize="medium", loc="left")
+    ax.set_xlim(left, right)
     if len(runs) > 1 or labels[0] != runs[0].directory.name:
         ax.legend(loc="center right")
-    mark_invalid(ax, runs)
     return figure
+
+
+def _recovery_title(runs: Sequence[Run]) -> str:
+    numbers = {len(run.recovery) for run in runs}
+    number = f"{numbers.pop()} subscribers" if len(numbers) == 1 else "subscribers of each run"
+    names = {run.table("phases")["phase"].iloc[0] for run in runs if len(run.table("phases")) > 1}
+    which = f"the first reboot ({names.pop()})" if len(names) == 1 else "a reboot"
+    return f"Recovery after {which} of the concentrator: {number}"
 
 
 def query_rate(run: Run, ax: Axes | None = None) -> Figure:
@@ -134,7 +168,8 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
         ax.set_ylim(0, 1.35 * below.max())  # the legend has the space above
     else:
         ax.text(0.5, 0.5, "no query was sent", transform=ax.transAxes, ha="center", color="0.35")
-    ax.set(xlabel=SINCE_TAKEOVER, ylabel="leasequeries per second")
+    _mark_phases(ax, run)
+    ax.set(xlabel=since(run), ylabel="leasequeries per second")
     ax.set_title(
         f"Leasequeries: {len(parts['first transmissions'][0])} first transmissions, "
         f"{len(parts['repeats'][0])} repeats",
@@ -191,13 +226,15 @@ def save(run: Run) -> list[Path]:
 
 
 def _of_one(run: Run) -> dict[str, Figure]:
-    return {
-        "recovery": recovery_curve(run),
+    """Draw everything; without a reboot nothing of a recovery."""
+    over_time = {
         "queries": query_rate(run),
         "packets": packet_rate(run),
         "delivered": delivered_share(run),
-        "sequence": sequence_chart(run),
     }
+    if not run.rebooted:
+        return over_time
+    return {"recovery": recovery_curve(run), **over_time, "sequence": sequence_chart(run)}
 
 
 def _of_servers(run: Run) -> dict[str, Figure]:
@@ -213,15 +250,34 @@ def _of_servers(run: Run) -> dict[str, Figure]:
 
 
 def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
-    """Lay out a time axis over the whole run, with the outage shaded."""
-    probes, outage = run.table("probes"), run.summary["outage_s"]
-    ax.axvspan(-outage, 0, color="0.9", zorder=0, linewidth=0)
-    ax.text(
-        -outage / 2, 0.5, f"no controller for {seconds(outage)}", transform=ax.get_xaxis_transform(),
-        rotation=90, ha="center", va="center", color="0.35",
-    )  # fmt: skip
-    ax.set(xlabel=SINCE_TAKEOVER, ylabel=ylabel)
-    ax.set_xlim(probes["due"].min() - outage, probes["due"].max() - outage)
+    """Lay out a time axis over the whole run, with each outage shaded."""
+    probes, outage, phases = run.table("probes"), run.summary["outage_s"], run.table("phases")
+    for phase in phases[rebooted(phases)].to_dict("records"):
+        start, ready = phase["start"] - outage, phase["ready"] - outage
+        ax.axvspan(start, ready, color="0.9", zorder=0, linewidth=0)
+        ax.text(
+            (start + ready) / 2, 0.5, f"no controller for {seconds(ready - start)}",
+            transform=ax.get_xaxis_transform(), rotation=90, ha="center", va="center", color="0.35",
+        )  # fmt: skip
+    ax.set(xlabel=since(run), ylabel=ylabel)
+    ax.set_xlim(
+        min(0.0, probes["due"].min()) - outage, max(phases["end"].max(), probes["due"].max()) - outage
+    )
+    if len(probes) < 2:  # one makes no line
+        ax.text(0.5, 0.5, f"{len(probes)} probe in all", transform=ax.transAxes, ha="center", color="0.35")
+    _mark_phases(ax, run)
+
+
+def _mark_phases(ax: Axes, run: Run) -> None:
+    """Write where each phase begins, if there are several, along an axis whose limits are set."""
+    phases, outage, left = run.table("phases"), run.summary["outage_s"], ax.get_xlim()[0]
+    for phase in phases.to_dict("records") if len(phases) > 1 else ():
+        ax.axvline(phase["start"] - outage, color="0.35", linewidth=0.8, linestyle=":")
+        ax.text(
+            max(left, phase["start"] - outage), 0.99, f" {phase['phase']}", va="top", fontsize="small",
+            color="0.35", transform=ax.get_xaxis_transform(), clip_on=True,
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+        )  # fmt: skip
 
 
 def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:

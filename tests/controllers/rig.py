@@ -8,6 +8,7 @@ out, tags included. A model of a server answers the queries that come out of the
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -142,7 +143,7 @@ class Rig:
         """End the controller in an orderly way; return its counts."""
         self.controller.send_signal(signal.SIGTERM)
         self.controller.wait()
-        return self.record("counters", 1)[0]
+        return self.record("counters", 1)[-1]
 
     def to_controller(self) -> dict[str, int]:
         """Return how many packets the switch handed to the controller so far, for each meter."""
@@ -205,18 +206,34 @@ class Rig:
         So many a second, with a `rate`. Returns the seconds that it took.
         """
         base, data = int(IPv4Address(first)), bytearray.fromhex(frame)
-        header = data.index(b"\x45\0")
+        header = data.find(b"\x45\0")  # none in ARP
         began = time.monotonic()
         for number in range(count):
             if rate and number % 100 == 0:
                 time.sleep(max(0.0, began + number / rate - time.monotonic()))
             struct.pack_into("!I", data, offset, base + number % addresses)
-            struct.pack_into("!H", data, header + 10, 0)
-            total = sum(struct.unpack_from("!10H", data, header))
-            total = (total & 0xFFFF) + (total >> 16)
-            struct.pack_into("!H", data, header + 10, ~(total + (total >> 16)) & 0xFFFF)
+            if header > 0:
+                struct.pack_into("!H", data, header + 10, 0)
+                total = sum(struct.unpack_from("!10H", data, header))
+                total = (total & 0xFFFF) + (total >> 16)
+                struct.pack_into("!H", data, header + 10, ~(total + (total >> 16)) & 0xFFFF)
             self.taps[side].send(data)
         return time.monotonic() - began
+
+    def begin_flood(self, *arguments) -> None:
+        """Begin a `flood` beside what else is done; see `end_flood`."""
+        self._reader, writer = os.pipe()
+        self._flooder = os.fork()
+        if not self._flooder:
+            os.write(writer, str(self.flood(*arguments)).encode())
+            os._exit(0)
+        os.close(writer)
+
+    def end_flood(self) -> float:
+        """Wait until it is over; return the seconds that it took."""
+        os.waitpid(self._flooder, 0)
+        with os.fdopen(self._reader) as reader:
+            return float(reader.read())
 
     def seen(self, side: str, part: str, at_least: int = 1, timeout: float = 5.0) -> list[str]:
         """Return what came out of a side and has these octets in it, once there are so many."""
