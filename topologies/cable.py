@@ -51,7 +51,13 @@ class CableTopo(Figure):
     def add_access(self, modems: int) -> str:
         """Add the cable."""
         self.addSwitch("cable", cls=Cable, dpid=f"{2:016x}", **self.access_options(modems))
-        self.addLink("cable", self.concentrator, port1=Cable.CONCENTRATOR, port2=Concentrator.ACCESS)
+        self.addLink(
+            "cable",
+            self.concentrator,
+            port1=Cable.CONCENTRATOR,
+            port2=Concentrator.ACCESS,
+            veth=self.access_veth,
+        )
         return "cable"
 
     def modem(self, place: plan.ModemPlace) -> dict[str, Any]:

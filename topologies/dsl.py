@@ -50,7 +50,7 @@ class DslTopo(Figure):
         """Add the network, and the DSLAM."""
         self.addSwitch("metro", cls=Aggregation, dpid=f"{3:016x}")
         self.addSwitch("dslam", cls=Dslam, dpid=f"{2:016x}", **self.access_options(modems))
-        self.addLink("metro", self.concentrator, port1=1, port2=Concentrator.ACCESS)
+        self.addLink("metro", self.concentrator, port1=1, port2=Concentrator.ACCESS, veth=self.access_veth)
         self.addLink("dslam", "metro", port1=Dslam.CONCENTRATOR, port2=2)
         return "dslam"
 

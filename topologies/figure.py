@@ -27,7 +27,8 @@ class Figure(Topo):  # type: ignore[misc]
     `modems` and `hosts_per_modem` are the figure's own numbers if not given. A circuit is one VLAN
     tag, or two with `stacked_tags` or where one is not enough. `servers` is 1 or 2. With `wan_lines` there
     is a node on the way to each server, for a delay line (`topologies.wan`). With `population` one node
-    stands for all modems and hosts (`topologies.population`).
+    stands for all modems and hosts (`topologies.population`). With `access_veth` the concentrator's access
+    link is a veth pair, at whose ends frames can be captured, not a patch port.
 
     `stacked_tags`, `population` and `modem_places` say what became of it.
     """
@@ -42,12 +43,14 @@ class Figure(Topo):  # type: ignore[misc]
         servers: int = 1,
         wan_lines: bool = False,
         population: bool = False,
+        access_veth: bool = False,
         **_: Any,
     ) -> None:
         """Build the network that both figures share, then what is particular."""
         hosts = hosts_behind_modems(modems, hosts_per_modem)
         self.stacked_tags = stacked_tags or len(hosts) > plan.MOST_CIRCUITS
         self.population = population
+        self.access_veth = access_veth
         self.modem_places = tuple(
             plan.modem_place(number, self.stacked_tags) for number in range(1, len(hosts) + 1)
         )

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from mininet.link import Intf, OVSLink
+from mininet.link import Intf, Link, OVSLink
 from mininet.net import Mininet
 from mininet.topo import Topo
 
@@ -99,7 +99,7 @@ class LabInterface(Intf):  # type: ignore[misc]
 
 
 class LabLink(OVSLink):  # type: ignore[misc]
-    """A patch port between two bridges, a veth pair to a namespace.
+    """A patch port between two bridges, a veth pair to a namespace, or anywhere if `veth`.
 
     The switch in user space takes frames as the sender's kernel left them, so the sender must
     not leave the checksum to a network card that does not exist.
@@ -107,9 +107,13 @@ class LabLink(OVSLink):  # type: ignore[misc]
 
     _together: ClassVar[list[LabLink] | None] = None
 
-    def __init__(self, node1: Any, node2: Any, **parameters: Any) -> None:
+    def __init__(self, node1: Any, node2: Any, veth: bool = False, **parameters: Any) -> None:
         parameters.update(cls1=LabInterface, cls2=LabInterface)  # patch ports have their own
-        super().__init__(node1, node2, **parameters)
+        if veth:
+            self.isPatchLink = False
+            Link.__init__(self, node1, node2, **parameters)
+        else:
+            super().__init__(node1, node2, **parameters)
         if self.isPatchLink:
             return
         if LabLink._together is None:

@@ -37,4 +37,6 @@ def main() -> None:
         if isinstance(error, (RunFailed, LabError)):
             _fail(str(error), 1)
         _fail(f"{type(error).__name__}: {error} (--debug shows where)", 1)
+    if status == 130:  # which typer makes of a KeyboardInterrupt, or did not, by its version
+        _fail("interrupted", 130)
     sys.exit(status if isinstance(status, int) else 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,11 +59,11 @@ def sweep(
         common["topology.figure"] = topology
     if seed is not None:
         common["seed"] = seed
-    what = sweeping.Sweep(scenario, common, dict(_axis(text) for text in grid), repeat)
-    with Bar() as bar:
-        done = sweeping.sweep(
-            what, out.resolve(), executor=_executor(workers, scheduler), progress=bar.update
-        )
+    what = sweeping.Sweep(scenario, common, _grid(grid), repeat)
+    if workers is not None and scheduler is not None:
+        raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
+    with _executor(scheduler) as executor, Bar() as bar:
+        done = sweeping.sweep(what, out.resolve(), workers=workers, executor=executor, progress=bar.update)
     if as_json:
         typer.echo(
             json.dumps(
@@ -79,6 +81,15 @@ def sweep(
     raise typer.Exit(1 if done.failures else 0)
 
 
+def _grid(texts: list[str]) -> dict[str, list[Any]]:
+    axes: dict[str, list[Any]] = {}
+    for name, values in map(_axis, texts):
+        if name in axes:
+            raise BadInput(f"--grid {name} is given twice: write all its values into one")
+        axes[name] = values
+    return axes
+
+
 def _axis(text: str) -> tuple[str, list[Any]]:
     """Take `KEY=A,B,C` apart."""
     from lq.experiments.spec import parse_setting
@@ -89,20 +100,22 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     return name, [parse_setting(f"{name}={value}")[1] for value in values.split(",")]
 
 
-def _executor(workers: int | None, scheduler: str | None) -> Executor | None:
+@contextlib.contextmanager
+def _executor(scheduler: str | None) -> Iterator[Executor | None]:
+    """Connect to a dask scheduler, if there is one; None: `sweep` runs the labs here."""
     if scheduler is None:
-        return None if workers is None else ThreadPoolExecutor(workers)
-    if workers is not None:
-        raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
+        yield None
+        return
     try:
         distributed = importlib.import_module("distributed")
     except ImportError:
         raise BadInput("--scheduler needs dask: install leasequery-lab[cluster]") from None
     try:
-        executor: Executor = distributed.Client(scheduler, timeout=10).get_executor(pure=False)
+        client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise BadInput(f"--scheduler {scheduler}: no scheduler answers there ({error})") from None
-    return executor
+    with client:
+        yield client.get_executor(pure=False)
 
 
 def _print(done: Any, keys: list[str]) -> None:
@@ -118,7 +131,7 @@ def _print(done: Any, keys: list[str]) -> None:
         for rows in zip(*(column.to_dict("records") for column in columns), strict=True):
             first = rows[0]
             table.add_row(
-                *(str(first[key]) for key in keys),
+                *(_value(first[key]) for key in keys),
                 str(first["count"]),
                 str(first["invalid"]),
                 *(_shown(row) for row in rows),
@@ -127,6 +140,10 @@ def _print(done: Any, keys: list[str]) -> None:
     for name, error in done.failures.items():
         console.print(f"[bold red]failed:[/] {name}: {error}", soft_wrap=True)
     console.print(f"The table is {done.directory / 'table.parquet'}", soft_wrap=True)
+
+
+def _value(value: Any) -> str:
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -84,6 +84,7 @@ class Emulation:
             servers=self.spec.server.count,
             wan_lines=self.wan.by_lines,
             population=topology.population,
+            access_veth="concentrator" in self.spec.capture.nodes,
         )
         nodes.BridgeDevice.setup()
         self.net = LabNet(self.figure)
@@ -142,7 +143,7 @@ class Emulation:
         for name in dict.fromkeys(self.spec.capture.nodes):
             file = self.raw.parent / f"{name}.pcap"
             if name == "concentrator":
-                interface = self.concentrator.mirror_access_port()
+                interface = self.concentrator.intfs[self.concentrator.ACCESS].name
                 self._captures.append(Capture(self.programs, interface, file))
             elif all(name != server.name for server in self.servers):
                 node = self.net[name]

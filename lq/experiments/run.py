@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -83,10 +84,17 @@ class Run:
         return record.recovery_times(probes if self.rebooted else probes.iloc[:0], self.summary["outage_s"])
 
 
-def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: None) -> Run:
+def run(
+    spec: Spec,
+    out: Path | None = None,
+    progress: Progress = lambda *_: None,
+    *,
+    opened: Callable[[Lab], object] = lambda _: None,
+) -> Run:
     """Play `spec` in a sealed lab and return the finished run.
 
-    `out` is the run's directory: new or empty; by default one below `runs/` is made. Raises
+    `out` is the run's directory: new or empty; by default one below `runs/` is made. `opened` is called
+    with each lab as it opens, so that another thread can end it. Raises
     BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
     emulation did not come up.
     """
@@ -96,13 +104,14 @@ def run(spec: Spec, out: Path | None = None, progress: Progress = lambda *_: Non
     directory = prepare_directory(out, spec)
     (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
     if spec.scenario == "servers":
-        summary = comparison.compare(spec, directory, run, progress)
+        play = functools.partial(run, opened=opened)
+        summary = comparison.compare(spec, directory, play, progress)
         _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
         return Run(directory)
     for part in ("raw", "logs"):
         (directory / part).mkdir()
     started = datetime.datetime.now(datetime.timezone.utc)
-    result = _play(spec, directory, progress)
+    result = _play(spec, directory, progress, opened)
 
     progress("tables", 0, 1)
     tables = record.tabulate(directory, result)
@@ -150,9 +159,10 @@ def check_tools() -> None:
         raise BadInput(f"not installed: {', '.join(missing)}; `lq doctor` names the package of each")
 
 
-def _play(spec: Spec, directory: Path, progress: Progress) -> dict[str, Any]:
+def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
     with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log") as lab:
+        opened(lab)
         try:
             lab.channel.send({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)})
             for message in lab.channel:

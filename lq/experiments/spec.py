@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -16,6 +17,7 @@ from lq import errors
 MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
 PROBES_PER_SECOND = 5_000  # to all subscribers together, unless their interval is given
+MOST_PROBES_PER_SECOND = 100_000  # about what the senders can do
 
 SCENARIOS = {
     "reboot": "The concentrator loses its memory: how long until each subscriber is reachable again?",
@@ -202,7 +204,7 @@ class Probes(_Part):
         ge=0.001,
         le=60,
         description="seconds between two probes of the same host in a direction, the mean over all hosts; if "
-        "not given 0.05, or what makes 5,000 probes a second for all",
+        "not given 0.05, or what makes 5,000 probes a second for all; at most 100,000 a second for all",
     )
     pattern: Literal["steady", "poisson", "zipf"] = Field(
         "steady",
@@ -301,6 +303,22 @@ class Arp(_Part):
     duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
 
 
+class Capture(_Part):
+    """Where frames are captured, beside the servers' interfaces, from before the first lease on."""
+
+    nodes: tuple[str, ...] = Field(
+        (),
+        max_length=8,
+        description="each gets a file NAME.pcap: host1 (and so on); internet; network, what passes between "
+        "it and the concentrator; concentrator, what passes its access port, with tags",
+    )
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, nodes: Any) -> Any:
+        return (nodes,) if isinstance(nodes, str) else nodes
+
+
 _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "failover": ("server", {"count": 2}),
     "arp": ("topology", {"modems": 8, "hosts_per_modem": 3}),
@@ -327,16 +345,17 @@ class Spec(_Part):
     backoff: Backoff = Backoff()
     failover: Failover = Failover()
     arp: Arp = Arp()
+    capture: Capture = Capture()
 
     @model_validator(mode="before")
     @classmethod
     def _sizes(cls, raw: Any) -> Any:
-        """`failover` has two servers, and `arp` 24 hosts, unless told otherwise."""
+        """`failover` has two servers, `arp` 8 modems, and 3 hosts behind each, unless told otherwise."""
         if not isinstance(raw, dict):
             return raw
         part, usual = _SIZES.get(str(raw.get("scenario")), ("", {}))
         given = raw.get(part, {})
-        if not part or not isinstance(given, dict) or usual.keys() & given.keys():
+        if not part or not isinstance(given, dict):
             return raw
         return {**raw, part: {**usual, **given}}
 
@@ -366,7 +385,30 @@ class Spec(_Part):
             return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
             return "frames are counted at each host: at least two hosts, and topology.population=false"
-        return None
+        if self.scenario in ("dos", "claim") and self.attack.kind == "spoof" and population:
+            return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
+        return self._too_many_probes() or self._no_such_capture()
+
+    def _too_many_probes(self) -> str | None:
+        least = self._flows / MOST_PROBES_PER_SECOND
+        if self.probe_interval >= least:
+            return None
+        return (
+            f"{self._flows / self.probe_interval:,.0f} probes a second for all hosts together, more than "
+            f"{MOST_PROBES_PER_SECOND:,}: set probes.interval to at least {least}"
+        )
+
+    def _no_such_capture(self) -> str | None:
+        servers = ["server", "server2"][: self.server.count]
+        count = 0 if self.topology.population else self.topology.subscribers
+        hosts = [f"host{number}" for number in range(1, count + 1)]
+        fixed = ["concentrator", "internet", "network", *servers]
+        wrong = next((name for name in self.capture.nodes if name not in {*fixed, *hosts}), None)
+        if wrong is None:
+            return None
+        there = ", ".join(fixed) + (f", {hosts[0]} to {hosts[-1]}" if hosts else "")
+        why = "" if hosts else "; with topology.population=true hosts are not nodes"
+        return f"capture.nodes: no captures at {wrong!r}, but at {there}{why}"
 
     @property
     def timeout(self) -> float:
@@ -381,8 +423,28 @@ class Spec(_Part):
     @property
     def probe_interval(self) -> float:
         """Seconds between two probes of the same host in a direction, as given or by default."""
-        flows = self.topology.subscribers * (2 if self.probes.direction == "both" else 1)
-        return self.probes.interval or max(0.05, flows / PROBES_PER_SECOND)
+        return self.probes.interval or max(0.05, self._flows / PROBES_PER_SECOND)
+
+    @property
+    def _flows(self) -> int:
+        """Of how many there is one probe in each interval."""
+        return self.topology.subscribers * (2 if self.probes.direction == "both" else 1)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a field by its dotted name."""
+        value: Any = self
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML, but 1e6 is a number, as in YAML 1.2; before that it was text without a dot and a sign."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
@@ -408,7 +470,7 @@ def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.load(path.read_text(), _Yaml)
     except OSError as error:
         raise errors.BadInput(f"cannot read {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -433,7 +495,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not separator or not name:
         raise errors.BadInput(f"--set {text}: write KEY=VALUE, for example --set probes.interval=0.1")
     try:
-        return name, yaml.safe_load(value)
+        return name, yaml.load(value, _Yaml)
     except yaml.YAMLError:
         raise errors.BadInput(f"--set {text}: the value is not valid YAML") from None
 
@@ -461,6 +523,9 @@ def fields(model: type[BaseModel] = Spec, prefix: str = "") -> dict[str, Setting
 def _values(info: FieldInfo) -> str:
     """Say in words which values a field takes."""
     kinds = [kind for kind in get_args(info.annotation) or (info.annotation,) if kind is not type(None)]
+    if get_origin(info.annotation) is tuple:
+        most = next(bound.max_length for bound in info.metadata if isinstance(bound, MaxLen))
+        return f"[NAME, ...], {most} at most"
     if get_origin(info.annotation) is Literal:
         return ", ".join(kinds)
     if bool in kinds:

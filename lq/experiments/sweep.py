@@ -6,6 +6,7 @@ A sweep's directory holds
 sweep.yaml      what is swept: written first; the same sweep started again goes on where it was
 runs/           one run's directory for each point and repeat, `0003-2` for point 3, repeat 2
 failed/         what failed: the directory as it was left, with `error.txt`; tried again next time
+going           there while the sweep works: runs end when it goes, on other machines, too
 table.parquet   one row for each finished run: point, repeat, the grid's keys, the summary's keys
 ```
 
@@ -18,6 +19,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -32,15 +35,16 @@ from lq.experiments import spec as specification
 from lq.experiments.run import Run, run
 from lq.experiments.spec import Spec
 from lq.experiments.statistics import median
-from lq.sandbox.lab import LabError
+from lq.sandbox.lab import Lab, LabError
 
 Grid = Mapping[str, Sequence[Any]]
 Progress = Callable[[str, int, int], None]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
+GLANCE = 0.2  # seconds between two looks at whether the sweep is going on
 
 
 class Point(NamedTuple):
-    """One run of the sweep: `settings` are the grid's keys with this point's values."""
+    """One run of the sweep: `settings` are the grid's keys with this point's values, as validated."""
 
     number: int
     repeat: int
@@ -70,8 +74,9 @@ class Sweep:
             raise BadInput("the seed is in the grid, and repeats take seeds of their own: use one of the two")
         points = []
         for number, values in enumerate(itertools.product(*self.grid.values()), start=1):
-            settings = dict(zip(self.grid, values, strict=True))
-            spec = specification.load(self.scenario, {**self.settings, **settings})
+            given = dict(zip(self.grid, values, strict=True))
+            spec = specification.load(self.scenario, {**self.settings, **given})
+            settings = {name: spec.value(name) for name in given}
             for repeat in range(1, self.repeats + 1):
                 each = spec.model_copy(update={"seed": spec.seed + repeat - 1})
                 points.append(Point(number, repeat, settings, each))
@@ -92,12 +97,19 @@ def workers_here() -> int:
 
 
 def sweep(
-    what: Sweep, directory: Path, *, executor: Executor | None = None, progress: Progress = lambda *_: None
+    what: Sweep,
+    directory: Path,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Finished:
     """Run what is not finished yet, and return the whole table.
 
-    `executor` runs the labs (by default as many side by side as the machine can bear). Raises BadInput when
-    the directory holds another sweep or cannot be written.
+    Labs run on this machine, `workers` of them side by side (by default as many as it can bear), or where
+    `executor` runs them; it must see the same files. Whatever fails is set aside. Raises BadInput when the
+    directory holds another sweep or cannot be written, or a run cannot be had at all. On that or an
+    interrupt no run goes on: what waits is cancelled, what runs is ended.
     """
     points = what.points()
     _claim(directory, points)
@@ -105,25 +117,31 @@ def sweep(
     waiting = [point for point in points if not _finished(directory / "runs" / point.name)]
     done = len(points) - len(waiting)
     progress("runs", done, len(points))
-    pool = executor or ThreadPoolExecutor(workers_here())
+    going = directory / "going"
+    going.touch()
+    pool = executor or ThreadPoolExecutor(workers or workers_here())
+    futures: dict[Future[None], Point] = {}
     try:
-        futures: dict[Future[None], Point] = {
-            pool.submit(_play, point.spec, directory / "runs" / point.name): point for point in waiting
-        }
+        for point in waiting:
+            futures[pool.submit(_play, point.spec, directory / "runs" / point.name, going)] = point
         for future in as_completed(futures):
             point = futures[future]
             try:
                 future.result()
-            except (RunFailed, LabError) as error:
-                failures[point.name] = str(error)
-                _set_aside(directory, point, str(error))
+            except BadInput:  # which is not this point's alone
+                raise
+            except Exception as error:
+                failures[point.name] = _set_aside(directory, point, error)
             done += 1
             progress("runs", done, len(points))
-            if not failures.get(point.name):
+            if point.name not in failures:
                 _write_table(directory, points)
     finally:
+        going.unlink(missing_ok=True)
+        for future in futures:
+            future.cancel()
         if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=True)
     return Finished(directory, _write_table(directory, points), failures)
 
 
@@ -153,9 +171,25 @@ def aggregate(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFram
     return medians
 
 
-def _play(spec: Spec, directory: Path) -> None:
+def _play(spec: Spec, directory: Path, going: Path) -> None:
+    """Run one point, for as long as the file `going` is there."""
     shutil.rmtree(directory, ignore_errors=True)  # what an interrupted sweep left of it
-    run(spec, directory)
+    labs: list[Lab] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(GLANCE):
+            if not going.exists():
+                for lab in labs:
+                    lab.kill()
+
+    if not going.exists():
+        raise RunFailed("the sweep has ended")
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        run(spec, directory, opened=labs.append)
+    finally:
+        over.set()
 
 
 def _finished(directory: Path) -> bool:
@@ -184,8 +218,8 @@ def _claim(directory: Path, points: Sequence[Point]) -> None:
         raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
 
 
-def _set_aside(directory: Path, point: Point, error: str) -> None:
-    """Keep what failed apart from what counts."""
+def _set_aside(directory: Path, point: Point, error: Exception) -> str:
+    """Keep what failed apart from what counts; return the error's line."""
     target = directory / "failed" / point.name
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(exist_ok=True)
@@ -194,7 +228,11 @@ def _set_aside(directory: Path, point: Point, error: str) -> None:
         source.replace(target)
     else:
         target.mkdir()
-    (target / "error.txt").write_text(error + "\n")
+    line, trace = " ".join(str(error).split()), ""
+    if not isinstance(error, (RunFailed, LabError)):  # a fault of ours
+        line, trace = f"{type(error).__name__}: {line}", "".join(traceback.format_exception(error))
+    (target / "error.txt").write_text(f"{line}\n{trace}")
+    return line
 
 
 def _write_table(directory: Path, points: Sequence[Point]) -> pd.DataFrame:

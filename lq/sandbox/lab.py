@@ -80,6 +80,10 @@ class Lab:
         lines = self._log.read_text(errors="replace").strip().splitlines() if self._log else []
         return lines[-1] if lines else f"it ended with exit status {self._keeper.poll()}"
 
+    def kill(self) -> None:
+        """End the lab now, from any thread: whoever listens to the channel finds it closed."""
+        self._keeper.kill()
+
     def close(self) -> None:
         """End the lab now, whatever runs in it. May be called twice."""
         if self._lifeline >= 0:

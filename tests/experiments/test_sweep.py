@@ -1,6 +1,11 @@
 """Sweeps: grids, going on after an interruption, failures apart. The runs are real and small."""
 
+import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 
 import pandas as pd
 import pytest
@@ -8,6 +13,8 @@ import pytest
 from lq.errors import BadInput, RunFailed
 from lq.experiments import sweep as sweeping
 from lq.experiments.sweep import Sweep, aggregate, sweep
+from lq.sandbox.lab import LabError
+from tests import support
 
 QUICK = {"topology.modems": 1, "topology.hosts_per_modem": 1, "probes.warmup": 0.2, "reboot.settle": 0.1}
 TWO = Sweep("reboot", {**QUICK, "reboot.timeout": 2}, {"concentrator.mode": ["leasequery", "glean-only"]})
@@ -23,6 +30,17 @@ def test_a_grid_is_every_combination_and_repeats_have_seeds_of_their_own():
     assert points[-1].spec.topology.modems == 2
 
 
+def test_the_values_of_a_grid_are_those_of_the_specification():
+    what = Sweep("reboot", {}, {"wan.rate": ["1e6", 1e7], "topology.modems": ["2"], "wan.delay": [0]})
+    settings = [point.settings for point in what.points()]
+    assert [each["wan.rate"] for each in settings] == [1e6, 1e7]
+    assert {key: type(value) for key, value in settings[0].items()} == {
+        "wan.rate": float,
+        "topology.modems": int,
+        "wan.delay": float,
+    }
+
+
 @pytest.mark.parametrize(
     ("grid", "repeats", "complaint"),
     [
@@ -30,6 +48,8 @@ def test_a_grid_is_every_combination_and_repeats_have_seeds_of_their_own():
         ({"nonsense": [1]}, 1, "nonsense"),
         ({"seed": [1, 2]}, 2, "seed"),
         ({"seed": [1]}, 0, "repeat"),
+        ({"topology.": [1]}, 1, "topology."),
+        ({"topology": [1]}, 1, "topology"),
     ],
 )
 def test_bad_grids_are_refused_before_anything_runs(grid, repeats, complaint, tmp_path):
@@ -67,7 +87,7 @@ def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
 
 
 def test_what_fails_is_kept_apart_and_tried_again(tmp_path, monkeypatch):
-    def fail(spec, directory):
+    def fail(spec, directory, opened):
         directory.mkdir(parents=True)
         (directory / "trace").write_text("left by the failure")
         raise RunFailed("no such luck")
@@ -82,6 +102,81 @@ def test_what_fails_is_kept_apart_and_tried_again(tmp_path, monkeypatch):
     assert not list((directory / "runs").iterdir())
     shutil.rmtree(directory / "failed/0001-1")
     assert set(sweep(TWO, directory).failures) == {"0001-1", "0002-1"}
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "traceback"),
+    [
+        (LabError("no namespaces"), "no namespaces", False),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device", True),
+        (ValueError("two\nlines"), "ValueError: two lines", True),
+    ],
+)
+def test_whatever_fails_does_not_keep_the_others_from_running(tmp_path, monkeypatch, error, line, traceback):
+    def fail_first(spec, directory, opened):
+        directory.mkdir(parents=True)
+        if spec.concentrator.mode == "leasequery":
+            raise error
+        (directory / "summary.json").write_text(json.dumps({"recovered": 0, "invalid_reasons": []}))
+
+    monkeypatch.setattr(sweeping, "run", fail_first)
+    done = sweep(TWO, tmp_path / "sweep", workers=1)
+    assert done.failures == {"0001-1": line}
+    assert list(done.table["point"]) == [2]
+    written = (tmp_path / "sweep/failed/0001-1/error.txt").read_text()
+    assert written.splitlines()[0] == line
+    assert ("Traceback" in written and "fail_first" in written) is traceback
+
+
+def test_what_concerns_every_point_ends_the_sweep(tmp_path, monkeypatch):
+    begun = []
+
+    def refuse(spec, directory, opened):
+        begun.append(directory.name)
+        raise BadInput("not installed: ovs-vswitchd")
+
+    monkeypatch.setattr(sweeping, "run", refuse)
+    with pytest.raises(BadInput, match="ovs-vswitchd"):
+        sweep(TWO, tmp_path / "sweep", workers=1)
+    assert begun[0] == "0001-1"
+    assert not (tmp_path / "sweep/going").exists()
+    assert not (tmp_path / "sweep/failed").exists()
+
+
+def sweep_command(directory, *options):
+    quick = [part for key, value in QUICK.items() for part in ("--set", f"{key}={value}")]
+    return [*support.LQ, "sweep", "reboot", *options, *quick, "--out", str(directory), "--json"]
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    done = support.run(sweep_command(tmp_path / "s", "--grid", "seed=1,2", "--grid", "seed=3"))
+    assert done.returncode == 2
+    assert done.stderr == "lq: --grid seed is given twice: write all its values into one\n"
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.lab
+def test_after_an_interrupt_nothing_goes_on_and_the_same_command_resumes(tmp_path):
+    directory, mark = tmp_path / "sweep", f"LQ_TEST_MARK={tmp_path}"
+    command = sweep_command(directory, "--grid", "wan.limit=1e2,2e2", "--workers", "1")
+    environment = {**os.environ, "PYTHONPATH": str(support.ROOT), "LQ_TEST_MARK": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while not (directory / "runs/0001-1/raw").exists():  # then the first lab opens
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.read() == "lq: interrupted\n"
+    assert support.descendants_marked(mark) == []
+    assert [path.name for path in (directory / "runs").iterdir()] == ["0001-1"]
+    assert not (directory / "runs/0001-1/summary.json").exists()
+    assert {path.name for path in directory.iterdir()} == {"runs", "sweep.yaml"}
+
+    done = support.run(command)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_parquet(json.loads(done.stdout)["table"])
+    assert list(table["wan.limit"]) == [100, 200]
 
 
 def test_medians_over_repeats():
