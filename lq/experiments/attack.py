@@ -17,15 +17,13 @@ outside          where the addresses of no network of the concentrator's begin (
 rate             packets per second
 maximum_packets  then it stops by itself
 seed             of the random order
-report_file      what was sent, as JSON, written at the end: packets, addresses (distinct), started and
-                 ended (monotonic clock, seconds), late (99th percentile of a batch's lateness, seconds)
+report_file      what was sent, as JSON, written at the end: see `flood`
 
 It prints `ready` before the first packet, and ends after the last, or on SIGTERM.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
 import socket
@@ -43,7 +41,8 @@ import numpy.typing as npt
 
 PORT = 9  # discard (RFC 863): nobody listens, so what is delivered shows in the hosts' counters
 PATTERNS = ("sequential", "random", "mixed", "hit-list")
-_BATCH = 0.001  # seconds between two looks at the clock, at most
+_NAP = 0.001  # seconds slept at least: where packets are due faster than this, several are sent at once
+_BURST = 256  # packets between two looks at the clock, at most
 _PAYLOAD = 18  # octets: the smallest frame that Ethernet carries
 _FRAME = 14 + 20 + 8 + _PAYLOAD
 
@@ -97,33 +96,56 @@ def frames(
 
 
 def flood(out: socket.socket, rows: Frames, rate: float, maximum: int, ended: Event) -> dict[str, Any]:
-    """Send the rows over and over at `rate` per second, `maximum` in all or until `ended`;
-    return what was done.
+    """Send the rows over and over at `rate` per second, `maximum` in all or until `ended`; return a report:
+
+    rate            as asked for, packets per second
+    packets         how many the kernel took
+    refused         how many it did not take; they are not sent again
+    addresses       how many different addresses all these were for (or from)
+    started, ended  on the monotonic clock, seconds
+    late            by how much packets were late against the schedule, 99th percentile, seconds
 
     The schedule is fixed beforehand: what is late is sent at once, so lateness does not add up.
     """
     views = [memoryview(row) for row in rows]
-    sent, late = 0, []
+    tried = refused = 0
+    lateness: list[float] = []  # of the first packet of each burst, and how many there were in it
+    bursts: list[int] = []
     start = now = time.monotonic()
-    while sent < maximum and not ended.is_set():
-        due = min(maximum, int((now - start) * rate) + 1)
-        if due > sent:
-            late.append(now - start - sent / rate)
-        while sent < due:
-            with contextlib.suppress(OSError):  # a full queue drops, as a network card's would
-                out.send(views[sent % len(views)])
-            sent += 1
-        ahead = start + sent / rate - time.monotonic()
-        if ahead > 0:
-            ended.wait(min(max(ahead, _BATCH), 0.1))
+    while tried < maximum and not ended.is_set():
+        due = min(maximum, int((now - start) * rate) + 1, tried + _BURST)
+        if due > tried:
+            lateness.append(now - start - tried / rate)
+            bursts.append(due - tried)
+        while tried < due:
+            try:
+                out.send(views[tried % len(views)])
+            except OSError:  # no room, or no link
+                refused += 1
+            tried += 1
         now = time.monotonic()
+        ahead = start + tried / rate - now
+        if ahead > 0 and tried < maximum:
+            ended.wait(min(max(ahead, _NAP), 0.1))
+            now = time.monotonic()
     return {
-        "packets": sent,
-        "addresses": min(sent, len(views)),
+        "rate": rate,
+        "packets": tried - refused,
+        "refused": refused,
+        "addresses": min(tried, len(views)),
         "started": start,
-        "ended": time.monotonic(),
-        "late": sorted(late)[len(late) * 99 // 100] if late else 0.0,
+        "ended": now,
+        "late": _percentile(lateness, bursts),
     }
+
+
+def _percentile(values: Sequence[float], counts: Sequence[int]) -> float:
+    """Return the 99th percentile of values of which each occurs so many times; 0 if there are none."""
+    if not values:
+        return 0.0
+    order = np.argsort(values)
+    rank = 0.99 * sum(counts)
+    return float(values[order[np.searchsorted(np.cumsum(np.array(counts)[order]), rank)]])
 
 
 def main(plan: dict[str, Any]) -> None:

@@ -27,8 +27,9 @@ class Attack:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What was sent, once the attack is over: see `lq.experiments.attack`."""
-        return dict(json.loads(self._report_file.read_text())) if self._report_file.exists() else {}
+        """Its `name`, and once it is over what was sent: see `lq.experiments.attack.flood`."""
+        sent = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
+        return {"name": self._name, **sent}
 
     def start(
         self,

@@ -1,12 +1,19 @@
 """Whether a run may be believed: what the machine did to the measurement, and the bounds it must keep.
 
-A starved emulation gives smooth, wrong numbers. Each run therefore measures how late its own
-traffic was, how long its processes waited for a processor, what was dropped where nothing
-should be, and whether the clock jumped. Why the bounds are what they are:
+A starved emulation gives smooth, wrong numbers. Each run therefore measures how late its own traffic was,
+whether its attacks reached their rates, how long its processes waited for a processor, what was dropped where
+nothing should be, and whether the clock jumped. Why the bounds are what they are:
 
 Lateness: a recovery ends with the first probe that is delivered, so it is known to within the probes'
 interval. Half of one more would be an error as large as that. It counts over the run and, since a few late
 probes are lost among those of a long one, in each phase from the takeover to the last recovery by itself.
+
+Attacks: a run stands for its attack's rate, so of the packets that were due at that rate the kernel must
+have taken all but a twentieth. Who cannot keep up sends ever later, and who was held up leaves a gap and then
+sends a burst. What the burst does to a queue shows as drops; a gap of a tenth of a second is short against
+all that an attack is measured by: a takeover, which lasts most of a second, quotas, negative times, the
+phase. What the kernel refuses is lost where nothing should be. The attacker is not among the processes whose
+waiting counts: its lateness says what that did.
 
 Waiting: as a share of the time in which a process wanted a processor, not of the time watched. So an idle
 stretch hides nothing, and the share says by how much the process was slowed: with one busy rival on each
@@ -35,6 +42,8 @@ if TYPE_CHECKING:  # the lab measures without it, and starts sooner
     import pandas as pd
 
 MAXIMUM_LATENESS = 0.5  # of the probes' interval, at the 99th percentile
+MAXIMUM_SHORT = 0.05  # of the packets of an attack that were due
+MAXIMUM_ATTACK_LATENESS = 0.1  # seconds, at the 99th percentile
 MAXIMUM_WAIT = 1 / 3  # of the time that a process wanted a processor
 LEAST_WAIT = 0.05  # of the time watched: less is not judged
 MAXIMUM_STOLEN = 0.05  # of all processors' time
@@ -124,7 +133,8 @@ def judge(
     """Return why a run is not to be believed; an empty list for a valid one.
 
     `probes` has columns `due` and `sent`, `interval` is that of the probes to one subscriber; `windows` are
-    from when to when recoveries were measured, on the probes' clock; all in seconds.
+    from when to when recoveries were measured, on the probes' clock; all in seconds. `observed` is what
+    `Watch.finish` returns, and `wan` and `attacks`: see `wan_reasons`, `attack_reasons`.
     """
     reasons = []
     stretches = [("", probes)] + [
@@ -147,6 +157,7 @@ def judge(
         reasons.append(f"the machine's host took {stolen:.0%} of its processors' time")
     if observed["clock_step_s"] > MAXIMUM_CLOCK_STEP:
         reasons.append(f"the clock jumped by {observed['clock_step_s'] * 1000:.0f} ms")
+    reasons += attack_reasons(observed.get("attacks", ()))
     reasons += wan_reasons(observed.get("wan"))
     reasons += [f"{observed[key]} {what}" for key, what in DROPS.items() if observed.get(key)]
     return reasons
@@ -161,6 +172,28 @@ def _clock_offset() -> float:
     return min(attempts)[1]
 
 
+def attack_reasons(attacks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return where an attack was not what the specification says.
+
+    `attacks`: the reports of all, each with its `name` (`lq.experiments.attack.flood`).
+    """
+    reasons = []
+    for attack in attacks:
+        name = f"the generator {attack['name']}"
+        if "packets" not in attack:
+            reasons.append(f"{name} ended without a report")
+            continue
+        due = max(1.0, attack["rate"] * (attack["ended"] - attack["started"]))
+        if attack["packets"] < (1 - MAXIMUM_SHORT) * due:
+            reached = attack["packets"] / due * attack["rate"]
+            reasons.append(f"{name} reached {reached:,.0f} of {attack['rate']:,.0f} packets a second")
+        if attack["late"] > MAXIMUM_ATTACK_LATENESS:
+            reasons.append(f"{name} was up to {attack['late'] * 1000:.0f} ms late (99th percentile)")
+        if attack["refused"]:
+            reasons.append(f"{attack['refused']} packets of {name} were refused by the kernel")
+    return reasons
+
+
 def wan_reasons(wan: Mapping[str, Any] | None) -> list[str]:
     """Return where a delay line (`topologies.wan`) did not do what the specification says.
 
@@ -169,7 +202,7 @@ def wan_reasons(wan: Mapping[str, Any] | None) -> list[str]:
     reasons = []
     for name, line in (wan or {}).items():
         if line["missed"]:
-            reasons.append(f"{line['missed']} frames found no room in the delay line {name}")
+            reasons.append(f"the delay line {name} missed {line['missed']} frames")
         for direction in line["directions"]:
             if direction["late"] > MAXIMUM_LATE * direction["left"]:
                 reasons.append(f"{direction['late']} of {direction['left']} frames left {name} late")

@@ -1,8 +1,10 @@
 """The flood: its packets, its addresses, its rate."""
 
 import collections
+import errno
 import socket
 import threading
+import time
 from ipaddress import IPv4Address
 
 import numpy as np
@@ -13,6 +15,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from lq.experiments.attack import addresses, flood, frames
+from lq.experiments.fidelity import attack_reasons
 
 FIRST, LAST = int(IPv4Address("198.18.0.16")), int(IPv4Address("198.18.3.254"))
 OTHER = IPv4Address("198.19.2.9")
@@ -84,3 +87,62 @@ def test_it_ends_when_told_and_says_what_it_sent():
     report = flood(Tap(), rows, 1000.0, 10**6, ended)
     assert 7 <= report["packets"] == len(seen) < 1000
     assert report["addresses"] == min(len(seen), 10)
+
+
+ROWS = np.arange(30, dtype=np.uint8).reshape(10, 3)
+
+
+class Slow:
+    """Takes a while for each frame, and `ended` is set when it has taken so many."""
+
+    def __init__(self, seconds, most, ended):
+        self.left, self.seconds, self.ended = most, seconds, ended
+
+    def send(self, _):
+        time.sleep(self.seconds)
+        self.left -= 1
+        if self.left == 0:
+            self.ended.set()
+
+
+def reasons(report):
+    return attack_reasons([{"name": "attack", **report}])
+
+
+def test_a_rate_that_cannot_be_reached_is_told_and_judged():
+    ended = threading.Event()
+    report = flood(Slow(0.0005, 600, ended), ROWS, 100_000.0, 10**7, ended)
+    assert 600 <= report["packets"] < 1000  # told to stop, it stops soon
+    took = report["ended"] - report["started"]
+    assert report["packets"] < 0.1 * report["rate"] * took
+    assert 0.3 * took < report["late"] < took
+    assert any("of 100,000 packets a second" in reason for reason in reasons(report))
+
+
+def test_one_long_gap_among_many_bursts_makes_it_late():
+    class Held:
+        left = 500
+
+        def send(self, _):
+            self.left -= 1
+            if self.left == 0:
+                time.sleep(0.5)
+
+    report = flood(Held(), ROWS, 1000.0, 1500, threading.Event())
+    assert report["packets"] == 1500
+    assert report["late"] > 0.2  # a third of the packets, but one of a thousand bursts
+    assert any("late" in reason for reason in reasons(report))
+
+
+def test_what_the_kernel_refuses_is_not_sent():
+    class Full:
+        calls = 0
+
+        def send(self, _):
+            self.calls += 1
+            if self.calls % 10 == 0:
+                raise OSError(errno.ENOBUFS, "no room")
+
+    report = flood(Full(), ROWS, 5000.0, 500, threading.Event())
+    assert (report["packets"], report["refused"]) == (450, 50)
+    assert any("50 packets of the generator attack were refused" in reason for reason in reasons(report))

@@ -71,6 +71,36 @@ def test_what_else_breaks_a_run(changes, word):
     assert word in reason
 
 
+def attack(**changes):
+    sent = {"rate": 1000.0, "packets": 10_000, "refused": 0, "started": 5.0, "ended": 15.0, "late": 0.005}
+    return {"name": "attack", **sent, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"packets": 9600}, []),
+        ({"packets": 9400}, ["reached 940 of 1,000 packets a second"]),
+        ({"ended": 16.0}, ["reached 909 of 1,000"]),  # all of them, but not in time
+        ({"packets": 4000, "ended": 9.0}, []),  # told to stop
+        ({"late": 0.2}, ["200 ms late"]),
+        ({"packets": 9990, "refused": 10}, ["10 packets", "refused"]),
+        ({"packets": 1, "ended": 5.0}, []),
+    ],
+)
+def test_an_attack_must_be_what_it_is_said_to_be(changes, words):
+    reasons = judge(observed(attacks=[attack(), attack(name="other", **changes)]))
+    assert len(reasons) == bool(words)
+    for word in [*words, "other"] if words else []:
+        assert word in reasons[0]
+
+
+def test_an_attack_without_a_report_is_none():
+    (reason,) = judge(observed(attacks=[{"name": "defended-inside"}]))
+    assert "defended-inside ended without a report" in reason
+
+
 def test_what_a_process_wanted_and_got_is_measured():
     """Three of them on one core: each runs for about a third of the time, and waits for the rest."""
     core = str(min(os.sched_getaffinity(0)))
