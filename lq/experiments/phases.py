@@ -15,6 +15,8 @@ attack_packets, attack_addresses    what the attack sent, to (or from) how many 
 attack_delivered               how many of its packets reached subscribers (NaN where that cannot be told)
 probes_sent, probes_delivered  due between `ready` and `end`
 server_cpu_s, controller_cpu_s, switch_cpu_s, controller_memory (octets, at the end)
+negative_entries               addresses that the controller refused at the end, for whatever reason: the
+                               entries of its negative cache whose time was not over
 and what the scenario has measured itself (`lq.experiments.scenarios`)
 """
 
@@ -81,8 +83,22 @@ def _row(
         "probes_delivered": int(delivered.sum()),
         **{key: phase[key] for key in ("server_cpu_s", "controller_cpu_s", "switch_cpu_s")},
         "controller_memory": phase["controller_memory"],
+        "negative_entries": negative_entries(tables["events"], zero, end),
         **_further(phase, zero),
     }
+
+
+def negative_entries(events: pd.DataFrame, zero: float, moment: float) -> int:
+    """Return how many addresses the controller of a moment refuses then, seconds since the reboot.
+
+    `zero` is the reboot on the monotonic clock, which the events' `until` is on.
+    """
+    events = events[events["at"] < moment]
+    if "until" not in events:  # nobody was ever refused
+        return 0
+    own = events[events["generation"] == events["generation"].max()]
+    last = own[own["event"].isin(["refuse", "permit"])].drop_duplicates("address", keep="last")
+    return int(((last["event"] == "refuse") & (last["until"].astype(float) - zero > moment)).sum())
 
 
 def _further(phase: Mapping[str, Any], zero: float) -> dict[str, float]:
@@ -117,6 +133,7 @@ def summarize(spec: Spec, table: pd.DataFrame) -> dict[str, Any]:
         "switch_load": _load(first, "switch_cpu_s"),
         "probes_lost_share": 1 - first["probes_delivered"] / max(1, first["probes_sent"]),
         "controller_memory": int(first["controller_memory"] or 0),
+        "negative_entries": int(first["negative_entries"]),
     }
     return summary if spec.scenario != "claim" else {**summary, **judge_claim(spec, table)}
 

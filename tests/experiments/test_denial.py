@@ -31,6 +31,7 @@ def test_a_scan_within_the_range_costs_one_query_for_each_address(tmp_path):
     assert summary["inside_queries_most"] == 1
     assert 3 <= summary["attack_delivered"] <= 4000 / 300 * 3 + 3  # the subscribers' own addresses
     assert summary["packet_ins"] < 1000  # once refused, the switch drops them
+    assert summary["negative_entries"] == 297
 
 
 @pytest.mark.requirement("R7-3")
@@ -39,6 +40,26 @@ def test_without_the_negative_cache_the_same_address_is_asked_about_again_and_ag
     assert summary["recovered"] == 3
     assert summary["inside_queries_most"] > 4
     assert summary["inside_queries"] > 4 * 297
+    assert summary["negative_entries"] == 0
+
+
+@pytest.mark.requirement("R6.5-2")
+def test_once_the_negative_time_is_over_it_is_asked_again(tmp_path):
+    """A query when the attack begins, and one for each negative time that it lasts."""
+    duration, known_time, addresses = 3, 0.5, 197
+    settings = {"attack__duration": duration, "attack__rate": 4000, "attack__addresses": addresses + 3}
+    finished = play(
+        tmp_path, "dos", attack__during_reboot=False, concentrator__known_time=known_time, **settings
+    )
+    expected, summary = duration / known_time + 1, finished.summary
+    assert 0.5 * expected < summary["inside_queries"] / addresses <= expected
+    assert summary["inside_queries_most"] <= expected
+    queries = finished.table("queries")
+    apart = queries[queries["attempt"] == 1].groupby("address")["at"].diff().dropna()
+    assert apart.min() >= known_time
+    [report] = finished.manifest["fidelity"]["attacks"]
+    assert report["packets"] == summary["attack_packets"]
+    assert report["rate"] == 4000
 
 
 @pytest.mark.requirement("R6.2-7")
@@ -52,6 +73,7 @@ def test_the_ciaddr_restriction_decides_about_addresses_out_of_range(tmp_path, r
     assert summary["recovered"] == 3
     assert summary["queries_per_subscriber"] == 1.0
     assert (summary["outside_queries"], summary["replies_unknown"]) == ((0, 0) if restriction else (300, 300))
+    assert summary["negative_entries"] == (0 if restriction else 300)
     if restriction:
         assert summary["packet_ins"] < 20
 
@@ -93,6 +115,25 @@ def test_the_claim_of_the_draft(tmp_path, topology):
     assert summary["undefended_outside_queries"] > 200
     assert summary["undefended_inside_queries_most"] > 3
     assert list(Run(out).table("phases")["phase"]) == ["defended", "undefended"]
+
+
+def test_the_negative_cache_is_counted_at_the_end_of_a_phase():
+    """Monotonic times are 100 more than those since the reboot."""
+    events = pd.DataFrame(
+        [
+            {"generation": 0, "at": -5.0, "event": "refuse", "address": "198.18.0.20", "until": 900.0},
+            {"generation": 1, "at": 1.0, "event": "refuse", "address": "198.18.0.21", "until": 104.0},
+            {"generation": 1, "at": 1.0, "event": "refuse", "address": "198.18.0.22", "until": 900.0},
+            {"generation": 1, "at": 2.0, "event": "permit", "address": "198.18.0.22"},
+            {"generation": 1, "at": 2.0, "event": "refuse", "address": "198.18.0.23", "until": 103.0},
+            {"generation": 1, "at": 3.5, "event": "refuse", "address": "198.18.0.23", "until": 113.5},
+            {"generation": 1, "at": 6.0, "event": "refuse", "address": "198.18.0.24", "until": 900.0},
+        ]
+    )
+    assert phases.negative_entries(events, 100.0, 3.0) == 1  # 21
+    assert phases.negative_entries(events, 100.0, 5.0) == 1  # 23
+    assert phases.negative_entries(events, 100.0, 7.0) == 2  # 23, 24
+    assert phases.negative_entries(events.drop(columns="until"), 100.0, 7.0) == 0
 
 
 def good() -> pd.DataFrame:
