@@ -6,9 +6,8 @@ traffic, and order of queries.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +37,16 @@ def check() -> None:
 
 def compare(
     spec: Spec, directory: Path, play: Callable[[Spec, Path, Progress], Any], progress: Progress
-) -> dict[str, Any]:
-    """Run the reboot with each server in a directory of its own below `directory`; return the summary.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the reboot with each server in a directory of its own; return the manifest and the summary of both.
 
     `play` runs a specification (`lq.experiments.run.run`). Writes `servers.parquet`, a row for each server:
-    `server`, and the keys of its summary named in `COMPARED`. What is else in a run's directory is
-    the built-in server's, as are the summary's usual keys; the others' have the server's name before them.
+    `server`, and the keys of its summary named in `COMPARED`. The other tables and the capture in
+    `directory` are the built-in server's, as are the summary's usual keys; the others' have the server's name
+    before them.
+    In the manifest both runs' `fidelity` and `counters` are by the server's name.
     """
-    rows = []
+    manifests, summaries = {}, {}
     for kind in KINDS:
         settings = {"scenario": "reboot", "server": spec.server.model_copy(update={"kind": kind})}
 
@@ -53,26 +54,33 @@ def compare(
             progress(f"{kind}: {what}", done, of)
 
         played = play(spec.model_copy(update=settings), directory / kind, tell)
-        rows.append({"server": kind, **{key: played.summary[key] for key in COMPARED}})
-    first = directory / KINDS[0]
-    for path in [*first.glob("*.parquet"), *first.glob("*.pcap"), first / "manifest.json"]:
+        manifests[kind], summaries[kind] = played.manifest, played.summary
+    first, *others = KINDS
+    for path in [*(directory / first).glob("*.parquet"), *(directory / first).glob("*.pcap")]:
         shutil.copy(path, directory / path.name)
+    rows = [{"server": kind, **{key: summaries[kind][key] for key in COMPARED}} for kind in KINDS]
     pd.DataFrame(rows).to_parquet(directory / "servers.parquet", index=False)
-    summary = json.loads((first / "summary.json").read_text())
-    reasons = [
-        f"{kind}: {reason}"
-        for kind in KINDS
-        for reason in json.loads((directory / kind / "summary.json").read_text())["invalid_reasons"]
-    ]
-    peers = {f"{row['server']}_{key}": row[key] for row in rows[1:] for key in COMPARED}
-    return {
-        **summary,
+    reasons = [f"{kind}: {reason}" for kind in KINDS for reason in summaries[kind]["invalid_reasons"]]
+    summary = {
+        **summaries[first],
         "scenario": spec.scenario,
-        **peers,
+        **{f"{kind}_{key}": summaries[kind][key] for kind in others for key in COMPARED},
         "verdict": "; ".join(map(_told, rows)),
         "valid": not reasons,
         "invalid_reasons": reasons,
         "run_dir": str(directory),
+    }
+    return put_together(manifests, reasons), summary
+
+
+def put_together(manifests: Mapping[str, Mapping[str, Any]], reasons: list[str]) -> dict[str, Any]:
+    """Return one manifest for runs that differ in the server only, given theirs by its name."""
+    fidelity = {kind: manifest["fidelity"] for kind, manifest in manifests.items()}
+    return {
+        **manifests[KINDS[0]],
+        "servers": {name: found for each in manifests.values() for name, found in each["servers"].items()},
+        "fidelity": {"valid": not reasons, "reasons": reasons, **fidelity},
+        "counters": {kind: manifest["counters"] for kind, manifest in manifests.items()},
     }
 
 

@@ -26,7 +26,12 @@ from lq.sandbox.lab import Lab
 from lq.sandbox.switch import datapath_type
 
 Progress = Callable[[str, int, int], None]
-_PACKAGES = ("leasequery-lab", "mininet", "ryu", "os-ken", "eventlet", "pandas", "numpy", "pyarrow")
+_PACKAGES = ("leasequery-lab", "mininet", "ryu", "os-ken", "eventlet", "scapy", "pandas", "numpy", "pyarrow")
+_PEERS = {"dhcpd": ["dhcpd", "--version"], "dnsmasq": ["dnsmasq", "--version"]}
+_DATAPATHS = {
+    "system": "Open vSwitch's kernel datapath",
+    "dummy": "Open vSwitch's user-space datapath; no bridge has a port of its own on the host",
+}
 
 
 class Run:
@@ -105,7 +110,8 @@ def run(
     (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
     if spec.scenario == "servers":
         play = functools.partial(run, opened=opened)
-        summary = comparison.compare(spec, directory, play, progress)
+        manifest, summary = comparison.compare(spec, directory, play, progress)
+        _write_whole(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
         _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
         return Run(directory)
     for part in ("raw", "logs"):
@@ -119,13 +125,15 @@ def run(
     for name, table in tables.items():
         _write_whole(directory / f"{name}.parquet", table.to_parquet(index=False))
     windows = record.recovery_windows(tables["probes"], tables["phases"])
-    reasons = fidelity.judge(result["observed"], tables["probes"], spec.probe_interval, windows)
+    observed = {**result["observed"], "attacks": [a for phase in result["phases"] for a in phase["attacks"]]}
+    reasons = fidelity.judge(observed, tables["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {
-        **provenance(),
+        **provenance(spec),
+        "wan": wan_emulator(spec, observed["wan"]),
         "started": started.isoformat(timespec="seconds"),
         "seed": spec.seed,
-        "fidelity": {"valid": not reasons, "reasons": reasons, **result["observed"]},
+        "fidelity": {"valid": not reasons, "reasons": reasons, **observed},
         "counters": counters,
     }
     summary = {
@@ -193,32 +201,52 @@ def prepare_directory(out: Path | None, spec: Spec) -> Path:
     return out.resolve()
 
 
-def provenance() -> dict[str, Any]:
-    """Return versions of what takes part: this package and its libraries, the switch, the kernel."""
+def provenance(spec: Spec) -> dict[str, Any]:
+    """Return versions of what takes part: this package and its libraries, programs, the switch, the kernel.
+
+    `servers` and `clients` give versions by name, None where a program does not say; a population leases
+    without a client. `datapath_meaning` explains Open vSwitch's name of its datapath.
+    """
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
+    kind, datapath = spec.server.kind, datapath_type()
+    clients = {} if spec.topology.population else {"udhcpc (BusyBox)": _version(["udhcpc", "--help"])}
     return {
         "versions": versions,
         "python": platform.python_version(),
         "kernel": platform.release(),
         "machine": platform.machine(),
         "processors": os.cpu_count(),
-        "openvswitch": _first_version(["ovs-vswitchd", "--version"]),
-        "datapath": datapath_type(),
+        "openvswitch": _version(["ovs-vswitchd", "--version"]),
+        "datapath": datapath,
+        "datapath_meaning": _DATAPATHS[datapath],
+        "servers": {kind: _version(_PEERS[kind]) if kind in _PEERS else versions[_PACKAGES[0]]},
+        "clients": clients,
         "commit": _commit(),
     }
 
 
-def _first_version(command: list[str]) -> str | None:
-    try:
-        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except OSError:
+def wan_emulator(spec: Spec, lines: Any) -> str:
+    """Return in words what impaired the way to the servers; `lines` are the delay lines' reports."""
+    if lines:
+        return "delay lines in user space (topologies.wan)"
+    wan, slow = spec.wan, spec.scenario == "backoff" and spec.backoff.server == "slow"
+    return "netem" if slow or any((wan.delay, wan.jitter, wan.loss, wan.rate)) else "nothing"
+
+
+def _version(command: list[str]) -> str | None:
+    """Return the first version that a program's words have in them, None if it is not there."""
+    program = tools.find(command[0])
+    if program is None:
         return None
-    found = re.search(r"\d+(\.\d+)+", text)
+    done = subprocess.run(
+        [program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    found = re.search(r"\d+(\.\d+)+(-P\d+)?", done.stdout)
     return found.group() if found else None
 
 

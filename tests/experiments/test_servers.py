@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
 from lq.errors import BadInput
 from lq.experiments import comparison
-from lq.experiments.run import Run, run
+from lq.experiments.run import Run, provenance, run, wan_emulator
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
 from tests import support
+
+BOTH = ("recovery", "queries", "packets", "delivered")  # figures that show both runs
 
 
 @pytest.mark.lab
@@ -32,6 +36,66 @@ def test_both_answer_every_query_of_the_same_reboot(tmp_path):
     assert inside["dhcpd"].spec == finished.spec.model_copy(
         update={"scenario": "reboot", "server": inside["dhcpd"].spec.server}
     )
+    manifest = finished.manifest
+    assert manifest["fidelity"]["valid"] == summary["valid"]
+    assert manifest["fidelity"]["reasons"] == summary["invalid_reasons"]
+    assert manifest["servers"].keys() == manifest["counters"].keys() == set(comparison.KINDS)
+    for kind, each in inside.items():
+        assert manifest["fidelity"][kind] == each.manifest["fidelity"]
+
+    done = support.run([*support.LQ, "plot", str(finished.directory)])
+    assert done.returncode == 0, done.stderr
+    figures = {path.stem: path.read_text() for path in finished.directory.glob("figures/*.svg")}
+    assert all(kind in figures[name] for kind in comparison.KINDS for name in BOTH)
+    assert {"sequence-builtin", "sequence-dhcpd"} | set(BOTH) == figures.keys()
+
+
+def test_one_manifest_for_both_says_what_either_lacks():
+    runs = {
+        kind: {
+            **{"kernel": "6", "servers": {kind: version}, "counters": {"queries": 3}},
+            "fidelity": {"valid": valid, "reasons": [] if valid else ["late"], "udp_drops": 0},
+        }
+        for kind, version, valid in (("builtin", "0.1", True), ("dhcpd", "4.4.3-P1", False))
+    }
+    both = comparison.put_together(runs, ["dhcpd: late"])
+    assert both["servers"] == {"builtin": "0.1", "dhcpd": "4.4.3-P1"}
+    assert both["kernel"] == "6"
+    assert both["fidelity"] == {
+        "valid": False,
+        "reasons": ["dhcpd: late"],
+        "builtin": runs["builtin"]["fidelity"],
+        "dhcpd": runs["dhcpd"]["fidelity"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["builtin", "dhcpd", "dnsmasq"])
+def test_the_manifest_names_the_programs_that_take_part(kind):
+    found = provenance(load("reboot", {"server.kind": kind}))
+    [(name, version)] = found["servers"].items()
+    assert name == kind
+    if kind == "builtin" or find(kind):
+        assert re.fullmatch(r"\d+(\.\d+)+(-P\d+)?", version)
+    else:
+        assert version is None
+    assert re.fullmatch(r"\d+(\.\d+)+", found["versions"]["scapy"])
+    assert "Open vSwitch" in found["datapath_meaning"]
+    assert re.fullmatch(r"\d+(\.\d+)+", found["clients"]["udhcpc (BusyBox)"])
+    assert provenance(load("reboot", {"topology.population": True}))["clients"] == {}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "settings", "lines", "words"),
+    [
+        ("reboot", {}, {}, "nothing"),
+        ("reboot", {"wan.delay": 0.01}, {}, "netem"),
+        ("reboot", {"wan.delay": 0.01}, {"wan1": {}}, "delay lines"),
+        ("backoff", {"backoff.server": "slow"}, {}, "netem"),
+        ("backoff", {"backoff.server": "slow"}, {"wan1": {}}, "delay lines"),
+    ],
+)
+def test_the_manifest_says_what_made_the_way_long(scenario, settings, lines, words):
+    assert wan_emulator(load(scenario, settings), lines).startswith(words)
 
 
 def test_without_the_peer_there_is_one_line(tmp_path, monkeypatch):
