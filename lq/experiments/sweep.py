@@ -70,6 +70,8 @@ class Sweep:
         """Return every run, validated, repeats innermost. Raises BadInput for a value out of range."""
         if self.repeats < 1:
             raise BadInput(f"--repeat {self.repeats}: use at least 1")
+        if both := [name for name in self.grid if name in self.settings]:
+            raise BadInput(f"{both[0]} is in the grid, and the same in all runs: use one of the two")
         if "seed" in self.grid and self.repeats > 1:
             raise BadInput("the seed is in the grid, and repeats take seeds of their own: use one of the two")
         points = []

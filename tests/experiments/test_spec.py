@@ -17,6 +17,40 @@ def test_settings_by_dotted_name():
     assert (spec.topology.modems, spec.concentrator.mode, spec.seed) == (20, "glean-only", 7)
 
 
+def test_numbers_with_an_exponent(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("scenario: reboot\nwan: {rate: 1e6, limit: 1e4}\n")
+    spec = load(str(path), dict([parse_setting("attack.addresses=6e4")]))
+    assert (spec.wan.rate, spec.wan.limit, spec.attack.addresses) == (1e6, 10_000, 60_000)
+    assert all(type(spec.value(name)) is int for name in ("wan.limit", "attack.addresses"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "subscribers"),
+    [
+        ({}, 24),
+        ({"topology.modems": 4}, 12),
+        ({"topology.hosts_per_modem": 5}, 40),
+        ({"topology.modems": 2, "topology.hosts_per_modem": 2}, 4),
+    ],
+)
+def test_one_size_of_arp_leaves_the_other_as_it_is(settings, subscribers):
+    assert load("arp", settings).topology.subscribers == subscribers
+
+
+@pytest.mark.parametrize("direction", ["down", "both"])
+def test_the_smallest_interval_is_the_one_that_is_named(direction):
+    many = {"topology.modems": 32_117, "topology.population": True, "probes.direction": direction}
+    with pytest.raises(BadInput, match="probes a second") as caught:
+        load("reboot", {**many, "probes.interval": 0.01})
+    least = float(str(caught.value).rsplit(maxsplit=1)[1])
+    flows = 32_117 if direction == "down" else 64_234
+    assert load("reboot", {**many, "probes.interval": least}).probe_interval == flows / 100_000
+    with pytest.raises(BadInput, match="probes a second"):
+        load("reboot", {**many, "probes.interval": least - 1e-9})
+    load("reboot", many)
+
+
 def test_a_file_with_settings_on_top(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("scenario: reboot\nprobes: {interval: 0.2}\nseed: 3\n")
@@ -32,6 +66,10 @@ def test_a_file_with_settings_on_top(tmp_path):
         ("a=false", "a", False),
         ("a=text", "a", "text"),
         ("a=b=c", "a", "b=c"),
+        ("a=1e6", "a", 1e6),
+        ("a=-2E-3", "a", -0.002),
+        ("a=1e", "a", "1e"),
+        ("a=[1e6,x]", "a", [1e6, "x"]),
     ],
 )
 def test_settings_are_read_as_yaml(text, name, value):
@@ -50,6 +88,9 @@ def test_settings_are_read_as_yaml(text, name, value):
         ("reboot", {"seed.value": 1}, ["seed"]),
         ("reboot", {"server.kind": "dhcpd", "server.service_time": 0.1}, ["only the built-in server"]),
         ("reboot", {"probes.pattern": "bursts"}, ["probes.pattern", "'zipf'", "'bursts'"]),
+        ("dos", {"attack.kind": "spoof", "topology.population": True}, ["spoofs", "attack.kind=scan"]),
+        ("claim", {"attack.kind": "spoof", "topology.population": True}, ["topology.population=false"]),
+        ("failover", {"server.count": 1}, ["server.count=2"]),
         ("/nowhere/at/all.yaml", {}, ["/nowhere/at/all.yaml", "No such file"]),
     ],
 )
@@ -84,3 +125,4 @@ def test_every_field_is_described():
     assert settings["attack.rate"].values == "above 0 to 100,000"
     assert settings["server.kind"].values == "builtin, dhcpd, dnsmasq"
     assert settings["probes.interval"].default is None
+    assert settings["capture.nodes"].values == "[NAME, ...], 8 at most"

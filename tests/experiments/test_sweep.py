@@ -41,6 +41,11 @@ def test_the_values_of_a_grid_are_those_of_the_specification():
     }
 
 
+def test_a_key_is_either_swept_or_set():
+    with pytest.raises(BadInput, match=r"wan\.delay"):
+        Sweep("reboot", {"wan.delay": 1}, {"wan.delay": [0, 2]}).points()
+
+
 @pytest.mark.parametrize(
     ("grid", "repeats", "complaint"),
     [
