@@ -24,6 +24,7 @@ from lq.experiments import fidelity
 from lq.experiments.capturing import Capture
 from lq.experiments.control import Control
 from lq.experiments.hosts import Hosts, Subscribers
+from lq.experiments.load import Load
 from lq.experiments.probing import Probing
 from lq.experiments.programs import Process, Programs, Tell, end, python
 from lq.experiments.servers import Server
@@ -367,14 +368,23 @@ class Emulation:
         """
         self.probing.start(addresses, self.spec.probes, interval, maximum_seconds, self.spec.seed)
         self.wan.watch()
+        self._load = Load(self.raw / "load.jsonl", self._loaded)
+        self._load.start()
         watched = {server.name: server.process for server in self.servers}
         watched.update(controller=self.control.process, **self.wan.processes)
         watched["switch"] = self.switch.processes["ovs-vswitchd"]
         watched.update(self.subscribers.processes())
         self.watch.start({name: process.pid for name, process in watched.items() if process is not None})
 
+    def _loaded(self) -> dict[str, Process | None]:
+        """Return the present processes whose load is of interest, by name."""
+        processes = {server.name: server.process for server in self.servers}
+        switch = self.switch.processes["ovs-vswitchd"]
+        return {**processes, "controller": self.control.process, "switch": switch}
+
     def stop_probes(self) -> None:
         """Stop sending, wait for what is under way, stop receiving."""
+        self._load.stop()
         self.probing.stop()
 
     def stop(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lq.experiments import phases
+from lq.experiments import load, phases
 from lq.experiments.spec import Spec
 
 _QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt"]
@@ -26,6 +26,7 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
     probes:  subscriber (host), address, direction (down: to the host, up: from it), sequence (number among
              all probes of the direction), due, sent, received (NaN: lost)
     phases:  see `lq.experiments.phases`
+    load:    see `lq.experiments.load`
     """
     zero = float(result["killed"])
     frames = []
@@ -40,6 +41,7 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
         "queries": _queries(events),
         "probes": _probes(run_dir / "raw", result["addresses"], zero),
     }
+    tables["load"] = load.tabulate(run_dir / "raw" / "load.jsonl", zero)
     return {**tables, "phases": phases.tabulate(result, tables)}
 
 

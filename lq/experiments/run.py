@@ -58,9 +58,10 @@ class Run:
         return dict(json.loads((self.directory / "manifest.json").read_text()))
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return one of the tables `events`, `queries`, `probes`, `phases`; times in seconds since reboot.
+        """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
 
-        Some scenarios have more: `lq.experiments.findings`, `lq.experiments.comparison`.
+        They count from the reboot. Some scenarios have more: `lq.experiments.findings`,
+        `lq.experiments.comparison`.
         """
         return pd.read_parquet(self.directory / f"{name}.parquet")
 
