@@ -175,6 +175,8 @@ def aggregate(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFram
 
 def _play(spec: Spec, directory: Path, going: Path) -> None:
     """Run one point, for as long as the file `going` is there."""
+    if not going.exists():
+        raise RunFailed("the sweep has ended")
     shutil.rmtree(directory, ignore_errors=True)  # what an interrupted sweep left of it
     labs: list[Lab] = []
     over = threading.Event()
@@ -185,8 +187,6 @@ def _play(spec: Spec, directory: Path, going: Path) -> None:
                 for lab in labs:
                     lab.kill()
 
-    if not going.exists():
-        raise RunFailed("the sweep has ended")
     threading.Thread(target=watch, daemon=True).start()
     try:
         run(spec, directory, opened=labs.append)
