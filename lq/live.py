@@ -285,7 +285,7 @@ class Lab:
     def _show(self, name: str, view: Shown) -> Shown:
         """Have a view refresh in the place of the former one of its name."""
         if name in self._views:
-            self._views[name].stop("shown anew, and here no more refreshed")
+            self._views[name].stop("shown anew elsewhere: refreshed no more here")
         self._views[name] = view
         return view
 

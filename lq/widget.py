@@ -23,7 +23,7 @@ COLOURS = {"unknown": "#FFFFFF", "asking": "#E69F00", "located": "#0072B2", "ref
 
 _INK = {"unknown": "#222222", "asking": "#222222", "located": "#FFFFFF", "refused": "#FFFFFF"}
 _MOST = 64  # hosts drawn, rows shown; all are counted in words
-_CELL, _HIGH, _WIDTH = 104, 56, 760  # pixels
+_CELL, _HIGH, _WIDTH = 107, 56, 760  # pixels
 _STILL = "a still picture: the live one needs a running notebook with ipywidgets"
 _ONCE = "a table that does not refresh: the live one needs a running notebook with ipywidgets"
 
@@ -90,12 +90,12 @@ def _box(
 def snapshot(lab: Lab, note: str = "") -> str:
     """Return the picture of the network as it is now."""
     running = lab.running()  # first: what is then known of the hosts is not of a concentrator shown as down
-    reached = lab.reached()
+    up = running.pop("concentrator")
+    reached = lab.reached() if up else {}  # those of the moment before
     hosts = [
         HostState(row["host"], row["address"], row["state"], reached.get(row["host"], False))
         for row in lab.hosts().to_dict("records")
     ]
-    up = running.pop("concentrator")
     notes = [f"{server} is down" for server, runs in running.items() if not runs] + ([note] if note else [])
     return picture(lab.spec.topology.figure, hosts, up, "; ".join(notes))
 
@@ -133,7 +133,7 @@ class View:
         """Return the present state by MIME type, for where there are no widgets."""
         raise NotImplementedError
 
-    def _controls(self, _widgets: Any) -> list[Any]:
+    def _controls(self, widgets: Any) -> list[Any]:
         """Return what stands above."""
         return []
 
@@ -222,6 +222,9 @@ class TableWidget(View):
             "text/plain": f"{plain}\n({self._what}: {_ONCE})",
         }
 
+    def _controls(self, widgets: Any) -> list[Any]:
+        return [widgets.HTML(value=f"<b>{self._what}</b>")]
+
     def _frame(self) -> pd.DataFrame:
         frame: pd.DataFrame = getattr(self._lab, self._what)()
         return frame
@@ -231,4 +234,4 @@ class TableWidget(View):
         text: str = frame.to_html(
             index=False, border=0, max_rows=_MOST, show_dimensions=True, float_format="{:.1f}".format
         )
-        return text
+        return f'<div style="display: inline-block">{text}</div>'
