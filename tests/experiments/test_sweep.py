@@ -84,6 +84,7 @@ def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
     kept = (directory / "runs/0001-1/summary.json").stat().st_mtime_ns
     (directory / "runs/0002-1/summary.json").unlink()  # as if it had been killed in the middle
     again = sweep(TWO, directory)
+    assert not again.failures
     assert (directory / "runs/0001-1/summary.json").stat().st_mtime_ns == kept
     assert list(again.table["recovered"]) == [1, 0]
     pd.testing.assert_frame_equal(pd.read_parquet(directory / "table.parquet"), again.table)
