@@ -103,6 +103,7 @@ BENCHMARKS = {
     "recovery": "locations recovered per second after a reboot, beside a bare reactive application",
     "forward": "packets per second through the concentrator, beside a learning bridge",
     "lab": "time for a network to come up and to vanish, beside stock Mininet",
+    "flood": "queries and controller load under an endless scan of all addresses",
     "fidelity": "healthy runs that are valid, and runs starved on purpose that are not",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -110,6 +111,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "recovery": {"rounds": 1, "subscribers": 1000},
     "forward": {"rounds": 1, "modems": 50},
     "lab": {"rounds": 1, "modems": 10},
+    "flood": {"addresses": 5000, "rate": 5000, "seconds": 20, "outside_seconds": 3},
     "fidelity": {"runs": 2},
 }
 
