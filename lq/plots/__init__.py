@@ -12,9 +12,10 @@ from lq.plots.runs import (
     save,
 )
 from lq.plots.sequence import sequence_chart
-from lq.plots.sweeps import heat_map, medians, recovery_bands, save_sweep
+from lq.plots.sweeps import categories, heat_map, medians, recovery_bands, save_sweep
 
 __all__ = [
+    "categories",
     "delivered_share",
     "heat_map",
     "medians",

@@ -6,59 +6,65 @@ each key of the summary. Points with runs that broke their fidelity bounds are m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from lq import figures
+from lq.errors import BadInput
+from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
 from lq.experiments.sweep import aggregate
-from lq.plots.canvas import COLOURS, DASHES, WARNING, canvas
+from lq.figures import BLUE
+from lq.plots.canvas import COLOURS, DASHES, SIZE, WARNING, canvas
+from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import SINCE_TAKEOVER, reachable
 
+CROSS = "\N{MULTIPLICATION X}"
 MARKERS = ("o", "s", "^", "D", "v", "P")
-LABELS = {
-    "attack.rate": "attack (packets/s)",
-    "attack_packets": "attack packets",
-    "controller_cpu_s": "controller's processor time (s)",
-    "outage_s": "outage (s)",
-    "queries_per_address": "queries per address",
-    "queries_resent": "queries sent again",
-    "queries_sent": "queries",
-    "recovered": "subscribers recovered",
-    "recovery_max_s": "time until the last is back (s)",
-    "recovery_p50_s": "median time until a subscriber is back (s)",
-    "recovery_p99_s": "time until 99 % are back (s)",
-    "server_cpu_s": "server's processor time (s)",
-    "topology.hosts_per_modem": "hosts behind each modem",
-    "topology.modems": "modems",
-    "wan.delay": "delay of the WAN, each way (s)",
-    "wan.loss": "share lost on the WAN",
-    "concentrator.window": "window (queries outstanding)",
-}
-"""How axes name the keys of specifications and summaries; a key without a name stands for itself."""
+SHORT_LEGEND, SHORT_NAME = 4, 36  # lines, and letters of each, that fit beside what is drawn
+LINE = 0.2  # inches that a line of a legend takes
+DRAWN = ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address")
+DRAWN_OF_ATTACKS = ("queries_per_s", "server_load", "controller_load", "probes_lost_share")
 
 
 def medians(
-    table: pd.DataFrame, x: str, y: str, by: str | None = None, ax: Axes | None = None, *, log: str = ""
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str | Sequence[str] | None = None,
+    ax: Axes | None = None,
+    *,
+    log: str = "",
 ) -> Figure:
     """Draw the median of `y` against `x`, one line for each value of `by`, with the medians' intervals.
 
-    `log` names the axes ("x", "y", "xy") with a logarithmic scale.
+    `by` is a column or several; if not given, all other keys of the grid that differ. `log` names the axes
+    ("x", "y", "xy") with a logarithmic scale. Raises ValueError where points that differ in another key
+    would be taken for repeats.
     """
+    keys = (
+        [key for key in differing(table) if key != x] if by is None else [by] if isinstance(by, str) else by
+    )
+    lines = _lines(table, keys)
+    _refuse_mixtures(table, [lines, table[x]], [x, *keys])
+    alone = ax is None
     figure, ax = canvas(ax)
-    groups = [(None, table)] if by is None else list(table.groupby(by, sort=False, dropna=False))
-    for number, (name, runs) in enumerate(groups):
-        points = aggregate(runs, [x], y).sort_values(x)
+    for number, name in enumerate(lines.unique()):
+        points = aggregate(table[lines == name], [x], y).sort_values(x)
         colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
         ax.plot(
-            points[x], points["median"], color=colour, linestyle=dashes, linewidth=2, label=str(name),
+            points[x], points["median"], color=colour, linestyle=dashes, linewidth=2, label=name,
             marker=MARKERS[number % len(MARKERS)], markersize=5, clip_on=False,
         )  # fmt: skip
         ax.fill_between(points[x], points["low"], points["high"], color=colour, alpha=0.2, linewidth=0)
@@ -71,32 +77,97 @@ def medians(
         ax.set_yscale("log")
     else:
         ax.set_ylim(0, None)
-    if by is not None:
-        ax.legend(title=label(by))
+    if keys:
+        _legend(ax, label(keys[0]) if len(keys) == 1 else None, alone=alone)
     _explain(ax, table)
+    return figure
+
+
+def _lines(table: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
+    """Return the name of each row's line: its value where there is one key, which heads the legend."""
+    return table[keys[0]].map(value_name) if len(keys) == 1 else point_names(table, keys)
+
+
+def _legend(
+    ax: Axes, title: str | None = None, where: Literal["best", "lower right"] = "best", *, alone: bool
+) -> None:
+    """Place a legend where it hides little: a long one below the axes, if these are alone in the figure."""
+    _, names = ax.get_legend_handles_labels()
+    if alone and (len(names) > SHORT_LEGEND or max(map(len, names)) > SHORT_NAME):
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        figure.set_figheight(figure.get_figheight() + LINE * (len(names) + 1))
+        figure.legend(title=title, fontsize="small", loc="outside lower left")
+    else:
+        ax.legend(title=title, fontsize="small", loc=where)
+
+
+def _refuse_mixtures(table: pd.DataFrame, groups: Sequence[pd.Series], keys: Sequence[str]) -> None:
+    """Raise ValueError where runs of one group are of several points: they would be taken for repeats."""
+    points = point_names(table, differing(table))
+    if points.groupby([group.to_numpy() for group in groups], dropna=False).nunique().max() > 1:
+        missing = [key for key in differing(table) if key not in keys]
+        raise ValueError(f"points differ in {', '.join(missing)}, too: name them in `by`, or choose rows")
+
+
+def categories(
+    table: pd.DataFrame, value: str, by: str | Sequence[str] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw the median of `value` as a bar for each combination of `by`, and each run as a dot.
+
+    `by` as in `medians`: for keys whose values are not numbers.
+    """
+    keys = differing(table) if by is None else [by] if isinstance(by, str) else by
+    lines = _lines(table, keys)
+    _refuse_mixtures(table, [lines], keys)
+    names = list(lines.unique())
+    told = ["\n".join(textwrap.wrap(name, SHORT_NAME)) for name in names]
+    lines_of_all = sum(text.count("\n") + 1 for text in told)
+    figure, ax = canvas(ax, (SIZE[0], 1.2 + LINE * (lines_of_all + len(names))))
+    for row, name in enumerate(names):
+        runs = table[lines == name]
+        found = runs[value].astype(float)
+        ax.barh(row, np.nan_to_num(found.median()), height=0.6, color=BLUE, alpha=0.35)
+        for valid, mark, colour in ((True, "o", BLUE), (False, "x", WARNING)):
+            dots = found[runs["valid"].astype(bool) == valid].dropna()
+            ax.plot(dots, [row] * len(dots), mark, color=colour, clip_on=False)
+        if found.isna().all():
+            ax.text(0, row, " none", va="center", color="0.35")
+    ax.set_yticks(range(len(names)), told)
+    ax.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
+    ax.grid(visible=False, axis="y")
+    ax.set(xlabel=label(value), ylabel=label(keys[0]) if len(keys) == 1 else "")
+    _explain(ax, table, bands=False)
     return figure
 
 
 def heat_map(
     table: pd.DataFrame, x: str, y: str, value: str, ax: Axes | None = None, *, log: bool = False
 ) -> Figure:
-    """Draw the median of `value` for each pair of `x` and `y` as a shade, with the number written in it."""
+    """Draw the median of `value` for each pair of `x` and `y` as a shade, with the number written in it.
+
+    Raises ValueError as `medians` does.
+    """
+    _refuse_mixtures(table, [table[x], table[y]], [x, y])
     figure, ax = canvas(ax)
     points = aggregate(table, [x, y], value)
     cells = points.pivot(index=y, columns=x, values="median").sort_index(axis=0).sort_index(axis=1)
     shades = cells.to_numpy(dtype=float)
+    known = shades[~np.isnan(shades)]
     positive = shades[shades > 0]
     norm = (
         LogNorm(positive.min(), positive.max())
         if log and positive.size
-        else Normalize(np.nanmin(shades), np.nanmax(shades))
+        else Normalize(known.min(), known.max())
+        if known.size
+        else Normalize(0, 1)
     )
     image = ax.imshow(shades, cmap="cividis", norm=norm, aspect="auto", origin="lower")
     doubtful = set(map(tuple, points.loc[points["invalid"] > 0, [y, x]].to_numpy().tolist()))
     for row, down in enumerate(cells.index):
         for column, across in enumerate(cells.columns):
             found = shades[row, column]
-            mark = "\N{MULTIPLICATION X} " if (down, across) in doubtful else ""
+            mark = f"{CROSS} " if (down, across) in doubtful else ""
             light = not np.isnan(found) and norm(found) > 0.55
             text = "-" if np.isnan(found) else f"{mark}{found:.3g}"
             ax.text(column, row, text, ha="center", va="center", color="black" if light else "white")
@@ -109,49 +180,80 @@ def heat_map(
     return figure
 
 
-def recovery_bands(groups: dict[str, Sequence[Run]], ax: Axes | None = None) -> Figure:
-    """Draw for each group of repeated runs the median recovery curve, and the range of its runs."""
+def recovery_bands(groups: Mapping[str, Sequence[Run]], ax: Axes | None = None) -> Figure:
+    """Draw for each group of repeated runs the median recovery curve, and the range of its runs.
+
+    Runs in which nobody was probed after the takeover are left out.
+    """
+    alone = ax is None
     figure, ax = canvas(ax)
-    end = max(run.recovery.max() for runs in groups.values() for run in runs) * 1.25
-    grid = np.linspace(0, end if np.isfinite(end) else 1.0, 400)
-    for number, (name, runs) in enumerate(groups.items()):
-        shares = []
-        for run in runs:
-            curve = reachable(run)
-            at = np.searchsorted(curve.index.to_numpy(), grid, side="right") - 1
-            shares.append(curve.to_numpy()[at])
-        every = np.array(shares)
+    curves = {
+        name: [curve for curve in map(reachable, runs) if not curve.empty] for name, runs in groups.items()
+    }
+    every = list(itertools.chain.from_iterable(curves.values()))
+    # A little after the last return; where someone stays away, to the end of the longest run.
+    back = [curve.index[-1] if curve.iloc[-1] < 1 else 1.25 * curve.index[-2] for curve in every]
+    grid = np.linspace(0, max(back, default=1.0), 400)
+    for number, (name, some) in enumerate(curves.items()):
+        if not some:
+            continue
+        shares = np.array([_at(curve, grid) for curve in some])
         colour = COLOURS[number % len(COLOURS)]
-        broken = any(not run.summary["valid"] for run in runs)
+        broken = any(not run.summary["valid"] for run in groups[name])
         ax.step(
-            grid, np.median(every, axis=0), where="post", color=colour, linewidth=2,
-            linestyle=DASHES[number % len(DASHES)], label=f"{name} (some not valid)" if broken else name,
+            grid, np.median(shares, axis=0), where="post", color=colour, linewidth=2,
+            linestyle=DASHES[number % len(DASHES)], label=f"{name} {CROSS}" if broken else name,
         )  # fmt: skip
         ax.fill_between(
-            grid, every.min(axis=0), every.max(axis=0), step="post", color=colour, alpha=0.2, linewidth=0
+            grid, shares.min(axis=0), shares.max(axis=0), step="post", color=colour, alpha=0.2, linewidth=0
         )
-    ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="share reachable")
-    ax.legend(loc="lower right")
+    ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    repeats = {len(some) for some in curves.values()}
+    number_of = f"{min(repeats)}" if len(repeats) == 1 else f"{min(repeats)} to {max(repeats)}"
+    said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands: all runs"
+    ax.set_title(said, fontsize="small", loc="left", color="0.35")
+    if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
+        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+    if every:
+        _legend(ax, where="lower right", alone=alone)
     return figure
+
+
+def _at(curve: pd.Series, moments: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what a curve of steps is at each moment."""
+    steps: np.ndarray[Any, Any] = curve.to_numpy()
+    return steps[np.searchsorted(curve.index.to_numpy(), moments, side="right") - 1]
 
 
 def save_sweep(directory: Path) -> list[Path]:
     """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files.
 
-    For one key with numbers: recovery, queries and load against it; a further key gives the lines; with two
-    numeric keys there is a heat map of the recovery, too.
+    With a key that has numbers (the attack's rate before others): recovery and queries against it, of attacks
+    the load, too; all other keys together tell the lines apart. Without one, bars for each point. With two
+    such keys, heat maps. Of reboots the recovery curves, a few points in each figure. Raises BadInput if no
+    run has finished.
     """
     table = pd.read_parquet(directory / "table.parquet")
-    columns = [str(name) for name in table.columns]
-    keys = columns[columns.index("repeat") + 1 : columns.index("scenario")]
-    numeric = [key for key in keys if pd.api.types.is_numeric_dtype(table[key]) and table[key].nunique() > 1]
+    if table.empty:
+        raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
+    keys = differing(table)
+    numeric = sorted((key for key in keys if is_number(table[key])), key=lambda key: key != "attack.rate")
+    attacked = bool(table["scenario"].isin(ATTACKED).all())
+    wanted = DRAWN_OF_ATTACKS + DRAWN if attacked else DRAWN
+    values = [key for key in wanted if key in table and table[key].notna().any()]
     made: dict[str, Figure] = {}
-    if numeric:
-        by = next((key for key in keys if key != numeric[0]), None)
-        for value in ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address"):
-            made[value] = medians(table, numeric[0], value, by)
-    if len(numeric) > 1:
-        made["heat"] = heat_map(table, numeric[0], numeric[1], "recovery_p50_s")
+    for value in values:
+        made[value] = medians(table, numeric[0], value) if numeric else categories(table, value)
+    if len(numeric) > 1 and values:
+        shown = "server_load" if attacked else values[0]
+        others = point_names(table, [key for key in keys if key not in numeric[:2]])
+        for number, name in enumerate(others.unique(), start=1):
+            some = heat_map(table[others == name], numeric[0], numeric[1], shown)
+            if others.nunique() > 1:
+                some.suptitle(name, fontsize="medium")
+            made["heat" if others.nunique() == 1 else f"heat-{number}"] = some
+    made |= _recoveries(directory, table, keys)
     (directory / "figures").mkdir(exist_ok=True)
     files = []
     for name, figure in made.items():
@@ -161,9 +263,25 @@ def save_sweep(directory: Path) -> list[Path]:
     return files
 
 
-def label(key: str) -> str:
-    """Return how an axis names a key."""
-    return LABELS.get(key, key)
+def _recoveries(directory: Path, table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Figure]:
+    """Draw the recovery curves of a sweep of reboots, a few points in a figure; above it what they share."""
+    if not table["scenario"].isin(("reboot", "replace")).all() or "run_dir" not in table:
+        return {}
+    points = point_names(table, keys)
+    parts = np.array_split(points.unique(), math.ceil(points.nunique() / len(COLOURS)))
+    made = {}
+    for number, part in enumerate(parts, start=1):
+        rows = table[points.isin(part)]
+        own = differing(rows)
+        groups = {
+            str(name): [Run(directory / run) for run in runs]
+            for name, runs in rows["run_dir"].groupby(point_names(rows, own), sort=False)
+        }
+        figure = recovery_bands(groups)
+        if shared := [key for key in keys if key not in own]:
+            figure.suptitle(point_names(rows, shared).iloc[0], fontsize="medium")
+        made["recovery" if len(parts) == 1 else f"recovery-{number}"] = figure
+    return made
 
 
 def _explain(ax: Axes, table: pd.DataFrame, *, bands: bool = True) -> None:
@@ -177,4 +295,4 @@ def _explain(ax: Axes, table: pd.DataFrame, *, bands: bool = True) -> None:
         said.append("bands: all runs")
     ax.set_title("; ".join(said), fontsize="small", loc="left", color="0.35")
     if not table["valid"].astype(bool).all():
-        ax.set_title("\N{MULTIPLICATION X} some runs not valid", fontsize="small", loc="right", color=WARNING)
+        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
