@@ -47,8 +47,17 @@ No flow has a timeout: the controller takes each out when its time has come. Ope
 that has one after each change of its tables: that was half its work in a recovery of 10,000 hosts, and a
 minute of it for 65,000 refused addresses.
 
-Meters (`Rates`) bound what goes to the controller: 1 from DOWNSTREAM, 2 from VERIFY, 3 from CLASSIFY. A
-datapath without meters goes without.
+Meters bound what goes to the controller, one for each kind of packet (`controllers.settings.Rates`):
+
+| meter      | packets                                                       | from                |
+|------------|---------------------------------------------------------------|---------------------|
+| downstream | to unknown destinations                                       | DOWNSTREAM          |
+| upstream   | from unverified sources, and ARP replies, which claim as much | VERIFY, CLASSIFY    |
+| dhcp       | of DHCP clients                                               | CLASSIFY, OVERHEAR  |
+| arp        | ARP requests of hosts                                         | CLASSIFY            |
+| devices    | modems' registrations and the router's ARP                    | CLASSIFY            |
+
+A datapath without meters goes without.
 
 OpenFlow 1.3 matches the outermost tag only. So with two tags OUTER moves the 12 bits of the outer one
 into the metadata and pops it; VERIFY matches the metadata and the inner one. What VERIFY does
@@ -59,7 +68,7 @@ can put it back into CLASSIFY. Networks with one tag do not pass OUTER.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -72,9 +81,9 @@ from lq.wire.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SERVICE_VLAN
 from lq.wire.message import CLIENT_PORT, SERVER_PORT
 
 CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM, OVERHEAR = range(6)
-DOWNSTREAM_METER, UPSTREAM_METER, CONTROL_METER = 1, 2, 3
+_METERS = {kind.name: number for number, kind in enumerate(fields(Rates), 1)}
 _HOST_PRIORITY, _REFUSED_PRIORITY, _DROP_PRIORITY, _EXHAUSTED_PRIORITY, _MISS_PRIORITY = 100, 50, 40, 10, 0
-_METER_BURST = 0.1  # seconds of its rate that a meter lets pass at once
+_METER_BURST = 1.0  # seconds of its rate that a meter lets pass at once
 _MOST_TEMPLATES = 1 << 16
 _TO_CONTROLLER = [parser.OFPActionOutput(ofp.OFPP_CONTROLLER, ofp.OFPCML_NO_BUFFER)]
 _TAGGED = (ofp.OFPVID_PRESENT, ofp.OFPVID_PRESENT)  # a value and its mask: any tag
@@ -123,13 +132,10 @@ class Tables:
         self._giaddr = giaddr
         self._networks = tuple(networks)
         self._stacked = stacked_tags
-        rates = rates or Rates(0, 0, 0)
         own_mac = bytes.fromhex(wiring.access_mac.replace(":", ""))
         self._permits: dict[Circuit, openflow.Template] = {}
         self._from_here = openflow.DECREMENT_TTL + openflow.set_field(openflow.eth_src(own_mac))
-        self._rates = {
-            DOWNSTREAM_METER: rates.downstream, UPSTREAM_METER: rates.upstream, CONTROL_METER: rates.control
-        }  # fmt: skip
+        self._rates: dict[str, int] = {} if rates is None else asdict(rates)
 
     def initial(self) -> list[bytes]:
         """Return what a freshly started concentrator installs: empty tables, meters, the fixed flows."""
@@ -147,10 +153,11 @@ class Tables:
             return []
         messages = [parser.OFPMeterMod(self._datapath, ofp.OFPMC_DELETE, 0, ofp.OFPM_ALL)]
         flags = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
-        for meter, rate in self._rates.items():
+        for kind, rate in self._rates.items():
             if rate:
                 band = parser.OFPMeterBandDrop(rate, max(1, round(rate * _METER_BURST)))
-                messages.append(parser.OFPMeterMod(self._datapath, ofp.OFPMC_ADD, flags, meter, [band]))
+                meter = parser.OFPMeterMod(self._datapath, ofp.OFPMC_ADD, flags, _METERS[kind], [band])
+                messages.append(meter)
         return messages
 
     def _classify(self) -> list[Any]:
@@ -163,18 +170,19 @@ class Tables:
         verify = OUTER if self._stacked else VERIFY
         messages = [
             self._add(CLASSIFY, 90, {**uplink, **ip, "ipv4_dst": giaddr}, self._to_relay),
-            self._add(CLASSIFY, 60, {**uplink, **arp}, _TO_CONTROLLER, meter=CONTROL_METER),
+            self._add(CLASSIFY, 60, {**uplink, **arp}, _TO_CONTROLLER, meter="devices"),
             self._add(CLASSIFY, 90, {**udp, "udp_dst": CLIENT_PORT}),
             self._add(CLASSIFY, 90, {**udp, "udp_src": SERVER_PORT}),
             self._add(CLASSIFY, 90, {**udp, "udp_dst": SERVER_PORT, "ipv4_dst": giaddr}),
             self._add(
                 CLASSIFY, 80, {**udp, "udp_dst": SERVER_PORT, "ipv4_dst": _EVERYBODY}, _TO_CONTROLLER,
-                meter=CONTROL_METER,
+                meter="dhcp",
             ),
-            self._add(CLASSIFY, 80, {**access, **arp}, _TO_CONTROLLER, meter=CONTROL_METER),
+            self._add(CLASSIFY, 80, {**access, **arp}, _TO_CONTROLLER, meter="arp"),
+            self._add(CLASSIFY, 85, {**access, **arp, "arp_op": 2}, _TO_CONTROLLER, meter="upstream"),
             self._add(
                 CLASSIFY, 80, {**access, "eth_type": registration.ETHERTYPE}, _TO_CONTROLLER,
-                meter=CONTROL_METER,
+                meter="devices",
             ),
             self._add(CLASSIFY, 70, {**access, **ip, "ipv4_dst": _EVERYBODY}),
             self._add(CLASSIFY, 70, {**access, **ip, "ipv4_dst": _MULTICAST}),
@@ -209,12 +217,12 @@ class Tables:
             unverified = [parser.OFPActionPushVlan(ETHERTYPE_SERVICE_VLAN), back, *_TO_CONTROLLER]
         return [
             *messages,
-            self._add(VERIFY, _MISS_PRIORITY, {"vlan_vid": _TAGGED}, unverified, meter=UPSTREAM_METER),
+            self._add(VERIFY, _MISS_PRIORITY, {"vlan_vid": _TAGGED}, unverified, meter="upstream"),
             self._add(ROUTE, 10, {**ip, "ipv4_dst": str(self._giaddr)}, self._to_relay),
             self._add(ROUTE, 5, to_a_server, routed, goto=OVERHEAR),
             self._add(ROUTE, 0, ip, routed),
-            self._add(DOWNSTREAM, _MISS_PRIORITY, {}, _TO_CONTROLLER, meter=DOWNSTREAM_METER),
-            self._add(OVERHEAR, 0, {}, _TO_CONTROLLER, meter=CONTROL_METER),
+            self._add(DOWNSTREAM, _MISS_PRIORITY, {}, _TO_CONTROLLER, meter="downstream"),
+            self._add(OVERHEAR, 0, {}, _TO_CONTROLLER, meter="dhcp"),
         ]
 
     @property
@@ -299,11 +307,11 @@ class Tables:
         actions: list[Any] | None = None,
         *,
         goto: int | None = None,
-        meter: int | None = None,
+        meter: str | None = None,
     ) -> Any:
         instructions = []
-        if meter is not None and self._rates[meter]:
-            instructions.append(parser.OFPInstructionMeter(meter))
+        if meter is not None and self._rates.get(meter):
+            instructions.append(parser.OFPInstructionMeter(_METERS[meter]))
         if actions:
             instructions.append(parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions))
         if goto is not None:

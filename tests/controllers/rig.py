@@ -7,6 +7,7 @@ out, tags included. A model of a server answers the queries that come out of the
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -147,10 +148,14 @@ class Rig:
 
     def to_controller(self) -> dict[str, int]:
         """Return how many packets the switch handed to the controller so far, for each meter."""
+        return {kind: came - dropped for kind, (came, dropped) in self.metered().items()}
+
+    def metered(self) -> dict[str, tuple[int, int]]:
+        """Return how many packets came to each meter so far, and how many of them it dropped."""
         text = self._sh("ovs-ofctl -O OpenFlow13 meter-stats cmts")
         found = re.findall(r"meter:(\d).*?packet_in_count:(\d+).*?\n0: packet_count:(\d+)", text, re.DOTALL)
-        kinds = ("downstream", "upstream", "control")
-        return {kinds[int(meter) - 1]: int(all_) - int(dropped) for meter, all_, dropped in found}
+        kinds = [kind.name for kind in dataclasses.fields(Rates)]
+        return {kinds[int(meter) - 1]: (int(came), int(dropped)) for meter, came, dropped in found}
 
     def rss(self) -> dict[str, int]:
         """Return the resident memory of the controller and the switch in KiB."""

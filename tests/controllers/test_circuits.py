@@ -205,7 +205,7 @@ def test_a_unicast_release_takes_the_location_away(act, tags):
     act("send", "access", to_internet(tags, OWN, "up"))
     assert act("seen", "uplink", b"up".hex())
     act("settle")
-    withdrawn, counted = len(act("record", "withdraw")), act("to_controller")["control"]
+    withdrawn, counted = len(act("record", "withdraw")), act("to_controller")["dhcp"]
     neighbours, renewal, spoofed = (7, DOWNSTREAM, 0x51), (3, OWN, 0x52), (7, OWN, 0x53)
     act("send", "access", to_server(*neighbours), to_server(*renewal))
     act("send", "access", to_server(*spoofed, mac=plan.host_mac(66)))
@@ -214,7 +214,7 @@ def test_a_unicast_release_takes_the_location_away(act, tags):
     act("send", "access", to_server(7, OWN, 0x54))
     assert act("record", "withdraw", withdrawn + 1)[withdrawn:][0]["address"] == OWN
     act("settle")
-    assert act("to_controller")["control"] - counted >= 3
+    assert act("to_controller")["dhcp"] - counted >= 3
     flows = act("sh", "ovs-ofctl -O OpenFlow13 dump-flows cmts").splitlines()
     assert not [flow for flow in flows if f"={OWN} " in flow and "actions=drop" not in flow]
     frames_out = seen(act, "uplink", UDP, part=chaddr.hex(), at_least=3)
