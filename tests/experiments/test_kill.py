@@ -1,7 +1,8 @@
-"""SIGKILL at any moment of a run: nothing of the lab is left outside the run's directory."""
+"""SIGKILL at any moment of a run, or of a sweep: nothing of the lab is left outside their directory."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,27 +42,56 @@ def files_in(place: str) -> set[str]:
         }
 
 
+class Started:
+    """A command of the ordinary user, all of whose processes bear a mark; and the machine as it was before."""
+
+    def __init__(self, *arguments: str, home: Path) -> None:
+        self.mark = str(uuid.uuid4())
+        self.before = machine()
+        self.process = subprocess.Popen(
+            support.as_ordinary_user([*support.LQ, *arguments]),
+            cwd=support.ROOT,
+            env={**os.environ, "PYTHONPATH": str(support.ROOT), "HOME": str(home), "LQ_MARK": self.mark},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def programs(self) -> list[bytes]:
+        """Return the command lines of all that is alive."""
+        found = []
+        for pid in support.descendants_marked(self.mark):
+            with contextlib.suppress(OSError):
+                found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return found
+
+    def kill(self) -> None:
+        """Kill the command itself, and see that nothing is left of what it had started."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=30)
+        deadline = time.monotonic() + 30
+        while left := self.programs():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+        after, before = machine(), self.before
+        assert {what: after[what] - before[what] for what in before} == {what: set() for what in before}
+
+
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"after {moment:.1f} s")
 def test_nothing_is_left(moment):
-    name, value = "LQ_MARK", str(uuid.uuid4())
     home = support.private_directory()
-    before = machine()
-    command = [*support.LQ, "run", "reboot", "--json", "--out", str(home / "run")]
-    process = subprocess.Popen(
-        support.as_ordinary_user(command),
-        cwd=support.ROOT,
-        env={**os.environ, "PYTHONPATH": str(support.ROOT), "HOME": str(home), name: value},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    run = Started("run", "reboot", "--json", "--out", str(home / "run"), home=home)
     time.sleep(moment)
-    alive = support.descendants_marked(value)
-    assert alive or process.poll() == 0
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
-    deadline = time.monotonic() + 30
-    while left := support.descendants_marked(value):
-        assert time.monotonic() < deadline, [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
-        time.sleep(0.02)
-    after = machine()
-    assert {what: after[what] - before[what] for what in before} == {what: set() for what in before}
+    assert run.programs() or run.process.poll() == 0
+    run.kill()
+
+
+def test_nothing_is_left_of_a_sweep_with_two_labs_side_by_side():
+    home = support.private_directory()
+    grid = ["--grid", "seed=1,2", "--workers", "2", "--out", str(home / "sweep")]
+    sweep = Started("sweep", "reboot", *grid, home=home)
+    deadline = time.monotonic() + 60
+    while sum(b"-m\0controllers" in program for program in sweep.programs()) < 2:
+        assert sweep.process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    sweep.kill()
