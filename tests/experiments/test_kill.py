@@ -43,7 +43,7 @@ def files_in(place: str) -> set[str]:
 
 
 class Started:
-    """A command of the ordinary user, all of whose processes bear a mark; and the machine as it was before."""
+    """A command of the ordinary user with a mark on all its processes, and the machine as it was before."""
 
     def __init__(self, *arguments: str, home: Path) -> None:
         self.mark = str(uuid.uuid4())
