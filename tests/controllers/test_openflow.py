@@ -134,8 +134,8 @@ def test_the_reserved_ports(of):
     assert openflow.NO_BUFFER == of.ofp.OFP_NO_BUFFER
 
 
-@given(ports, st.none() | st.integers(1, 2**64 - 1), st.none() | st.integers(1, 2**64 - 1), payloads)
-def test_packet_in(of, port, metadata, tunnel, frame):
+@given(ports, tables, st.none() | st.integers(1, 2**64 - 1), st.none() | st.integers(1, 2**64 - 1), payloads)
+def test_packet_in(of, port, table, metadata, tunnel, frame):
     """Whatever else the match holds, and wherever in_port stands in it."""
     fields = {"in_port": port, "metadata": metadata, "tunnel_id": tunnel}
     match = of.parser.OFPMatch(**{name: value for name, value in fields.items() if value is not None})
@@ -144,12 +144,13 @@ def test_packet_in(of, port, metadata, tunnel, frame):
     first, length = in_order[4:12], int.from_bytes(in_order[2:4], "big")
     reordered = in_order[:4] + in_order[12:length] + first + in_order[length:]
     for octets in (bytes(in_order), bytes(reordered)):
-        fixed = struct.pack("!IHBBQ", openflow.NO_BUFFER, len(frame), 0, 4, 0)
+        fixed = struct.pack("!IHBBQ", openflow.NO_BUFFER, len(frame), 0, table, 0)
         body = fixed + octets + b"\0\0" + frame
         message = struct.pack("!BBHI", 4, 10, 8 + len(body), 7) + body
         parsed = of.parser.OFPPacketIn.parser(of.switch, 4, 10, len(message), 7, message)
         assert openflow.packet_in(bytearray(message)) == (parsed.match["in_port"], parsed.data)
         assert (parsed.match["in_port"], parsed.data) == (port, frame)
+        assert openflow.table_of(bytearray(message)) == parsed.table_id == table
 
 
 def test_a_packet_in_without_in_port_is_refused():
