@@ -29,7 +29,7 @@ class Recorder:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._lines: list[str] = []
-        self._counted: tuple[dict[str, int], ...] = ()
+        self._counted: tuple[dict[str, int], ...] = ({}, {})
         self._count_at = 0.0
 
     def write(self, event: str, at: float | None = None, **fields: Any) -> None:

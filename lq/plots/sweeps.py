@@ -246,7 +246,7 @@ def save_sweep(directory: Path) -> list[Path]:
     for value in values:
         made[value] = medians(table, numeric[0], value) if numeric else categories(table, value)
     if len(numeric) > 1 and values:
-        shown = "server_load" if attacked else values[0]
+        shown = "server_load" if "server_load" in values else values[0]
         others = point_names(table, [key for key in keys if key not in numeric[:2]])
         for number, name in enumerate(others.unique(), start=1):
             some = heat_map(table[others == name], numeric[0], numeric[1], shown)

@@ -118,9 +118,9 @@ def test_without_a_reboot_nobody_recovers(tmp_path):
 
 
 def test_counters_are_written_when_they_changed_and_once_a_second(tmp_path):
-    recorder, counts = Recorder(tmp_path / "record.jsonl"), Counter(packet_ins=1)
-    for at, packet_ins in ((10.0, 1), (10.5, 2), (11.2, 3), (15.0, 3), (15.1, 4)):
-        counts["packet_ins"] = packet_ins
+    recorder, counts = Recorder(tmp_path / "record.jsonl"), Counter()
+    for at, packet_ins in ((9.0, 0), (10.0, 1), (10.5, 2), (11.2, 3), (15.0, 3), (15.1, 4)):
+        counts += Counter(packet_ins=packet_ins - counts["packet_ins"])
         recorder.counters(at, counts, Counter())
     recorder.flush()
     lines = [json.loads(line) for line in recorder.path.read_text().splitlines()]
