@@ -13,6 +13,7 @@ from lq.cli import app
 from lq.errors import BadInput
 from lq.plots import sweeps
 from lq.plots.labels import label, setting_name
+from lq.plots.runs import NOBODY
 from tests.test_plots import END, INTERVAL, OUTAGE, write_run
 
 
@@ -280,7 +281,9 @@ def test_recovery_bands_bear_who_stays_away_and_who_is_not_probed(tmp_path):
     (line,) = axes.lines
     assert line.get_label() == "away \N{MULTIPLICATION X}"
     assert axes.get_xlim()[1] == pytest.approx(END - OUTAGE, abs=2 * INTERVAL)
-    assert not plots.recovery_bands({"silent": [silent]}).axes[0].lines
+    alone = plots.recovery_bands({"silent": [silent]}).axes[0]
+    assert not alone.lines
+    assert NOBODY in [text.get_text() for text in alone.texts]
 
 
 def test_a_sweep_of_reboots_has_its_recovery_curves(figures_of, tmp_path):

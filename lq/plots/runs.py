@@ -43,6 +43,7 @@ _FLOWS = {
 }
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
+NOBODY = "no subscriber was sent a probe after the takeover"
 _BEGINNINGS = {"dos": "the attack began", "backoff": "the server failed"}
 
 
@@ -102,8 +103,7 @@ def recovery_curve(
             ax.plot([], [], " ", label=f"{label} (no probe since)")
     drawn = [(run, curve, label) for run, curve, label in drawn if not curve.empty]
     if not drawn:
-        nobody = "no subscriber was sent a probe after the takeover"
-        ax.text(0.5, 0.5, nobody, transform=ax.transAxes, ha="center", color="0.35")
+        ax.text(0.5, 0.5, NOBODY, transform=ax.transAxes, ha="center", color="0.35")
         return figure
     curves = [curve for _, curve, _ in drawn]
     # The picture ends a little after the last return; where someone stays away, with the run.
@@ -264,7 +264,7 @@ def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
         min(0.0, probes["due"].min()) - outage, max(phases["end"].max(), probes["due"].max()) - outage
     )
     if len(probes) < 2:  # one makes no line
-        ax.text(0.5, 0.5, f"{len(probes)} probe in all", transform=ax.transAxes, ha="center", color="0.35")
+        ax.text(0.98, 0.9, f"{len(probes)} probe in all", transform=ax.transAxes, ha="right", color="0.35")
     _mark_phases(ax, run)
 
 

@@ -28,7 +28,7 @@ from lq.experiments.sweep import aggregate
 from lq.figures import BLUE
 from lq.plots.canvas import COLOURS, DASHES, SIZE, WARNING, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
-from lq.plots.runs import SINCE_TAKEOVER, reachable
+from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 
 CROSS = "\N{MULTIPLICATION X}"
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -209,14 +209,16 @@ def recovery_bands(groups: Mapping[str, Sequence[Run]], ax: Axes | None = None) 
         )
     ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    repeats = {len(some) for some in curves.values()}
+    if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
+        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+    if not every:
+        ax.text(0.5, 0.5, NOBODY, transform=ax.transAxes, ha="center", color="0.35")
+        return figure
+    repeats = {len(some) for some in curves.values() if some}
     number_of = f"{min(repeats)}" if len(repeats) == 1 else f"{min(repeats)} to {max(repeats)}"
     said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands: all runs"
     ax.set_title(said, fontsize="small", loc="left", color="0.35")
-    if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
-        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
-    if every:
-        _legend(ax, where="lower right", alone=alone)
+    _legend(ax, where="lower right", alone=alone)
     return figure
 
 
