@@ -96,6 +96,12 @@ class Recorder:
             os.write(self._fd, "\n".join(lines).encode())
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines written so far; a last one that a kill has cut short does not count."""
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
 def _subject(address: IPv4Address | None, client: bytes | None) -> str:
     """What is asked about, as two fields: an address, or a client's octets."""
     if address is not None:

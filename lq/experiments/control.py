@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from controllers.record import read
 from controllers.settings import Settings
 from lq.experiments.programs import Process, Programs, end, python
 from topologies.nodes import Concentrator
@@ -60,11 +59,9 @@ class Control:
         """The moment, on the monotonic clock, at which the present controller held the bridge."""
         return next((float(line["at"]) for line in self.record() if line["event"] == "ready"), None)
 
-    def record(self) -> Iterator[dict[str, Any]]:
+    def record(self) -> list[dict[str, Any]]:
         """What the present controller has written so far."""
-        if self.record_file.exists():
-            for line in self.record_file.read_text().splitlines():
-                yield json.loads(line)
+        return read(self.record_file) if self.record_file.exists() else []
 
     def kill(self) -> float:
         """Kill the controller at once, and make the bridge forget; return the moment of the kill."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from controllers.record import read
 from lq.experiments import load, phases
 from lq.experiments.spec import Spec
 
@@ -49,7 +49,7 @@ def _records(run_dir: Path) -> Iterator[list[dict[str, Any]]]:
     """Go through what each controller wrote, in the order of their lives."""
     paths = (run_dir / "raw").glob("controller-*.jsonl")
     for path in sorted(paths, key=lambda path: int(path.stem.rpartition("-")[2])):
-        yield [json.loads(line) for line in path.read_text().splitlines()]
+        yield read(path)
 
 
 def _queries(events: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from controllers.record import Recorder
+from controllers.record import Recorder, read
 from lq import plots
 from lq.experiments import record
 from lq.experiments.run import run
@@ -150,3 +150,11 @@ def test_two_reboots_and_what_is_told_of_the_first(tmp_path):
     assert {path.stem for path in plots.save(played)} >= {"recovery", "sequence"}
     assert isinstance(played.first_phase("events"), pd.DataFrame)
     assert played.first_phase("events")["generation"].max() == 1
+
+
+def test_a_line_that_a_kill_has_cut_short_does_not_count(tmp_path):
+    path = tmp_path / "controller-0.jsonl"
+    path.write_text('{"at":1.0,"event":"ready"}\n{"at":2.0,"eve')
+    assert read(path) == [{"at": 1.0, "event": "ready"}]
+    path.write_text("")
+    assert read(path) == []
