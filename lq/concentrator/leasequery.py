@@ -121,7 +121,7 @@ class LeaseQuery:
         self.queries.ask(query, servers, now, out)
 
     def _replace(self, query: Query) -> None:
-        """End a settled query about the same, whose last answers are not here yet."""
+        """End a settled query about the same, whose last answers are not here yet: they tell of before."""
         former = self.queries.get(query.key)
         if former is not None:
             self.queries.finish(former)
@@ -167,7 +167,10 @@ class LeaseQuery:
     # -- what the relay learns
 
     def gleaned(self, location: Location, server: IPv4Address) -> None:
-        """The server leased the address just now: that is newer than any answer on its way (R1-7)."""
+        """The server leased the address just now: that is newer than any answer on its way (R1-7).
+
+        Such an answer still shows that its server lives (R6.6-4).
+        """
         address = int(location.address)
         self._strangers.discard(_number(location.chaddr))
         query = self.queries.get(address)
@@ -202,7 +205,8 @@ class LeaseQuery:
         answer = self._reader.read(message, reply, now)
         rtt = now - leg.sent
         out.append(Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client))
-        queries.answered(leg, reply != "unimplemented", now, out)
+        if not queries.answered(leg, reply != "unimplemented", now, out):
+            return
         if reply in ("active", "known"):
             self._authorities.remember(int(answer.address), server)
             if query.answer is None or answer.outweighs(query.answer):
@@ -267,9 +271,18 @@ class LeaseQuery:
             if key in places.hosts and places.locations.get(key, now) is None:
                 if address == answer.address:
                     self._place(query, answer, now, out)
+                    self._spare(address, now, out)
                 else:
                     self._want(address, None, now, out)
         self._judge_claims(query, now, out)
+
+    def _spare(self, address: IPv4Address, now: float, out: list[Effect]) -> None:
+        """What is located by its client need not be asked about any more, but what is out still counts."""
+        open_query = self.queries.get(int(address))
+        if open_query is None or open_query.settled or self._places.locations.get(int(address), now) is None:
+            return
+        self._places.verify(open_query.sources, now, out)
+        self.queries.settle(open_query)
 
     def _judge_claims(self, query: Query, now: float, out: list[Effect]) -> None:
         """The client has the addresses that are located or asked about by now, and no others."""

@@ -20,6 +20,9 @@ What is taken off the wire, or finds the window full, waits: first come, first s
 queue gives up the one that has waited longest; each takes about 700 octets of memory. A query that
 nobody has asked for during `demand_time` is given up; so is one that is to be sent once, when it would
 be sent again.
+
+What was sent about a query that is over, or was given up, may still be answered. Such an answer shows that
+its server lives, and nothing else (R6.6-4); of the last `_MOST_LATE` of them that is known.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from lq.concentrator.query import Composer, Key, Query
 from lq.concentrator.refused import NegativeCache
 
 NEVER = float("inf")
+_MOST_LATE = 1024
 
 
 State = Literal["silent", "resting", "responsive"]
@@ -59,8 +63,8 @@ class Server:
     failed: bool = False  # silent, and not just not asked yet: others had better be asked too
     owes: bool = False  # it was asked, and no answer has come since that could have been the one
     last_sent: float = -NEVER
-    outstanding: dict[Key, Leg] = field(default_factory=dict)
-    waiting: OrderedDict[Key, Leg] = field(default_factory=OrderedDict)  # (its first is found at once)
+    outstanding: dict[int, Leg] = field(default_factory=dict)  # by xid
+    waiting: OrderedDict[int, Leg] = field(default_factory=OrderedDict)  # (its first is found at once)
     unimplemented: set[QueryForm] = field(default_factory=set)  # (R6.5-6)
 
 
@@ -90,6 +94,7 @@ class Queries:
         self._random = Random(config.seed)
         self._by_key: dict[Key, Query] = {}
         self._by_xid: dict[int, Leg] = {}
+        self._late: OrderedDict[int, Leg] = OrderedDict()  # sent, and over without an answer
         self._intervals = _doubling(config.retry_first, config.retry_last)
         self._timers: list[tuple[float, int]] = []  # due and xid; out of date if that leg is due otherwise
         self.servers = {
@@ -120,12 +125,16 @@ class Queries:
 
     def match(self, server: IPv4Address, xid: int) -> Leg | None:
         """Return the leg that an answer from this server with this xid belongs to."""
-        leg = self._by_xid.get(xid)
+        leg = self._by_xid.get(xid) or self._late.get(xid)
         return leg if leg is not None and leg.server.address == server and leg.attempts else None
 
-    def answered(self, leg: Leg, supported: bool, now: float, out: list[Effect]) -> None:
-        """Take an answered leg out; `supported` unless the answer was UNIMPLEMENTED (R6.6-4, R6.5-6)."""
+    def answered(self, leg: Leg, supported: bool, now: float, out: list[Effect]) -> bool:
+        """Take an answered leg out; `supported` unless the answer was UNIMPLEMENTED (R6.6-4, R6.5-6).
+
+        Return whether the query still wants what the answer says.
+        """
         server = leg.server
+        wanted = leg.query.legs.pop(server, None) is not None
         self._remove(leg)
         if supported:
             if server.state is SILENT:
@@ -136,11 +145,14 @@ class Queries:
             server.interval = 0.0
             server.failed = False
             server.owes = bool(server.outstanding)
-            return
+            return wanted
+        if server.state is not SILENT:
+            server.owes = bool(server.outstanding)
         form = leg.query.form
         server.unimplemented.add(form)
         for other in [each for each in server.waiting.values() if each.query.form == form]:
             self._give_up(other, out)
+        return wanted
 
     def ask_reserve(self, query: Query, now: float, out: list[Effect]) -> bool:
         """Ask the servers held in reserve; return whether there were any (R6.2-8)."""
@@ -149,19 +161,22 @@ class Queries:
         return bool(query.legs)
 
     def finish(self, query: Query) -> None:
-        """End a query: no more of it is sent, and answers to it count no more."""
-        for leg in list(query.legs.values()):
-            self._remove(leg)
-        self._by_key.pop(query.key, None)
+        """End a query: no more of it is sent, and an answer to it counts for its server alone.
+
+        What is on the wire stays in the window until it is answered, or its timer goes off.
+        """
+        self.settle(query)
+        query.legs.clear()
+        self._close(query)
 
     def settle(self, query: Query) -> None:
         """A query has its answer: send no more of it, but listen to what is still out (R6.7-1)."""
         query.settled = True
         for leg in [*query.legs.values()] if query.legs else ():
-            if query.key in leg.server.waiting:
-                self._remove(leg)
+            if leg.xid in leg.server.waiting:
+                self._end(leg)
         if not query.legs:
-            self._by_key.pop(query.key, None)
+            self._close(query)
 
     def pump(self, now: float, out: list[Effect]) -> None:
         """Send what the servers' states allow to send now. Call after every change."""
@@ -212,14 +227,16 @@ class Queries:
             server.failed = True
             server.interval = config.server_timer
             legs = list(server.outstanding.values())
-            # By IP address if there is one: that is what every server answers (R5-4).
-            survivor = max(legs, key=lambda leg: (leg.query.form == "ip", leg.query.demanded), default=None)
             for leg in legs:
                 leg.due = NEVER
                 leg.backed_off = 0
-                if leg.query.once:
+                if leg.query.once or leg.query.settled:
                     self._give_up(leg, out)
-                elif leg is not survivor:
+            # By IP address if there is one: that is what every server answers (R5-4).
+            legs = list(server.outstanding.values())
+            survivor = max(legs, key=lambda leg: (leg.query.form == "ip", leg.query.demanded), default=None)
+            for leg in legs:
+                if leg is not survivor:
                     self._wait(leg, out)
             if server.outstanding:
                 server.timer = max(now, server.last_sent + server.interval)
@@ -247,7 +264,7 @@ class Queries:
     def _extend(self, query: Query, servers: Iterable[Server], now: float, out: list[Effect]) -> None:
         for server in servers:
             xid = self._random.getrandbits(32)
-            while xid in self._by_xid:
+            while xid in self._by_xid or xid in self._late:
                 xid = self._random.getrandbits(32)
             leg = Leg(query, server, xid)
             query.legs[server] = leg
@@ -260,10 +277,10 @@ class Queries:
 
     def _wait(self, leg: Leg, out: list[Effect]) -> None:
         server = leg.server
-        server.outstanding.pop(leg.query.key, None)
+        server.outstanding.pop(leg.xid, None)
         if len(server.waiting) >= self._config.waiting_limit:
             self._give_up(next(iter(server.waiting.values())), out)
-        server.waiting[leg.query.key] = leg
+        server.waiting[leg.xid] = leg
 
     def _pump(self, server: Server, now: float, out: list[Effect]) -> None:
         waiting, outstanding = server.waiting, server.outstanding
@@ -280,7 +297,7 @@ class Queries:
             if self._stale(leg, now):
                 self._give_up(leg, out)
                 continue
-            del waiting[leg.query.key]
+            del waiting[leg.xid]
             self._put_on_wire(leg, now, out)
 
     def _put_on_wire(self, leg: Leg, now: float, out: list[Effect]) -> None:
@@ -288,7 +305,7 @@ class Queries:
         if not server.owes and server.state is not SILENT:
             server.timer = now + self._config.server_timer
         server.owes = True
-        server.outstanding[leg.query.key] = leg
+        server.outstanding[leg.xid] = leg
         self._send(leg, now, out)
 
     def _send(self, leg: Leg, now: float, out: list[Effect]) -> None:
@@ -324,9 +341,9 @@ class Queries:
 
     def _give_up(self, leg: Leg, out: list[Effect]) -> None:
         query = leg.query
-        self._remove(leg)
+        self._end(leg)
         if not query.legs:
-            self._by_key.pop(query.key, None)
+            self._close(query)
             if not query.settled:
                 self.abandoned += 1
                 if query.address is None and query.sources:
@@ -334,13 +351,27 @@ class Queries:
                 elif query.address is not None:
                     out.append(Abandon(query.address))
 
-    def _remove(self, leg: Leg) -> None:
-        key = leg.query.key
-        leg.due = NEVER
-        leg.server.outstanding.pop(key, None)
-        leg.server.waiting.pop(key, None)
+    def _end(self, leg: Leg) -> None:
+        """Take a leg out without an answer; if it was sent, that may come yet."""
         leg.query.legs.pop(leg.server, None)
-        self._by_xid.pop(leg.xid, None)
+        self._remove(leg)
+        if leg.attempts:
+            if len(self._late) >= _MOST_LATE:
+                self._late.popitem(last=False)
+            self._late[leg.xid] = leg
+
+    def _remove(self, leg: Leg) -> None:
+        xid, server = leg.xid, leg.server
+        leg.due = NEVER
+        server.outstanding.pop(xid, None)
+        server.waiting.pop(xid, None)
+        if self._by_xid.pop(xid, None) is None:
+            self._late.pop(xid, None)
+
+    def _close(self, query: Query) -> None:
+        """The query is under way no more; another one about the same may be."""
+        if self._by_key.get(query.key) is query:
+            del self._by_key[query.key]
 
 
 def _doubling(first: float, last: float) -> list[float]:

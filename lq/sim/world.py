@@ -43,7 +43,8 @@ class Link:
 class World:
     """Gives events to the concentrator, wakes it, and carries its messages to the servers and back.
 
-    `record` holds every effect with its time; `on_effect` is told of each as it happens. `who_has` says who
+    `record` holds every effect with its time; `on_effect` is told of each as it happens, `on_reply` of each
+    message that reaches the concentrator from a server, before its effects. `who_has` says who
     answers a broadcast ARP about an address, and after how many seconds each. All that is random follows
     from `seed` (and the concentrator's own seed).
     """
@@ -62,6 +63,7 @@ class World:
         self.clock = clock or Clock()
         self.record: list[tuple[float, Effect]] = []
         self.on_effect: Callable[[Effect, float], None] | None = None
+        self.on_reply: Callable[[IPv4Address, Message, float], None] | None = None
         self.who_has: Callable[[IPv4Address], Iterable[tuple[float, ArpReply]]] | None = None
         self._random = Random(seed)
         self._alarm: float | None = None
@@ -114,7 +116,10 @@ class World:
             self.clock.after(delay, lambda: self._carry_out(self._take(server, octets)))
 
     def _take(self, server: IPv4Address, octets: bytes) -> list[Effect]:
-        return self.concentrator.handle(FromServer(server, decode(octets)), self.now)
+        message = decode(octets)
+        if self.on_reply is not None:
+            self.on_reply(server, message, self.now)
+        return self.concentrator.handle(FromServer(server, message), self.now)
 
     def _set_alarm(self) -> None:
         """Have the concentrator woken at its deadline; an alarm that came too late is ignored."""

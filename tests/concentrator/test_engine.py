@@ -544,6 +544,22 @@ def test_one_server_of_two_is_enough_and_the_other_is_not_asked_again_about_what
     assert len(concentrator.queries) == 0
 
 
+@pytest.mark.requirement("R6.6-4")
+def test_an_answer_to_a_settled_query_that_another_has_taken_the_place_of_counts_for_its_server():
+    """One server has settled it, the lease ends, the address is asked about anew; then the other speaks."""
+    concentrator = engine(**BOTH)
+    first, second = queries(concentrator.handle(Downstream(HOST), 0.0))
+    concentrator.handle(active(first, lease=2), 0.1)
+    concentrator.wake(2.2)
+    [again] = queries(concentrator.handle(Downstream(HOST), 3.0))
+    assert again.server == SERVER, "who manages it"
+    assert queries(concentrator.handle(answer(again, "unknown"), 3.1)) == [], "the other one is silent yet"
+    effects = concentrator.handle(active(second, chaddr=OTHER_MAC, ago=5), 3.2)
+    assert of_type(Permit, effects) == []
+    [now] = queries(effects)
+    assert (now.server, now.query.address) == (SECOND, HOST)
+
+
 def test_an_event_s_message_is_never_changed():
     concentrator = engine()
     event = active(ask(concentrator))

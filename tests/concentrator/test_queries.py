@@ -5,9 +5,12 @@ from collections import Counter
 
 import pytest
 
-from lq.concentrator.events import Abandon, Downstream, Permit, Refuse
+from lq.concentrator.events import Abandon, Answered, Ask, Downstream, Permit, Refuse, Upstream
 from tests.concentrator.helpers import (
+    CIRCUIT,
     HOST,
+    MAC,
+    OTHER_MAC,
     SERVER,
     active,
     answer,
@@ -126,6 +129,66 @@ def test_a_late_answer_to_a_query_that_was_taken_off_the_wire_still_counts():
     for query in sent:
         assert of_type(Permit, concentrator.handle(active(query), 12.5))
     assert len(concentrator.queries) == 0
+
+
+@pytest.mark.requirement("R6.6-4")
+def test_a_late_answer_to_a_query_that_nobody_wants_any_more_shows_that_the_server_lives():
+    """The poll is given up after `demand_time`; its answer comes when the next poll is not due for long."""
+    concentrator = engine(demand_time=5.0)
+    [poll] = queries(concentrator.handle(Downstream(HOST), 0.0))
+    assert of_type(Abandon, concentrator.wake(10.0)) == [Abandon(HOST)]
+    [second] = queries(concentrator.handle(Downstream(HOST + 1), 10.0))
+    effects = concentrator.handle(active(poll), 10.1)
+    assert of_type(Permit, effects) == [], "what was held for it is gone, and so is the wish"
+    assert len(queries(concentrator.handle(Downstream(HOST + 2), 10.2))) == 1
+    assert of_type(Permit, concentrator.handle(active(second), 10.3))
+
+
+@pytest.mark.requirement("R6.6-4")
+def test_a_late_answer_to_a_query_that_was_displaced_from_the_queue_shows_that_the_server_lives():
+    concentrator = responsive(waiting_limit=2, window=2)
+    [first, second] = [q for n in (1, 2) for q in queries(concentrator.handle(Downstream(HOST + n), 1.0))]
+    pass_time(concentrator, 12.0)  # the server is silent: one polls, the other waits
+    effects = [e for n in (3, 4) for e in concentrator.handle(Downstream(HOST + n), 12.0)]
+    [gone] = of_type(Abandon, effects)
+    [late] = [query for query in (first, second) if query.query.address == gone.address]
+    effects = concentrator.handle(active(late), 12.1)
+    assert len(queries(effects)) == 1, "one beside the poll: that is the window"
+    assert of_type(Permit, effects) == []
+
+
+@pytest.mark.requirement("R6.6-4")
+@pytest.mark.parametrize("kind", ["known", "unimplemented"])
+def test_a_late_answer_to_a_query_that_is_sent_only_once_counts_for_the_server(kind):
+    concentrator = responsive(ask_by="mac-upstream")
+    [by_mac] = queries(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 9.0))
+    _, effects = pass_time(concentrator, 10.5)
+    assert {each.query.form for each in queries(effects)} == {"ip"}
+    effects = concentrator.handle(answer(by_mac, kind, chaddr=MAC), 10.6)
+    assert [each.reply for each in of_type(Answered, effects)] == [kind]
+    again = concentrator.handle(Upstream(CIRCUIT, OTHER_MAC, HOST + 1), 10.7)
+    assert [each.query.form for each in queries(again)] == ["mac" if kind == "known" else "ip"]
+
+
+@pytest.mark.requirement("R6.6-4")
+def test_a_server_that_does_not_implement_a_form_is_not_silent():
+    """UNIMPLEMENTED starts no timer anew, but after it the server owes nothing."""
+    concentrator = responsive()
+    [by_mac] = queries(concentrator.handle(Ask(chaddr=MAC), 5.0))
+    concentrator.handle(answer(by_mac, "unimplemented", chaddr=MAC), 5.1)
+    [by_client] = queries(concentrator.handle(Ask(client_id=b"host"), 14.0))
+    concentrator.handle(answer(by_client, "unimplemented"), 14.1)
+    pass_time(concentrator, 15.5)
+    assert len(queries(concentrator.handle(Downstream(HOST), 16.0))) == 1
+
+
+def test_the_memory_of_queries_that_are_over_is_bounded(monkeypatch):
+    monkeypatch.setattr("lq.concentrator.queries._MOST_LATE", 3)
+    concentrator = responsive(demand_time=0.5)
+    sent = [q for n in range(5) for q in queries(concentrator.handle(Downstream(HOST + n), 1.0))]
+    assert len(of_type(Abandon, concentrator.wake(2.0))) == 5
+    late = [drops(concentrator.handle(active(query), 2.1)) for query in sent]
+    assert sorted(late) == [[], [], [], ["unmatched"], ["unmatched"]]
 
 
 @pytest.mark.requirement("R6.6-4")

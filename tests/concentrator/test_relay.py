@@ -5,6 +5,7 @@ import pytest
 
 from lq.concentrator.circuit_id import TextCircuitId
 from lq.concentrator.events import (
+    Answered,
     Circuit,
     Downstream,
     FromClient,
@@ -28,6 +29,7 @@ from tests.concentrator.helpers import (
     SECOND,
     SERVER,
     active,
+    answer,
     client_message,
     drops,
     engine,
@@ -210,14 +212,60 @@ def test_gleaning_ends_the_query_about_the_address_and_a_late_answer_does_not_un
     concentrator = engine()
     [query] = queries(concentrator.handle(Downstream(HOST), 0.0))
     lease(concentrator, circuit=OTHER_CIRCUIT)
-    assert drops(concentrator.handle(active(query), 0.1)) == ["unmatched"]
-    assert concentrator.locations.get(int(HOST), 0.1).circuit == OTHER_CIRCUIT
     assert len(concentrator.queries) == 0
+    effects = concentrator.handle(active(query), 0.1)
+    assert effects == [Answered(HOST, SERVER, "ip", "active", 0.1, 1)], "it is written down, and no more"
+    assert concentrator.locations.get(int(HOST), 0.1).circuit == OTHER_CIRCUIT
+    assert drops(concentrator.handle(active(query), 0.2)) == ["unmatched"], "a duplicate"
+
+
+@pytest.mark.requirement("R6.6-4")
+@pytest.mark.parametrize("kind", ["active", "known", "unknown"])
+def test_an_answer_that_comes_after_gleaning_shows_that_the_server_lives(kind):
+    """Whatever became of the query, recovery goes on at once, not with the next poll."""
+    concentrator = engine()
+    [query] = queries(concentrator.handle(Downstream(HOST), 0.0))
+    lease(concentrator, now=0.02)
+    late = active(query) if kind == "active" else answer(query, kind)
+    assert of_type(Answered, concentrator.handle(late, 0.03))
+    assert concentrator.locations.get(int(HOST), 0.03).admits(CIRCUIT, MAC)
+    assert len(queries(concentrator.handle(Downstream(HOST + 1), 0.1))) == 1
+    assert len(concentrator.refused) == 0
+
+
+@pytest.mark.requirement("R6.6-3")
+def test_what_was_gleaned_is_still_on_the_wire():
+    """One query at a time to a server that rested, none more than the window to one that answers."""
+    concentrator = engine(window=2)
+    [first] = queries(concentrator.handle(Downstream(HOST), 0.0))
+    lease(concentrator, now=0.0)
+    assert queries(concentrator.handle(Downstream(HOST + 1), 0.0)) == []
+    [second] = queries(concentrator.handle(active(first), 0.1))
+    concentrator.handle(active(second), 0.2)
+    concentrator.wake(10.2)  # at rest
+    [_probe] = queries(concentrator.handle(Downstream(HOST + 2), 20.0))
+    lease(concentrator, HOST + 2, now=20.0)
+    assert queries(concentrator.handle(Downstream(HOST + 3), 20.1)) == []
+    [next_] = queries(concentrator.wake(21.0))  # the probe is lost: when it would go again, another goes
+    assert next_.query.address == HOST + 3
+
+
+@pytest.mark.requirement("R6.6-4")
+def test_a_query_about_an_address_that_was_gleaned_and_lost_again_is_another_one():
+    concentrator = engine()
+    [first] = queries(concentrator.handle(Downstream(HOST), 0.0))
+    lease(concentrator, now=0.1)
+    release = client_message(MessageType.RELEASE, ciaddr=HOST)
+    concentrator.handle(FromClient(CIRCUIT, release), 0.2)
+    assert queries(concentrator.handle(Downstream(HOST), 0.3)) == []
+    effects = concentrator.handle(active(first), 0.4)
+    assert of_type(Permit, effects) == [], "it tells of before"
+    [second] = queries(effects)
+    assert second.message.xid != first.message.xid
+    assert of_type(Permit, concentrator.handle(active(second), 0.5))
 
 
 def test_gleaning_lifts_a_refusal():
-    from tests.concentrator.helpers import answer
-
     concentrator = engine()
     [query] = queries(concentrator.handle(Downstream(HOST), 0.0))
     concentrator.handle(answer(query, "known"), 0.1)
