@@ -13,11 +13,11 @@ from lq.experiments.spec import load
 from lq.sandbox.tools import find
 from tests import support
 
-MINUTES = 180  # seconds of real time, as two of them are to be watched
+WATCHED = 75  # seconds of real time
 RUNS = {
-    "dead": ["--set", f"backoff.duration={MINUTES}"],
+    "dead": ["--set", f"backoff.duration={WATCHED}"],
     "dnsmasq": ["--server", "dnsmasq", "--set", "backoff.server=silent"]
-    + ["--set", f"backoff.duration={MINUTES}"],
+    + ["--set", f"backoff.duration={WATCHED}"],
     "slow": ["--topology", "dsl", "--set", "backoff.server=slow", "--set", "backoff.duration=40"],
     "heard": ["--set", "backoff.heard=true", "--set", "backoff.server=returning"]
     + ["--set", "backoff.after=14", "--set", "backoff.duration=25"],
@@ -43,7 +43,7 @@ def played(tmp_path_factory):
     def wait(name: str):
         if name not in started:
             pytest.skip(f"{name} is not installed")
-        output, errors = started[name].communicate(timeout=MINUTES + 120)
+        output, errors = started[name].communicate(timeout=WATCHED + 120)
         assert started[name].returncode == 0, errors
         return json.loads(output), Run(directory / name)
 
@@ -84,20 +84,20 @@ def test_a_slow_server_is_not_pressed_before_its_first_answer_and_used_after_it(
 @pytest.mark.requirement("R6.6-2")
 @pytest.mark.requirement("R6.6-3")
 @pytest.mark.parametrize("name", ["dead", "dnsmasq"])
-def test_in_three_minutes_a_server_that_never_answers_gets_five_packets(played, name):
-    """Whatever there is to ask: at 0, 10, 30, 70 and 130 s."""
+def test_a_server_that_never_answers_gets_four_packets_in_the_first_75_seconds(played, name):
+    """Whatever there is to ask: at 0, 10, 30 and 70 s."""
     summary, run = played(name)
     assert summary["within_bounds"], summary["verdict"]
-    assert summary["judged_s"] >= MINUTES
-    assert summary["wire_packets"] == summary["polls"] == 5
+    assert summary["judged_s"] >= WATCHED
+    assert summary["wire_packets"] == summary["polls"] == 4
     assert summary["smallest_gap_s"] > 9.99
-    assert summary["largest_gap_s"] < 60.1
+    assert summary["largest_gap_s"] < 41
     assert summary["wire_answers"] == 0
-    assert summary["queries_sent"] + summary["queries_resent"] == 5  # so says the controller, too
+    assert summary["queries_sent"] + summary["queries_resent"] == 4  # so says the controller, too
     wire = run.table("wire")
     assert (wire.loc[wire["type"] == "leasequery", "sent_by"] == "others").all()
     assert summary["recovered"] == 0
-    assert summary["demand_packets"] > 100 * MINUTES * 0.9  # there was much to ask about
+    assert summary["demand_packets"] > 100 * WATCHED * 0.9  # there was much to ask about
 
 
 # -- the judge

@@ -17,7 +17,7 @@ INTERVAL = 0.05
 
 
 def observed(**changes):
-    process = {"ran": 0.7, "waited": 0.1, "watched": 1.0}
+    process = {"ran": 0.7, "waited": 0.1, "watched": 1.0, "turns": 50}
     healthy = {
         "seconds": 4.0, "clock_step_s": 0.0, "processes": {"switch": process}, "processors": 2,
         "stolen_s": 0.0, "udp_drops": 0, "upcall_drops": 0, "capture_drops": 0, "port_drops": 0,
@@ -41,16 +41,18 @@ def test_a_healthy_run_is_valid():
 
 
 @pytest.mark.parametrize(
-    ("ran", "waited", "watched", "valid"),
+    ("ran", "waited", "watched", "turns", "valid"),
     [
-        (0.7, 0.2, 1.0, True),
-        (0.7, 0.6, 1.0, False),  # slowed by nearly a half
-        (0.7, 0.6, 20.0, True),  # over so long that it changes little
-        (0.02, 0.04, 4.0, True),  # hardly ran
+        (0.7, 0.2, 1.0, 200, True),
+        (0.7, 0.6, 1.0, 200, False),  # slowed by nearly a half
+        (0.7, 0.6, 1.0, 5900, False),
+        (0.7, 0.6, 1.0, 6100, True),  # by less than a tenth of a millisecond each time
+        (0.7, 0.6, 20.0, 200, True),  # over so long that it changes little
+        (0.02, 0.04, 4.0, 10, True),  # hardly ran
     ],
 )
-def test_waiting_counts_by_what_was_wanted(ran, waited, watched, valid):
-    process = {"ran": ran, "waited": waited, "watched": watched}
+def test_waiting_counts_by_what_was_wanted(ran, waited, watched, turns, valid):
+    process = {"ran": ran, "waited": waited, "watched": watched, "turns": turns}
     assert (judge(observed(processes={"switch": process})) == []) is valid
 
 
@@ -116,6 +118,7 @@ def test_what_a_process_wanted_and_got_is_measured():
             end(process)
     assert 0 < seen["ran"] < 0.7 * seen["watched"]
     assert seen["waited"] > 0.2 * seen["watched"]
+    assert fidelity.Scheduled(**seen).starved
 
 
 def busy_seconds(processes):
