@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lq.errors import RunFailed
+
+T = TypeVar("T")
 
 START_TIMEOUT = 30.0  # seconds for a program to come up
 
@@ -41,21 +44,28 @@ class Programs:
             )
         return process
 
-    def await_line(self, name: str, process: Process, sign: str = "ready") -> None:
-        """Wait until a program has printed a line that begins with `sign`. Raises RunFailed."""
-        log, wanted = self.log(name), b"\n" + sign.encode()
-        self.wait_for(lambda: wanted in b"\n" + log.read_bytes(), name, process)
+    def await_line(self, name: str, process: Process, sign: str = "ready") -> str:
+        """Wait until a program has printed a line that begins with `sign`; return it. Raises RunFailed.
 
-    def wait_for(self, ready: Callable[[], bool], name: str, process: Process, patience: float = 0.0) -> None:
-        """Wait until `ready` says so, `patience` seconds longer than usual.
+        Only a whole line counts: where PYTHONUNBUFFERED is set, Python prints its words one by one.
+        """
+        log, line = self.log(name), re.compile(rf"^{re.escape(sign)}.*\n", re.MULTILINE)
+        found = self.wait_for(lambda: line.search(log.read_text(errors="replace")), name, process)
+        return found.group()
+
+    def wait_for(
+        self, ready: Callable[[], T | None], name: str, process: Process, patience: float = 0.0
+    ) -> T:
+        """Wait until `ready` says something that is true, `patience` seconds longer than usual; return it.
 
         Raises RunFailed with the program's last words.
         """
         deadline = time.monotonic() + START_TIMEOUT + patience
-        while not ready():
+        while not (found := ready()):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RunFailed(f"the {name} did not come up: {self.last_words(name)}")
             time.sleep(0.01)
+        return found
 
     def last_words(self, name: str) -> str:
         """Return the last line that a program printed."""

@@ -59,25 +59,23 @@ def start_sender(
 ) -> tuple[float, Process]:
     """Start to send in `node`, or from the namespaces of `pids`; return when it began, and its process."""
     files = {"schedule_file": str(schedule), "sent_file": str(sent)}
-    process = _start(programs, name, "send", sent, {**files, "targets": targets, "pids": pids}, node)
-    said = programs.log(name).read_text().splitlines()
-    return next(float(line.split()[1]) for line in said if line.startswith("ready ")), process
+    said, process = _start(programs, name, "send", sent, {**files, "targets": targets, "pids": pids}, node)
+    return float(said.split()[1]), process
 
 
 def start_sink(programs: Programs, name: str, latest: Path, received: Path, pids: Sequence[int]) -> Process:
     """Start to receive in the namespaces of `pids`."""
     files = {"latest_file": str(latest), "received_file": str(received)}
-    return _start(programs, name, "sink", received, {**files, "pids": pids})
+    return _start(programs, name, "sink", received, {**files, "pids": pids})[1]
 
 
 def _start(
     programs: Programs, name: str, what: str, result: Path, plan: dict[str, Any], node: Any = None
-) -> Process:
+) -> tuple[str, Process]:
     path = result.with_suffix(".json")
     path.write_text(json.dumps(plan))
     process = programs.launch(name, python("lq.experiments.traffic", what, str(path)), node)
-    programs.await_line(name, process)
-    return process
+    return programs.await_line(name, process), process
 
 
 # -- what they do
