@@ -14,9 +14,11 @@ help: ## list these commands
 demo: setup ## reboot an emulated access concentrator and watch its subscribers come back
 	$(VENV)/lq run reboot --topology cable
 
+# They mostly wait, so two share the time of one; what measures times comes after them.
 test: setup ## run the tests
 	@sh setup/system.sh test
-	$(VENV)/python -m pytest
+	$(VENV)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/python -m pytest -m alone
 
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each of three targets

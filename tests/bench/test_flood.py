@@ -13,6 +13,7 @@ ADDRESSES = [str(plan.POOL_FIRST + number) for number in range(4)]
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_each_address_is_asked_about_once_and_those_out_of_range_never():
     result = run(addresses=300, rate=1000, seconds=7, outside_seconds=1, modems=1, hosts_per_modem=2)
     controller, back, outside = result["cases"]

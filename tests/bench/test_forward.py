@@ -14,6 +14,7 @@ HOST = Host(plan.host_mac(7), (3,), "198.18.0.22")
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_the_benchmark_compares_both_bridges_on_the_same_load():
     result = run(rounds=1, modems=5, hosts_per_modem=2, seconds=1)
     assert [case["name"] for case in (result, *result["cases"])] == ["forward", "downstream", "upstream"]

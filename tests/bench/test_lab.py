@@ -12,6 +12,7 @@ from topologies.cable import CableTopo
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_both_come_up_and_vanish():
     result = run(rounds=1, modems=2, hosts_per_modem=1)
     gone, killed = result["cases"]

@@ -11,6 +11,7 @@ SUBSCRIBERS = 80
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_both_recover_the_same_subscribers_on_both_frameworks():
     told = []
     result = run(rounds=1, subscribers=SUBSCRIBERS, tell=lambda *progress: told.append(progress))

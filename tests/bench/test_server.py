@@ -13,6 +13,7 @@ from tests import support
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_the_benchmark_compares_all_servers_on_the_same_load():
     result = run(rounds=1, queries=2000, leases=50, large=False)
     wanted = {"name", "unit", "ours", "peer", "peer_name", "ratio", "goal"}

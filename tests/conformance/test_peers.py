@@ -99,6 +99,7 @@ def test_it_needs_no_root(tmp_path):
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_sigkill_leaves_nothing(tmp_path):
     mark = str(uuid.uuid4())
     before = set(os.listdir("/tmp"))

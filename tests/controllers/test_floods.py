@@ -10,7 +10,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from topologies import plan
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 TAG, HOST, MODEM = 7, plan.host_mac(1), plan.modem_mac(1)
 SCANNED = "198.18.9.0"

@@ -103,6 +103,7 @@ def test_an_attack_without_a_report_is_none():
     assert "defended-inside ended without a report" in reason
 
 
+@pytest.mark.alone
 def test_what_a_process_wanted_and_got_is_measured():
     """Three of them on one core: each runs for about a third of the time, and waits for the rest."""
     core = str(min(os.sched_getaffinity(0)))
@@ -126,6 +127,7 @@ def busy_seconds(processes):
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_starved_runs_are_flagged():
     with starving():
         starved = [sample(seed) for seed in (1, 2)]

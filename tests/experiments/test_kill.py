@@ -14,7 +14,7 @@ import pytest
 
 from tests import support
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 WHOLE_RUN = 7.0  # seconds, about
 MOMENTS = [WHOLE_RUN * (number + 0.5) / 10 for number in range(10)]

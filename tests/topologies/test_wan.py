@@ -149,6 +149,7 @@ def round_trips(link, options: str) -> list[float]:
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 @pytest.mark.parametrize("emulator", emulators())
 def test_a_link_of_20_ms_takes_20_ms(emulator, request):
     link = request.getfixturevalue("link" if emulator == "user-space" else "kernels_link")
@@ -200,6 +201,7 @@ def test_what_a_delay_line_missed_or_sent_late_makes_a_run_invalid():
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_a_rate_by_the_bytes(link):
     """A ping of 1250 octets of frame takes 10 ms each way at 1 Mbit/s."""
     link("change_wan", {"rate": 1e6})
