@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lq.experiments.subscribers import Population
 from lq.sandbox.channel import Channel
 from topologies import plan
 from topologies.access import AccessBridge
+from topologies.nodes import LEASES
 from topologies.population.ring import Ring
 from topologies.wan import Impairment
 
@@ -45,6 +46,14 @@ s.bind((sys.argv[1], 0))
 for frame in sys.argv[2:]:
     s.send(bytes.fromhex(frame))
 """
+
+
+def await_that(condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
 
 
 class Program:
@@ -94,14 +103,25 @@ class Program:
         return self.lab.wan.change(Impairment(**impairment))
 
     def renew(self, host: str) -> None:
-        """Have a subscriber's client renew its lease now, or look for one if it has none."""
+        """Have a subscriber's client renew its lease, until it has the ACK, or look for one."""
         subscribers = self.lab.subscribers
+        leased = subscribers.leases()[host] is not None
         if not isinstance(subscribers, Population):
+            written = self._lease_written(host)
             self.net[host].client.send_signal(signal.SIGUSR1)
-        elif subscribers.leases()[host] is None:
-            subscribers.start_clients()
-        else:
+            if leased:
+                await_that(lambda: self._lease_written(host) != written, f"{host} got no ACK")
+        elif leased:
             subscribers.renew([int(host.removeprefix("host")) - 1])
+            await_that(lambda: "renewing" not in subscribers.counts()["clients"], f"{host} got no ACK")
+        else:
+            subscribers.start_clients()
+
+    @staticmethod
+    def _lease_written(host: str) -> int | None:
+        """Return when a real client's script last wrote down its lease, None if it has none."""
+        file = LEASES / host
+        return file.stat().st_mtime_ns if file.exists() else None
 
     def release(self, host: str) -> None:
         """Have a subscriber's client release its lease now."""
