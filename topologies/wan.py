@@ -38,6 +38,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lq.clocks import time_of_day_ahead
+
 # A frame is late that leaves more than this after its time: seconds, and as a share of the delay.
 LATE_AT_LEAST, LATE_SHARE = 0.002, 0.1
 
@@ -171,14 +173,14 @@ def carry(ends: list[socket.socket], directions: list[Direction]) -> None:
         wait = min(direction.deadline for direction in directions) - time.monotonic()
         # Not epoll: its timeout is in whole milliseconds.
         readable, _, _ = select.select(ends, [], [], None if wait == float("inf") else max(0.0, wait))
-        since_epoch = time.time() - time.monotonic()
+        ahead = time_of_day_ahead()
         for end, direction, other in ways:
             if end in readable:
                 with contextlib.suppress(OSError):  # nothing more is there, or the interface has gone down
                     for _ in range(_BURST):
                         frame, ancillary, _, _ = end.recvmsg(65535, size)
                         seconds, nanoseconds = unpack(ancillary[0][2])
-                        direction.take(frame, seconds + nanoseconds * 1e-9 - since_epoch)
+                        direction.take(frame, seconds + nanoseconds * 1e-9 - ahead)
             now = time.monotonic()
             while (leaving := direction.leave(now)) is not None:
                 try:

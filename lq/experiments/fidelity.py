@@ -41,6 +41,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lq.clocks import time_of_day_ahead
+
 if TYPE_CHECKING:  # the lab measures without it, and starts sooner
     import pandas as pd
 
@@ -89,7 +91,7 @@ class Watch:
     """Measures from `start` to `finish`, inside the lab. Nothing it reads disturbs what it watches."""
 
     def __init__(self) -> None:
-        self._start = self._clock_offset = 0.0
+        self._start = self._clock_ahead = 0.0
         self._port_drops = self._stolen = 0
         self._watched: dict[str, tuple[int, Scheduled]] = {}
         self._measured: dict[str, Scheduled] = {}
@@ -98,7 +100,7 @@ class Watch:
         """Begin; `pids` are processes whose waiting for a processor counts, by name."""
         self._start = time.monotonic()
         self._port_drops = _port_drops()
-        self._clock_offset = _clock_offset()
+        self._clock_ahead = time_of_day_ahead()
         self._stolen = _stolen()
         self._watched, self._measured = {}, {}
         for name, pid in pids.items():
@@ -127,7 +129,7 @@ class Watch:
             self.close(name)
         return {
             "seconds": now - self._start,
-            "clock_step_s": abs(_clock_offset() - self._clock_offset),
+            "clock_step_s": abs(time_of_day_ahead() - self._clock_ahead),
             "processes": {name: measured._asdict() for name, measured in self._measured.items()},
             "processors": os.cpu_count(),
             "stolen_s": (_stolen() - self._stolen) / os.sysconf("SC_CLK_TCK"),
@@ -175,15 +177,6 @@ def judge(
     reasons += wan_reasons(observed.get("wan"))
     reasons += [f"{observed[key]} {what}" for key, what in DROPS.items() if observed.get(key)]
     return reasons
-
-
-def _clock_offset() -> float:
-    """Return the time of day less the monotonic clock, as read in the least disturbed of a few attempts."""
-    attempts = []
-    for _ in range(10):
-        before, time_of_day, after = time.monotonic(), time.time(), time.monotonic()
-        attempts.append((after - before, time_of_day - (before + after) / 2))
-    return min(attempts)[1]
 
 
 def attack_reasons(attacks: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lq.clocks import time_of_day_ahead
 from lq.experiments.programs import Process, Programs, python
 from lq.sandbox import namespace
 from topologies.population.probes import PORT, RECEIVED, sent_rows
@@ -163,13 +164,12 @@ def sink(plan: dict[str, Any]) -> None:
 
 def _kernel_time(ancillary: list[tuple[int, int, bytes]]) -> float:
     """Return when the kernel took the packet in, on the monotonic clock."""
-    now = time.monotonic()
     for _level, kind, value in ancillary:
         if kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(value[: _TIMESPEC.size])
-            age: float = time.time() - (seconds + nanoseconds * 1e-9)
-            return now - age
-    return now
+            moment: float = seconds - time_of_day_ahead() + nanoseconds * 1e-9
+            return moment
+    return time.monotonic()
 
 
 if __name__ == "__main__":

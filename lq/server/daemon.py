@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lq.clocks import time_of_day_ahead
 from lq.server import log as server_log
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
@@ -35,11 +36,11 @@ class Clock:
     """Seconds since the epoch, as stored in the database, that do not jump when the system clock is set."""
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._ahead = time_of_day_ahead()
 
     def __call__(self) -> float:
         """The time now."""
-        return time.monotonic() + self._offset
+        return time.monotonic() + self._ahead
 
 
 class Daemon:

@@ -10,12 +10,13 @@ import mmap
 import select
 import socket
 import struct
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from lq.clocks import time_of_day_ahead
 
 Slots = npt.NDArray[Any]
 """Frames: an array of `Ring.LAYOUT` (and more fields, if the ring was made with more)."""
@@ -117,6 +118,5 @@ def tagged(slots: Slots) -> npt.NDArray[np.bool_]:
 
 def arrival(slots: Slots) -> npt.NDArray[np.float64]:
     """Return when the kernel took each frame in, in seconds on the monotonic clock."""
-    ahead = time.time() - time.monotonic()
-    moments: npt.NDArray[np.float64] = slots["seconds"] - ahead + slots["nanoseconds"] * 1e-9
+    moments: npt.NDArray[np.float64] = slots["seconds"] - time_of_day_ahead() + slots["nanoseconds"] * 1e-9
     return moments

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lq.clocks import time_of_day_ahead
 from lq.experiments.attacking import Attack
 from lq.experiments.emulation import Emulation
 from lq.experiments.programs import Tell, cpu_seconds
@@ -87,7 +88,7 @@ def finish(lab: Emulation, leases: dict[str, str], phases: Sequence[Phase]) -> d
         "ready": first["ready"],
         "registered": first["registered"],
         "ended": time.monotonic(),
-        "clock": time.time() - time.monotonic(),  # captures have the time of day
+        "clock": time_of_day_ahead(),  # captures have the time of day
         "addresses": leases,
         "server_cpu_s": first["server_cpu_s"],
         "controller_cpu_s": first["controller_cpu_s"],
