@@ -69,9 +69,16 @@ def sample(seed: int) -> Case:
 
 @contextlib.contextmanager
 def starving(busy: int = 1) -> Iterator[None]:
-    """Keep `busy` processes busy on each core of this process for the length of a `with` block."""
+    """Keep `busy` processes busy on each core of this process for the length of a `with` block.
+
+    Each has a session of its own. Linux shares processors among sessions first (autogroup): those of one
+    session would have the weight of one process, on all cores together.
+    """
     cores = [core for core in sorted(os.sched_getaffinity(0)) for _ in range(busy)]
-    rivals = [subprocess.Popen(python("lq.bench.busy", str(core), str(LONGEST))) for core in cores]
+    rivals = [
+        subprocess.Popen(python("lq.bench.busy", str(core), str(LONGEST)), start_new_session=True)
+        for core in cores
+    ]
     try:
         yield
     finally:

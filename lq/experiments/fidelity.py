@@ -19,14 +19,16 @@ Waiting: as a share of the time in which a process wanted a processor, not of th
 stretch hides nothing, and the share says by how much the process was slowed: with one busy rival on each
 core it is a half, whatever the load. A controller that starts, which computes for most of a second, shows
 a rival best, and is watched by itself: on an otherwise idle machine of 2 cores it waited for less than a
-tenth of that, beside one busy process pinned to each core for about a half (`lq bench fidelity`). A third
-stands between. A process that hardly runs waits about as long for each short turn as the turn takes, and
-nothing is the slower for it: the switch among a few probes, say, 28 ms beside 79 in 3 s. So waits of less
-than a twentieth of the time watched do not count. Nor does a process that often runs for a moment, and is
-held up by the lab's own others for less than a tenth of a millisecond each time, such as a server that
-answers a thousand queries a second: all that is measured is counted in milliseconds. There, without a rival,
-30 to 80 microseconds a turn were seen; 0.3 ms at most for a controller that starts, beside rivals 1.3 to
-2.6 ms. The probes' senders are judged by their lateness alone: that is what their waiting does harm by.
+tenth of that, beside one busy process pinned to each core for six tenths (`lq bench fidelity`). A third
+stands between. Where Linux shares processors among sessions first (autogroup), the rivals of one session
+slow it less: those two, in one, made it wait for four tenths, and more cores for less. A process that hardly
+runs waits about as long for each short turn as the turn takes, and nothing is the slower for it: the switch
+among a few probes, say, 28 ms beside 79 in 3 s. So waits of less than a twentieth of the time watched do not
+count. Nor does a process that often runs for a moment, and is held up by the lab's own others for less than
+a tenth of a millisecond each time, such as a server that answers a thousand queries a second: all that is
+measured is counted in milliseconds. There, without a rival, 30 to 80 microseconds a turn were seen; 0.3 ms
+at most for a controller that starts, beside rivals 2.6 to 5 ms. The probes' senders are judged by their
+lateness alone: that is what their waiting does harm by.
 
 Stolen time: what a hypervisor takes does not show as waiting in the machine that it takes it from.
 """
