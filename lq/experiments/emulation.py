@@ -86,6 +86,7 @@ class Emulation:
             wan_lines=self.wan.by_lines,
             population=topology.population,
             access_veth="concentrator" in self.spec.capture.nodes,
+            ingress_filter=topology.ingress_filter,
         )
         nodes.BridgeDevice.setup()
         self.net = LabNet(self.figure)

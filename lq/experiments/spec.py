@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lq import errors
+from lq.experiments.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
 
 MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
@@ -30,6 +31,8 @@ SCENARIOS = {
     "counts (R4.4-1, R6.7-1)?",
     "arp": "Broadcast ARP or leasequery: what does each host have to process, and can a neighbour steal "
     "its traffic (R4.1-1)?",
+    "hijack": "Whom do server and concentrator believe: can a subscriber, or somebody on or off the path, "
+    "take over, cut off or spy on another?",
     "servers": "The built-in server and ISC dhcpd under the same reboot: who answers how well?",
 }
 
@@ -63,6 +66,10 @@ class Topology(_Part):
     )
     access_node: str = Field(
         "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
+    )
+    ingress_filter: bool = Field(
+        True,
+        description="the router drops packets whose source cannot come from where they come (BCP 38)",
     )
 
     @property
@@ -303,6 +310,55 @@ class Arp(_Part):
     duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
 
 
+class Hijack(_Part):
+    """The forgeries of the scenario `hijack` (`lq.experiments.trials`)."""
+
+    defences: bool = Field(
+        True, description="false switches off every defence that is not set by itself: see OFF below"
+    )
+    attackers: tuple[Attacker, ...] = Field(
+        tuple(ATTACKS),
+        min_length=1,
+        max_length=len(ATTACKS),
+        description="who attacks: a subscriber; a host of the Internet; somebody on the way to the server",
+    )
+    moments: tuple[Moment, ...] = Field(
+        MOMENTS,
+        min_length=1,
+        max_length=len(MOMENTS),
+        description="when: before the reboot, during it (until the table is full again), after it",
+    )
+    rounds: int = Field(
+        5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
+    )
+    guesses: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="transaction identifiers that the attacker off the path guesses, for each of its three "
+        "attacks that need one, at a moment",
+    )
+    grace: float = Field(
+        2.0, ge=0, le=60, description="seconds from the takeover in which lost probes are the reboot's"
+    )
+    patience: float = Field(
+        1.5, ge=0.1, le=60, description="seconds without any probe, outside that, from which one is cut off"
+    )
+    move_timeout: float = Field(
+        20.0, ge=1, le=600, description="seconds to wait for the honest host that is plugged in elsewhere"
+    )
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All that is tried, each on a victim of its own."""
+        return trials(self.attackers, self.moments)
+
+    @field_validator("attackers", "moments", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, values: Any) -> Any:
+        return (values,) if isinstance(values, str) else values
+
+
 class Capture(_Part):
     """Where frames are captured, beside the servers' interfaces, from before the first lease on."""
 
@@ -319,6 +375,11 @@ class Capture(_Part):
         return (nodes,) if isinstance(nodes, str) else nodes
 
 
+_DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
+    "hijack": {"topology": {"ingress_filter": False}},
+}
+"""What a scenario's `defences=false` sets, part by part."""
+_HIJACK_HOSTS = 3  # behind each modem, unless told otherwise
 _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "failover": ("server", {"count": 2}),
     "arp": ("topology", {"modems": 8, "hosts_per_modem": 3}),
@@ -328,7 +389,7 @@ _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 class Spec(_Part):
     """One run, completely."""
 
-    scenario: Literal["reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "servers"] = Field(
+    scenario: Literal["reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "servers"] = Field(
         "reboot", description="the experiment"
     )
     backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
@@ -345,19 +406,31 @@ class Spec(_Part):
     backoff: Backoff = Backoff()
     failover: Failover = Failover()
     arp: Arp = Arp()
+    hijack: Hijack = Hijack()
     capture: Capture = Capture()
 
     @model_validator(mode="before")
     @classmethod
     def _sizes(cls, raw: Any) -> Any:
-        """`failover` has two servers, `arp` 8 modems, and 3 hosts behind each, unless told otherwise."""
+        """Fill in what a scenario has unless told otherwise.
+
+        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each, `hijack` as many as it has
+        trials; and a scenario's `defences=false` stands for all of them.
+        """
         if not isinstance(raw, dict):
             return raw
-        part, usual = _SIZES.get(str(raw.get("scenario")), ("", {}))
-        given = raw.get(part, {})
-        if not part or not isinstance(given, dict):
-            return raw
-        return {**raw, part: {**usual, **given}}
+        scenario = str(raw.get("scenario"))
+        usual = [_SIZES.get(scenario, ("", {}))]
+        own = raw.get(scenario)
+        if isinstance(own, dict) and own.get("defences") is False:
+            usual += list(_DEFENCES.get(scenario, {}).items())
+        if scenario == "hijack":
+            usual += [("topology", _hijack_sizes(raw)), ("probes", {"interval": 0.2})]
+        for part, settings in usual:
+            given = raw.get(part, {})
+            if part and isinstance(given, dict):
+                raw = {**raw, part: {**settings, **given}}
+        return raw
 
     @model_validator(mode="after")
     def _fits(self) -> Spec:
@@ -385,9 +458,26 @@ class Spec(_Part):
             return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
             return "frames are counted at each host: at least two hosts, and topology.population=false"
+        if self.scenario == "hijack" and (problem := self._no_victims()):
+            return problem
         if self.scenario in ("dos", "claim") and self.attack.kind == "spoof" and population:
             return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
         return self._too_many_probes() or self._no_such_capture()
+
+    def _no_victims(self) -> str | None:
+        """Return why there cannot be a victim for each trial, and one more host, which moves."""
+        if self.topology.population:
+            return "attackers and victims are nodes of their own: topology.population=false"
+        if self.server.kind == "dnsmasq":
+            return "the leases of dnsmasq are not read: use server.kind=builtin or dhcpd"
+        behind, first = self.topology.hosts_per_modem or 1, len(self.hijack.moments)
+        needed = first + -(-(len(self.hijack.trials) + 1) // behind)
+        if (self.topology.modems or 2) >= needed:
+            return None
+        return (
+            f"hijack needs a host for each of {len(self.hijack.trials)} trials: leave topology.modems out, or "
+            f"set it to at least {needed}, or take fewer hijack.attackers or hijack.moments"
+        )
 
     def _too_many_probes(self) -> str | None:
         least = self._flows / MOST_PROBES_PER_SECOND
@@ -436,6 +526,18 @@ class Spec(_Part):
         for part in name.split("."):
             value = getattr(value, part)
         return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _hijack_sizes(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return how large `hijack` is unless told otherwise: a modem for each attacker, and for the victims."""
+    topology = raw.get("topology", {})
+    behind = topology.get("hosts_per_modem", _HIJACK_HOSTS) if isinstance(topology, dict) else _HIJACK_HOSTS
+    try:
+        wanted = Hijack.model_validate(raw.get("hijack", {}))
+        victims = -(-(len(wanted.trials) + 1) // max(1, int(behind)))
+    except (ValidationError, TypeError, ValueError):  # it is said where all is validated
+        return {}
+    return {"hosts_per_modem": _HIJACK_HOSTS, "modems": len(wanted.moments) + victims}
 
 
 class _Yaml(yaml.SafeLoader):
@@ -525,7 +627,9 @@ def _values(info: FieldInfo) -> str:
     kinds = [kind for kind in get_args(info.annotation) or (info.annotation,) if kind is not type(None)]
     if get_origin(info.annotation) is tuple:
         most = next(bound.max_length for bound in info.metadata if isinstance(bound, MaxLen))
-        return f"[NAME, ...], {most} at most"
+        of = get_args(info.annotation)[0]
+        names = f" of {', '.join(get_args(of))}" if get_origin(of) is Literal else ""
+        return f"[NAME, ...]{names}, {most} at most"
     if get_origin(info.annotation) is Literal:
         return ", ".join(kinds)
     if bool in kinds:
