@@ -327,15 +327,20 @@ class Emulation:
         for number in range(len(self.servers)):
             self.start_server(number, pool=plan.pools(1)[0])
 
+    def plug(self, host: str, modem: str) -> float:
+        """Plug a host in behind another modem; its client asks anew. Return the moment."""
+        node, port = self.net[host], self._modem_port(host)
+        self.net[modem].adopt(port.name, port.node)
+        moment = time.monotonic()
+        node.restart_client()
+        return moment
+
     def move(self, host: str, modem: str) -> str:
         """Plug a host in behind another modem; return the address that its client leases there.
 
         Raises RunFailed if it gets none.
         """
-        node, port = self.net[host], self._modem_port(host)
-        self.net[modem].adopt(port.name, port.node)
-        node.restart_client()
-        deadline = time.monotonic() + LEASE_TIMEOUT
+        deadline, node = self.plug(host, modem) + LEASE_TIMEOUT, self.net[host]
         while node.leased_address is None:
             if time.monotonic() > deadline:
                 raise RunFailed(f"{host} got no lease behind {modem} for {LEASE_TIMEOUT:.0f} s")

@@ -314,7 +314,7 @@ class Hijack(_Part):
     """The forgeries of the scenario `hijack` (`lq.experiments.trials`)."""
 
     defences: bool = Field(
-        True, description="false switches off every defence that is not set by itself: see OFF below"
+        True, description="false switches off every defence that is not set by itself"
     )
     attackers: tuple[Attacker, ...] = Field(
         tuple(ATTACKS),
@@ -332,7 +332,7 @@ class Hijack(_Part):
         5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
     )
     guesses: int = Field(
-        10_000,
+        3_000,
         ge=1,
         le=100_000,
         description="transaction identifiers that the attacker off the path guesses, for each of its three "

@@ -8,6 +8,7 @@ from lq.experiments.scenarios.arp import arp
 from lq.experiments.scenarios.backoff import backoff
 from lq.experiments.scenarios.denial import claim, dos
 from lq.experiments.scenarios.failover import failover
+from lq.experiments.scenarios.hijack import hijack
 from lq.experiments.scenarios.reboot import reboot, replace
 
 SCENARIOS = {
@@ -18,4 +19,5 @@ SCENARIOS = {
     "backoff": backoff,
     "failover": failover,
     "arp": arp,
+    "hijack": hijack,
 }
