@@ -77,8 +77,8 @@ class Figure(Topo):  # type: ignore[misc]
 
     def _add_network(self, servers: int, wan_lines: bool) -> None:
         self.addSwitch(self.concentrator, cls=Concentrator, dpid=plan.CONCENTRATOR.datapath_id)
-        router = {"ip": f"{plan.UPLINK_ROUTER}/30", "mac": plan.ROUTER_UPLINK_MAC}
-        self.addHost("network", cls=Router, ingress_filter=self.ingress_filter, **router)
+        own = {"ip": f"{plan.UPLINK_ROUTER}/30", "mac": plan.ROUTER_UPLINK_MAC}
+        self.addHost("network", cls=Router, ingress_filter=self.ingress_filter, **own)
         self.addLink("network", self.concentrator, port1=0, port2=Concentrator.UPLINK)
         internet = plan.ServerPlace("internet", plan.INTERNET, plan.INTERNET_ROUTER)
         for port, (name, address, router) in enumerate((*plan.SERVERS[:servers], internet), start=1):

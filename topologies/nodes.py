@@ -90,11 +90,16 @@ class Subscriber(Station):
             stderr=subprocess.DEVNULL,
         )
 
-    def restart_client(self) -> None:
-        """Kill the client, which forgets its lease and tells nobody, and start it anew."""
+    def stop_client(self) -> None:
+        """Kill the client, which tells nobody."""
         if self.client is not None:
             self.client.kill()
             self.client.wait()
+            self.client = None
+
+    def restart_client(self) -> None:
+        """Kill the client, which forgets its lease and tells nobody, and start it anew."""
+        self.stop_client()
         (LEASES / self.name).unlink(missing_ok=True)
         self.start_client()
 

@@ -63,6 +63,7 @@ class Emulation:
         self._captures: list[Capture] = []
         self.watch = fidelity.Watch()
         self._concentrator = spec.concentrator
+        self._pool: tuple[IPv4Address, IPv4Address] | None = None
 
     # -- bringing it up
 
@@ -109,7 +110,8 @@ class Emulation:
 
     def _make_servers(self) -> list[Server]:
         wanted = self.spec.server
-        places = zip(plan.SERVERS, plan.pools(wanted.count), strict=False)
+        pools = plan.pools(wanted.count) if self._pool is None else [self._pool]
+        places = zip(plan.SERVERS, pools, strict=False)
         return [
             Server(self.programs, self.raw, self.net[place.name], place, pool, wanted)
             for place, pool in places
@@ -312,6 +314,10 @@ class Emulation:
         link = interface.link
         return link.intf2 if link.intf1 is interface else link.intf1
 
+    def limit_pool(self, addresses: int) -> None:
+        """Have the first server lease no more than so many addresses; its `pool` says which."""
+        self._pool = (plan.POOL_FIRST, plan.POOL_FIRST + (addresses - 1))
+
     def share_bindings(self) -> None:
         """Give each server a copy of the others' bindings, and the whole pool: what a failover pair has.
 
@@ -347,12 +353,19 @@ class Emulation:
             time.sleep(0.05)
         return str(node.leased_address)
 
-    def lease_all(self, tell: Tell) -> dict[str, str]:
-        """Start every subscriber's DHCP client; return address by name when all have one."""
-        self.subscribers.start_clients()
+    def lease_all(self, tell: Tell, first: int | None = None) -> dict[str, str]:
+        """Start every subscriber's DHCP client, or those of the `first` so many hosts.
+
+        Returns address by name when all of these have one. Raises RunFailed.
+        """
+        if first is None:
+            self.subscribers.start_clients()
+        else:
+            for name in list(self.subscribers.leases())[:first]:
+                self.net[name].start_client()
         most, deadline = 0, time.monotonic() + LEASE_TIMEOUT
         while True:
-            leases = self.subscribers.leases()
+            leases = dict(list(self.subscribers.leases().items())[:first])
             leased = {name: address for name, address in leases.items() if address is not None}
             tell("leases", len(leased), len(leases))
             if len(leased) > most:

@@ -19,6 +19,7 @@ from lq.wire import (
     OptionCode,
     frames,
 )
+from lq.wire.frames import Endpoint
 from lq.wire.options import pack_u32
 
 XID_AT = 14 + 20 + 8 + 4  # where a message's transaction identifier stands in an untagged frame
@@ -64,10 +65,11 @@ class World:
 
 def request(of: Identity, **changes: object) -> Message:
     """Return a REQUEST for the address that a client says it has (RFC 2131, 4.3.2: INIT-REBOOT)."""
-    return _message(MessageType.REQUEST, of, {OptionCode.REQUESTED_ADDRESS: of.address.packed}, **changes)
+    return of_client(MessageType.REQUEST, of, {OptionCode.REQUESTED_ADDRESS: of.address.packed}, **changes)
 
 
-def _message(kind: int, of: Identity, options: dict[int, bytes] | None = None, **changes: object) -> Message:
+def of_client(kind: int, of: Identity, options: dict[int, bytes] | None = None, **changes: object) -> Message:
+    """Return a message of a client's; `changes` are fields of it."""
     message = Message(
         htype=_ETHERNET,
         chaddr=of.chaddr,
@@ -86,20 +88,18 @@ def relayed(message: Message, giaddr: IPv4Address, relay_info: bytes) -> Message
 
 def acknowledgement(of: Identity, to: Identity, giaddr: IPv4Address, server: IPv4Address) -> Message:
     """Return the ACK by which `to`'s circuit and hardware address get the address of `of`."""
-    options = {
+    options: dict[int, bytes] = {
         OptionCode.MESSAGE_TYPE: bytes((MessageType.ACK,)),
         OptionCode.SERVER_IDENTIFIER: server.packed,
         OptionCode.LEASE_TIME: pack_u32(_LEASE_TIME),
         OptionCode.RELAY_AGENT_INFORMATION: to.relay_info,
     }
-    return Message(
-        BOOTREPLY, _ETHERNET, yiaddr=of.address, giaddr=giaddr, chaddr=to.chaddr, options=dict(options)
-    )
+    return Message(BOOTREPLY, _ETHERNET, yiaddr=of.address, giaddr=giaddr, chaddr=to.chaddr, options=options)
 
 
 def answer(kind: int, of: Identity, to: Identity | None, giaddr: IPv4Address, server: IPv4Address) -> Message:
     """Return an answer to a query about the address of `of`: it is at `to`'s place, or (None) not leased."""
-    options = {
+    options: dict[int, bytes] = {
         OptionCode.MESSAGE_TYPE: bytes((kind,)),
         OptionCode.SERVER_IDENTIFIER: server.packed,
         OptionCode.CLIENT_LAST_TRANSACTION_TIME: pack_u32(0),
@@ -108,28 +108,24 @@ def answer(kind: int, of: Identity, to: Identity | None, giaddr: IPv4Address, se
         options[OptionCode.LEASE_TIME] = pack_u32(_LEASE_TIME)
         options[OptionCode.RELAY_AGENT_INFORMATION] = to.relay_info
     chaddr = of.chaddr if to is None else to.chaddr
-    return Message(
-        BOOTREPLY, _ETHERNET, ciaddr=of.address, giaddr=giaddr, chaddr=chaddr, options=dict(options)
-    )
+    return Message(BOOTREPLY, _ETHERNET, ciaddr=of.address, giaddr=giaddr, chaddr=chaddr, options=options)
 
 
 def leasequery(giaddr: IPv4Address, address: IPv4Address = _NOWHERE, chaddr: bytes = b"") -> Message:
     """Return a query about an address, or a hardware address."""
-    options = {
+    options: dict[int, bytes] = {
         OptionCode.MESSAGE_TYPE: bytes((MessageType.LEASEQUERY,)),
         OptionCode.PARAMETER_REQUEST_LIST: _ASKED,
     }
     return Message(
-        htype=_ETHERNET if chaddr else 0, ciaddr=address, giaddr=giaddr, chaddr=chaddr, options=dict(options)
+        htype=_ETHERNET if chaddr else 0, ciaddr=address, giaddr=giaddr, chaddr=chaddr, options=options
     )
 
 
 # -- frames
 
 
-def datagram(
-    message: Message, source: frames.Endpoint, destination: frames.Endpoint, mac: bytes, next_hop: bytes
-) -> bytes:
+def datagram(message: Message, source: Endpoint, destination: Endpoint, mac: bytes, next_hop: bytes) -> bytes:
     """Return a message in a frame, without UDP checksum."""
     packet = frames.udp_packet(source, destination, message.encode())
     frame = bytearray(frames.ethernet(next_hop, mac, (), frames.ETHERTYPE_IPV4, packet))
@@ -148,12 +144,12 @@ class Subscriber:
         world, own = self._world, self._world.accomplice
         giaddr, option_82 = world.giaddr, own.relay_info
         asked = request(victim)
-        lease = _message(MessageType.RELEASE, victim, ciaddr=victim.address)
-        declined = _message(
+        lease = of_client(MessageType.RELEASE, victim, ciaddr=victim.address)
+        declined = of_client(
             MessageType.DECLINE, victim, {OptionCode.REQUESTED_ADDRESS: victim.address.packed}
         )
-        informed = _message(MessageType.INFORM, victim, ciaddr=victim.address)
-        renewal = _message(MessageType.REQUEST, victim, ciaddr=victim.address)
+        informed = of_client(MessageType.INFORM, victim, ciaddr=victim.address)
+        renewal = of_client(MessageType.REQUEST, victim, ciaddr=victim.address)
         make: dict[str, Callable[[], list[bytes]]] = {
             "request": lambda: self._unicast(relayed(asked, giaddr, option_82)),
             "renewal": lambda: self._unicast(relayed(renewal, _NOWHERE, option_82)),
@@ -165,7 +161,7 @@ class Subscriber:
             "leasequery": lambda: self._unicast(leasequery(self._place.address, address=victim.address)),
             "leasequery-mac": lambda: self._unicast(leasequery(self._place.address, chaddr=victim.chaddr)),
             "clone": lambda: self._broadcast(
-                _message(MessageType.DISCOVER, victim), asked, *self._selecting(asked)
+                of_client(MessageType.DISCOVER, victim), asked, *self._selecting(asked)
             ),
             "clone-inform": lambda: self._broadcast(informed),
             "clone-release": lambda: self._broadcast(lease),
@@ -195,9 +191,7 @@ class Subscriber:
     def _unicast(self, *messages: Message) -> list[bytes]:
         place = self._place
         return [
-            datagram(
-                message, (place.address, CLIENT_PORT), (server, SERVER_PORT), place.mac, place.next_hop
-            )
+            datagram(message, (place.address, CLIENT_PORT), (server, SERVER_PORT), place.mac, place.next_hop)
             for message in messages
             for server in self._world.servers
         ]
@@ -253,14 +247,14 @@ class OffPath:
         """Return an attack's frames, in order; of one that guesses, one to change the identifier in."""
         world, own, relay = self._world, self._place.address, self._world.giaddr
         accomplice = world.accomplice
-        lease = _message(MessageType.RELEASE, victim, ciaddr=victim.address)
+        lease = of_client(MessageType.RELEASE, victim, ciaddr=victim.address)
         asked, here = relayed(request(victim), relay, accomplice.relay_info), accomplice.relay_info
         declined = relayed(
-            _message(MessageType.DECLINE, victim, {OptionCode.REQUESTED_ADDRESS: victim.address.packed}),
+            of_client(MessageType.DECLINE, victim, {OptionCode.REQUESTED_ADDRESS: victim.address.packed}),
             relay,
             here,
         )
-        informed = relayed(_message(MessageType.INFORM, victim, ciaddr=victim.address), relay, here)
+        informed = relayed(of_client(MessageType.INFORM, victim, ciaddr=victim.address), relay, here)
         make: dict[str, Callable[[], list[bytes]]] = {
             "ack": lambda: self._to_relay(lambda server: acknowledgement(victim, accomplice, relay, server)),
             "nak": lambda: self._to_relay(lambda server: self._denial(victim, server)),
@@ -295,22 +289,18 @@ class OffPath:
         server = self._world.servers[0]
         return [self._frame(make(server), (server, SERVER_PORT), (self._world.giaddr, SERVER_PORT))]
 
-    def _to_servers(
-        self, source: IPv4Address, *messages: Message, port: int = SERVER_PORT
-    ) -> list[bytes]:
+    def _to_servers(self, source: IPv4Address, *messages: Message, port: int = SERVER_PORT) -> list[bytes]:
         return [
             self._frame(message, (source, port), (server, SERVER_PORT))
             for message in messages
             for server in self._world.servers
         ]
 
-    def _frame(self, message: Message, source: frames.Endpoint, destination: frames.Endpoint) -> bytes:
+    def _frame(self, message: Message, source: Endpoint, destination: Endpoint) -> bytes:
         return datagram(message, source, destination, self._place.mac, self._place.next_hop)
 
 
-def on_path(
-    world: World, place: Place, attack: str, victim: Identity
-) -> list[tuple[IPv4Address, bytes]]:
+def on_path(world: World, place: Place, attack: str, victim: Identity) -> list[tuple[IPv4Address, bytes]]:
     """Return for each server the frame by which somebody on the path answers in its place, at once."""
     made = []
     for server in world.servers:

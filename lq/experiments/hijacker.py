@@ -6,18 +6,18 @@
 
 All print `ready`, and end on SIGTERM; `send` also by itself. `report_file` of the plan gets a JSON object.
 
-send     `rows`, lists of a trial's number, a frame in hexadecimal digits, and how many guesses it stands for (0:
-         the frame is sent as it is, once a round); `rounds`, each of which lasts `every` seconds; `seed` of the
-         guesses; `interface`. With `wait` it begins on SIGUSR1. The report is that of
+send     `rows`, lists of a trial's number, a frame in hexadecimal digits, and how many guesses it stands
+         for (0: the frame is sent as it is, once a round); `rounds`, each of which lasts `every` seconds;
+         `seed` of the guesses; `interface`. With `wait` it begins on SIGUSR1. The report is that of
          `lq.experiments.attack.flood`, and `sent`, frames by trial.
-tap      counts on `interface` what is not its own: the report's `stolen`, a list of the address and the moment
-         (monotonic, seconds) of each probe for one of `victims`, and `disclosed`, addresses of these that
-         leasequery answers named, with their number. `victims` are hardware addresses by address; `answers` the
-         message types that name a binding.
-on-path  answers what passes `interface` from the relay to a server, with the frames in `queries` (by the address
-         that a LEASEQUERY is about) and in `requests` (by the transaction identifier of a REQUEST), each with
-         the number of its trial and a frame for each server. The report has `sent`, frames by trial. At most
-         `MOST_ANSWERS` are sent.
+tap      counts on `interface` what is not its own: the report's `stolen`, a list of the address and the
+         moment (monotonic, seconds) of each probe for one of `victims`, and `disclosed`, addresses of these
+         that leasequery answers named, with their number. `victims` are hardware addresses by address;
+         `answers` the message types that name a binding.
+on-path  answers what passes `interface` from the relay to a server, with the frames in `queries` (by the
+         address that a LEASEQUERY is about) and in `requests` (by the transaction identifier of a REQUEST),
+         each with the number of its trial and a frame for each server. The report has `sent`, frames by
+         trial. At most `MOST_ANSWERS` are sent.
 """
 
 from __future__ import annotations

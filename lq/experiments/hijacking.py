@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lq.experiments import bindings
 from lq.experiments.emulation import Emulation
@@ -18,7 +18,10 @@ from lq.wire import RelayInfo, dialect
 from topologies import plan
 
 EVERY = 1.0  # seconds of a round
-BURST, BURST_EVERY = 3, 0.03  # rounds at the takeover, when the new controller knows nobody yet, and their length
+BURST, BURST_EVERY = (
+    3,
+    0.03,
+)  # rounds at the takeover, when the new controller knows nobody yet, and their length
 _NOBODYS = -1  # the trial of frames that belong to none: the accomplice's own
 _XIDS = 0x4C510000  # of the accomplice's requests
 
@@ -57,6 +60,18 @@ class Hijacker:
         end(self._process)
         report = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
         return {"name": self.name, **report}
+
+
+class Senders(NamedTuple):
+    """Who sends at a moment: while the concentrator is `down`; in a `burst`, when fired; once it is `up`.
+
+    And who answers `on_path`.
+    """
+
+    down: list[Hijacker]
+    burst: list[Hijacker]
+    up: list[Hijacker]
+    on_path: list[Hijacker]
 
 
 class Cast:
@@ -114,8 +129,8 @@ class Cast:
             for name in (*self.attackers.values(), "internet")
         ]
 
-    def senders(self, moment: Moment) -> tuple[list[Hijacker], list[Hijacker], list[Hijacker]]:
-        """Return who sends at a moment: round by round; in a burst, when fired; and who answers on the path."""
+    def senders(self, moment: Moment) -> Senders:
+        """Return who sends at a moment."""
         spec, host = self._lab.spec, self.attackers[moment]
         world = self._world(host)
         subscriber = Subscriber(world, self._place(host, plan.CONCENTRATOR_ACCESS_MAC))
@@ -140,24 +155,29 @@ class Cast:
                     queries[str(victim.address)] = [number, forged]
                 continue
             forger, node = (subscriber, host) if trial.attacker == "subscriber" else (outside, "internet")
-            guessed = spec.hijack.guesses if trial.guessed else 0
+            guessed = spec.hijack.guesses // (2 if moment == "during" else 1) if trial.guessed else 0
             rows[node] += [[number, frame.hex(), guessed] for frame in forger.frames(trial.attack, victim)]
-        rounds = {"rounds": spec.hijack.rounds, "every": EVERY, "wait": False, "seed": spec.seed}
-        burst = {"rounds": BURST, "every": BURST_EVERY, "wait": True, "seed": spec.seed}
-        lists: tuple[list[Hijacker], list[Hijacker], list[Hijacker]] = ([], [], [])
+        senders = Senders([], [], [], [])
+        every = spec.hijack.rounds
+        stretches = {"up": (senders.up, every, EVERY, False)}
+        if moment == "during":  # half of them while the concentrator is down
+            stretches = {
+                "down": (senders.down, (every + 1) // 2, EVERY, False),
+                "burst": (senders.burst, BURST, BURST_EVERY, True),
+                "up": (senders.up, every - every // 2, EVERY, False),
+            }
         for node, some in rows.items():
-            if some:
-                own = {"interface": self._interface(node), "rows": some}
-                lists[0].append(self._program("send", node, f"{moment}-{node}", {**own, **rounds}))
-                plain = [row for row in some if not row[2]]
-                lists[1].append(
-                    self._program("send", node, f"{moment}-{node}-burst", {**own, **burst, "rows": plain})
-                )
+            for name, (programs, rounds, seconds, wait) in stretches.items():
+                sent = [row for row in some if not (wait and row[2])]  # no guesses in a burst
+                settings = {"rows": sent, "rounds": rounds, "every": seconds, "wait": wait, "seed": spec.seed}
+                settings["interface"] = self._interface(node)
+                if sent:
+                    programs.append(self._program("send", node, f"{moment}-{name}-{node}", settings))
         if queries or requests:
             uplink = self._lab.net["network"].defaultIntf().name
             answers = {"interface": uplink, "queries": queries, "requests": requests}
-            lists[2].append(self._program("on-path", "network", f"{moment}-on-path", answers))
-        return lists
+            senders.on_path.append(self._program("on-path", "network", f"{moment}-on-path", answers))
+        return senders
 
     def _world(self, accomplice: str) -> World:
         spoken = dialect(self._lab.spec.server.dialect)
@@ -192,9 +212,7 @@ class Cast:
         stored: dict[str, list[dict[str, Any]]] = {}
         for row in self.bound():
             stored.setdefault(row["address"], []).append(row)
-        return [
-            self._row(number, trial, counts[number], stored) for number, trial in enumerate(self.trials)
-        ]
+        return [self._row(number, trial, counts[number], stored) for number, trial in enumerate(self.trials)]
 
     def _row(
         self, number: int, trial: Trial, sent: int, stored: Mapping[str, list[dict[str, Any]]]

@@ -8,12 +8,13 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lq import errors
-from lq.experiments.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
+from lq.experiments.adversaries import DEFENCES, Hijack, Starve
+from lq.experiments.adversaries import Part as _Part
 
 MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
@@ -33,12 +34,9 @@ SCENARIOS = {
     "its traffic (R4.1-1)?",
     "hijack": "Whom do server and concentrator believe: can a subscriber, or somebody on or off the path, "
     "take over, cut off or spy on another?",
+    "starve": "One subscriber floods with DHCP: do others still get a lease, and answers to leasequery?",
     "servers": "The built-in server and ISC dhcpd under the same reboot: who answers how well?",
 }
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Topology(_Part):
@@ -310,55 +308,6 @@ class Arp(_Part):
     duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
 
 
-class Hijack(_Part):
-    """The forgeries of the scenario `hijack` (`lq.experiments.trials`)."""
-
-    defences: bool = Field(
-        True, description="false switches off every defence that is not set by itself"
-    )
-    attackers: tuple[Attacker, ...] = Field(
-        tuple(ATTACKS),
-        min_length=1,
-        max_length=len(ATTACKS),
-        description="who attacks: a subscriber; a host of the Internet; somebody on the way to the server",
-    )
-    moments: tuple[Moment, ...] = Field(
-        MOMENTS,
-        min_length=1,
-        max_length=len(MOMENTS),
-        description="when: before the reboot, during it (until the table is full again), after it",
-    )
-    rounds: int = Field(
-        5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
-    )
-    guesses: int = Field(
-        3_000,
-        ge=1,
-        le=100_000,
-        description="transaction identifiers that the attacker off the path guesses, for each of its three "
-        "attacks that need one, at a moment",
-    )
-    grace: float = Field(
-        2.0, ge=0, le=60, description="seconds from the takeover in which lost probes are the reboot's"
-    )
-    patience: float = Field(
-        1.5, ge=0.1, le=60, description="seconds without any probe, outside that, from which one is cut off"
-    )
-    move_timeout: float = Field(
-        20.0, ge=1, le=600, description="seconds to wait for the honest host that is plugged in elsewhere"
-    )
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All that is tried, each on a victim of its own."""
-        return trials(self.attackers, self.moments)
-
-    @field_validator("attackers", "moments", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, values: Any) -> Any:
-        return (values,) if isinstance(values, str) else values
-
-
 class Capture(_Part):
     """Where frames are captured, beside the servers' interfaces, from before the first lease on."""
 
@@ -375,11 +324,11 @@ class Capture(_Part):
         return (nodes,) if isinstance(nodes, str) else nodes
 
 
-_DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
-    "hijack": {"topology": {"ingress_filter": False}},
+_ADVERSARIES: dict[str, tuple[type[Hijack] | type[Starve], int]] = {
+    "hijack": (Hijack, 3),
+    "starve": (Starve, 1),
 }
-"""What a scenario's `defences=false` sets, part by part."""
-_HIJACK_HOSTS = 3  # behind each modem, unless told otherwise
+"""Scenarios with attackers in the access network, and the hosts behind each modem unless told otherwise."""
 _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "failover": ("server", {"count": 2}),
     "arp": ("topology", {"modems": 8, "hosts_per_modem": 3}),
@@ -389,9 +338,9 @@ _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 class Spec(_Part):
     """One run, completely."""
 
-    scenario: Literal["reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "servers"] = Field(
-        "reboot", description="the experiment"
-    )
+    scenario: Literal[
+        "reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "starve", "servers"
+    ] = Field("reboot", description="the experiment")
     backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
     seed: int = Field(1, ge=0, description="seed of everything random")
     topology: Topology = Topology()
@@ -407,6 +356,7 @@ class Spec(_Part):
     failover: Failover = Failover()
     arp: Arp = Arp()
     hijack: Hijack = Hijack()
+    starve: Starve = Starve()
     capture: Capture = Capture()
 
     @model_validator(mode="before")
@@ -414,8 +364,8 @@ class Spec(_Part):
     def _sizes(cls, raw: Any) -> Any:
         """Fill in what a scenario has unless told otherwise.
 
-        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each, `hijack` as many as it has
-        trials; and a scenario's `defences=false` stands for all of them.
+        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each, `hijack` and `starve` as many as
+        they need; and a scenario's `defences=false` stands for all of them.
         """
         if not isinstance(raw, dict):
             return raw
@@ -423,9 +373,11 @@ class Spec(_Part):
         usual = [_SIZES.get(scenario, ("", {}))]
         own = raw.get(scenario)
         if isinstance(own, dict) and own.get("defences") is False:
-            usual += list(_DEFENCES.get(scenario, {}).items())
+            usual += list(DEFENCES.get(scenario, {}).items())
+        if scenario in _ADVERSARIES:
+            usual.append(("topology", _size_for(raw, scenario)))
         if scenario == "hijack":
-            usual += [("topology", _hijack_sizes(raw)), ("probes", {"interval": 0.2})]
+            usual.append(("probes", {"interval": 0.2}))
         for part, settings in usual:
             given = raw.get(part, {})
             if part and isinstance(given, dict):
@@ -458,25 +410,26 @@ class Spec(_Part):
             return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
             return "frames are counted at each host: at least two hosts, and topology.population=false"
-        if self.scenario == "hijack" and (problem := self._no_victims()):
+        if self.scenario in _ADVERSARIES and (problem := self._too_few_hosts()):
             return problem
         if self.scenario in ("dos", "claim") and self.attack.kind == "spoof" and population:
             return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
         return self._too_many_probes() or self._no_such_capture()
 
-    def _no_victims(self) -> str | None:
-        """Return why there cannot be a victim for each trial, and one more host, which moves."""
+    def _too_few_hosts(self) -> str | None:
+        """Return why an adversary's scenario cannot have the hosts that it needs."""
         if self.topology.population:
-            return "attackers and victims are nodes of their own: topology.population=false"
+            return f"{self.scenario}: attackers and victims are nodes, so topology.population=false"
         if self.server.kind == "dnsmasq":
-            return "the leases of dnsmasq are not read: use server.kind=builtin or dhcpd"
-        behind, first = self.topology.hosts_per_modem or 1, len(self.hijack.moments)
-        needed = first + -(-(len(self.hijack.trials) + 1) // behind)
+            return f"{self.scenario}: leases of dnsmasq are not read; use server.kind=builtin or dhcpd"
+        if self.scenario == "starve" and self.server.count != 1:
+            return "starve fills one server's pool: set server.count=1"
+        needed = getattr(self, self.scenario).modems(self.topology.hosts_per_modem or 1)
         if (self.topology.modems or 2) >= needed:
             return None
         return (
-            f"hijack needs a host for each of {len(self.hijack.trials)} trials: leave topology.modems out, or "
-            f"set it to at least {needed}, or take fewer hijack.attackers or hijack.moments"
+            f"{self.scenario} needs hosts of their own behind {needed} modems: leave topology.modems out, "
+            "raise it, or try less"
         )
 
     def _too_many_probes(self) -> str | None:
@@ -528,16 +481,15 @@ class Spec(_Part):
         return value.model_dump() if isinstance(value, BaseModel) else value
 
 
-def _hijack_sizes(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return how large `hijack` is unless told otherwise: a modem for each attacker, and for the victims."""
+def _size_for(raw: dict[str, Any], scenario: str) -> dict[str, Any]:
+    """Return how large the network of an adversary's scenario is unless told otherwise."""
+    part, usual = _ADVERSARIES[scenario]
     topology = raw.get("topology", {})
-    behind = topology.get("hosts_per_modem", _HIJACK_HOSTS) if isinstance(topology, dict) else _HIJACK_HOSTS
     try:
-        wanted = Hijack.model_validate(raw.get("hijack", {}))
-        victims = -(-(len(wanted.trials) + 1) // max(1, int(behind)))
-    except (ValidationError, TypeError, ValueError):  # it is said where all is validated
-        return {}
-    return {"hosts_per_modem": _HIJACK_HOSTS, "modems": len(wanted.moments) + victims}
+        behind = int(topology.get("hosts_per_modem") or usual)
+        return {"hosts_per_modem": usual, "modems": part.model_validate(raw.get(scenario, {})).modems(behind)}
+    except (AttributeError, ValidationError, TypeError, ValueError, ZeroDivisionError):
+        return {}  # what is wrong is said where all is validated
 
 
 class _Yaml(yaml.SafeLoader):

@@ -66,7 +66,8 @@ def attacks(spec: Spec, run_dir: Path, result: Mapping[str, Any], tables: Tables
         believed = ("moved", "lease_lost", "option_82_forged", "disclosed", "hijacked", "cut_off")
         row["accepted"] = row["sent"] > 0 and any(row[key] for key in believed)
         rows.append(row)
-    return pd.DataFrame(rows)
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
 
 
 def longest_gap(probes: pd.DataFrame, interval: float) -> float:
@@ -139,8 +140,9 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
 
 def _verdict(table: pd.DataFrame, found: Mapping[str, Any]) -> str:
     told = (
-        f"of {found['victims']} victims of a subscriber and of a host off the path {found['victims_hijacked']} "
-        f"were hijacked, {found['victims_cut_off']} cut off, {found['bindings_disclosed']} spied on"
+        f"of {found['victims']} victims of a subscriber and of a host off the path "
+        f"{found['victims_hijacked']} were hijacked, {found['victims_cut_off']} cut off, "
+        f"{found['bindings_disclosed']} spied on"
     )
     off = table[(table["attacker"] != "on-path") & table["accepted"]]
     if len(off):
@@ -148,7 +150,7 @@ def _verdict(table: pd.DataFrame, found: Mapping[str, Any]) -> str:
     if found["on_path_victims"]:
         told += (
             f"; whoever is on the path and answers first got {found['on_path_hijacked']} of "
-            f"{found['on_path_victims']} and cut off {found['on_path_cut_off']}, and without keys nobody can tell"
+            f"{found['on_path_victims']} and cut off {found['on_path_cut_off']}: without keys nobody can tell"
         )
     moved = found["honest_move_s"]
     after = "not within the time given" if moved is None else f"after {moved:.1f} s"

@@ -10,6 +10,7 @@ from lq.experiments.scenarios.denial import claim, dos
 from lq.experiments.scenarios.failover import failover
 from lq.experiments.scenarios.hijack import hijack
 from lq.experiments.scenarios.reboot import reboot, replace
+from lq.experiments.scenarios.starve import starve
 
 SCENARIOS = {
     "reboot": reboot,
@@ -20,4 +21,5 @@ SCENARIOS = {
     "failover": failover,
     "arp": arp,
     "hijack": hijack,
+    "starve": starve,
 }

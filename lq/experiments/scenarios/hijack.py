@@ -1,4 +1,4 @@
-"""`hijack`: forgeries before, during and after a reboot; who believes them, and what they cost the victims."""
+"""`hijack`: forgeries before, during and after a reboot; who believes them, and what they cost whom."""
 
 from __future__ import annotations
 
@@ -52,29 +52,27 @@ def _moment(lab: Emulation, tell: Tell, cast: Cast, moment: Moment) -> tuple[Pha
     """Attack at a moment; return the phase, and the senders' reports."""
     if moment not in lab.spec.hijack.moments:
         return _quiet_reboot(lab, tell, "reboot"), []
-    rounds, bursts, on_path = cast.senders(moment)
-    if moment != "during":
-        bursts = []
-    for program in (*on_path, *bursts):
+    senders = cast.senders(moment)
+    for program in (*senders.on_path, *senders.burst):
         program.start()
 
-    def begin_rounds() -> None:
-        for program in rounds:
+    def begin(programs: Sequence[Hijacker]) -> None:
+        for program in programs:
             program.start()
 
     def course() -> float | None:
         ready = None
         if moment == "during":
-            ready = restart(lab, tell, begin_rounds)
-            for program in bursts:
+            ready = restart(lab, tell, lambda: begin(senders.down))
+            for program in senders.burst:  # the new controller knows nobody yet
                 program.fire()
-        else:
-            begin_rounds()
-        _sit_out(lab, tell, moment, rounds, time.monotonic() if ready is None else ready)
+        begin(senders.up)
+        _sit_out(lab, tell, moment, senders.up, time.monotonic() if ready is None else ready)
         return ready
 
-    measured = phase(lab, moment, course, [*rounds, *bursts], reboot=moment == "during")
-    answered = [program.stop() for program in on_path]
+    attacks = [*senders.down, *senders.burst, *senders.up]
+    measured = phase(lab, moment, course, attacks, reboot=moment == "during")
+    answered = [program.stop() for program in senders.on_path]
     return measured, [*measured["attacks"], *answered]
 
 
