@@ -125,7 +125,8 @@ class Claims:
             elif isinstance(effect, Abandon):
                 claim = self._waiting.get(int(effect.address))
                 if claim is not None:
-                    self._give_up(claim, now, out)
+                    # Without a negative cache this is what the servers' refusal looks like.
+                    self._give_up(claim, not self._config.negative_cache, now, out)
 
     @property
     def deadline(self) -> float:
@@ -144,7 +145,7 @@ class Claims:
             claim = next(iter(self._waiting.values()))
             if claim.until > now:
                 break
-            self._drop(claim, out)
+            self._give_up(claim, False, now, out)
 
     # -- deciding
 
@@ -245,13 +246,14 @@ class Claims:
         for circuit, message in claim.messages:
             self._take(circuit, message, claim.address, claim.until, now, out)
 
-    def _give_up(self, claim: _Claim, now: float, out: list[Effect]) -> None:
-        """No answer came, or none that is remembered: the messages pass if no better one can be had."""
+    def _give_up(self, claim: _Claim, nobody_has_it: bool, now: float, out: list[Effect]) -> None:
+        """No answer came: the messages pass if none can be hoped for, or if nobody has the address."""
         leasequery, key = self._leasequery, int(claim.address)
-        if self._config.negative_cache and leasequery is not None and leasequery.hopeful(key, now):
-            self._drop(claim, out)
-        else:
+        hopeful = leasequery is not None and leasequery.hopeful(key, now)
+        if claim.probed is None and (nobody_has_it or not hopeful):
             self._pass_all(claim, now, out)
+        else:
+            self._drop(claim, out)
 
     def _pass_all(self, claim: _Claim, now: float, out: list[Effect]) -> None:
         self._end(claim)
