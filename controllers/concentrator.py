@@ -124,13 +124,13 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
         receive = self._relay.recvfrom
         for _ in range(_ANSWERS_AT_ONCE):
             try:
-                octets, (server, _port) = receive(65535)
+                octets, source = receive(65535)
             except BlockingIOError:
                 break
             try:
-                forwarder.from_server(octets, server, now)
+                forwarder.from_server(octets, source, now)
             except Exception:
-                LOG.exception("of a message from %s: %s", server, octets.hex())
+                LOG.exception("of a message from %s: %s", source, octets.hex())
         forwarder.wake(now)
         self.record.counters(now, forwarder.counts, forwarder.engine.counters)
 

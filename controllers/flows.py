@@ -6,7 +6,6 @@ table 1  OUTER       upstream with two tags: the outer one into the metadata, of
 table 2  VERIFY      upstream: one flow for each located host; anything else to the controller (R1-5)
 table 3  ROUTE       upstream packets that passed: to the network, or to the concentrator itself
 table 4  DOWNSTREAM  one flow for each located host; anything else to the controller (R1-4, R5-1)
-table 5  OVERHEAR    DHCP that ROUTE has sent on to a server: to the controller, too
 ```
 
 CLASSIFY, by port; the first line that fits counts. What comes from the access side must bear a tag.
@@ -19,7 +18,7 @@ CLASSIFY, by port; the first line that fits counts. What comes from the access s
 | uplink | ARP                                                 | controller                             |
 | access | UDP to port 68, UDP from port 67: a rogue server    | dropped                                |
 | access | UDP to giaddr's port 67: only servers write there   | dropped                                |
-| access | DHCP broadcast (UDP port 67)                        | controller                             |
+| access | DHCP broadcast (UDP port 67)                        | VERIFY; by OUTER if tags are stacked   |
 | access | ARP, a modem's registration                         | controller                             |
 | access | other IP to 255.255.255.255 and to multicast groups | dropped                                |
 | access | IP from giaddr, from a subnet's own two addresses   | dropped                                |
@@ -29,14 +28,16 @@ CLASSIFY, by port; the first line that fits counts. What comes from the access s
 | any    | anything else                                       | dropped                                |
 
 So hosts get no frame of one another's, only IP packets that passed VERIFY, and what is out of range costs
-the controller nothing (R6.2-7, R7-4). What a host sends to a DHCP server itself (UDP port 68 to 67) is
-ordinary upstream IP: verified and routed. The controller hears of it, without the tags, for the sake of
-RELEASE, which is unicast (RFC 2131, 4.4.4); it relays none of it, and renewals are not gleaned (R4.3-1).
+the controller nothing (R6.2-7, R7-4). What a host sends to a DHCP server itself (UDP port 67) is verified
+like other upstream IP. ROUTE then hands it to the controller, without the tags: only what such a host may say
+there goes on, and a RELEASE is noted, which is unicast (RFC 2131, 4.4.4). Renewals are not gleaned (R4.3-1).
 
 Priorities in VERIFY and DOWNSTREAM, so that what is known about one host outranks what is known about many:
 
 | priority | flow                                                                    | ends              |
 |----------|-------------------------------------------------------------------------|-------------------|
+| 120      | VERIFY: DHCP of a circuit that has used up its share: dropped (`muted`) | with the interval |
+| 110      | VERIFY: DHCP broadcasts: to the controller                              |                   |
 | 100      | a located host (`permit`)                                               | `withdraw`        |
 | 50       | a refused address: dropped, for the direction of its use (`refuse`)   | with the refusal  |
 | 40       | VERIFY: a source that failed verification: dropped (`drop`)             | after drop_time   |
@@ -53,7 +54,7 @@ Meters bound what goes to the controller, one for each kind of packet (`controll
 |------------|---------------------------------------------------------------|---------------------|
 | downstream | to unknown destinations                                       | DOWNSTREAM          |
 | upstream   | from unverified sources, and ARP replies, which claim as much | VERIFY, CLASSIFY    |
-| dhcp       | of DHCP clients                                               | CLASSIFY, OVERHEAR  |
+| dhcp       | of DHCP clients                                               | VERIFY, ROUTE       |
 | arp        | ARP requests of hosts                                         | CLASSIFY            |
 | devices    | modems' registrations and the router's ARP                    | CLASSIFY            |
 
@@ -80,8 +81,9 @@ from lq.wire import registration
 from lq.wire.frames import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, UDP
 from lq.wire.message import CLIENT_PORT, SERVER_PORT
 
-CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM, OVERHEAR = range(6)
+CLASSIFY, OUTER, VERIFY, ROUTE, DOWNSTREAM = range(5)
 _METERS = {kind.name: number for number, kind in enumerate(fields(Rates), 1)}
+_MUTED_PRIORITY, _DHCP_PRIORITY = 120, 110
 _HOST_PRIORITY, _REFUSED_PRIORITY, _DROP_PRIORITY, _EXHAUSTED_PRIORITY, _MISS_PRIORITY = 100, 50, 40, 10, 0
 _METER_BURST = 1.0  # seconds of its rate that a meter lets pass at once
 _MOST_TEMPLATES = 1 << 16
@@ -132,9 +134,15 @@ class Tables:
         self._giaddr = giaddr
         self._networks = tuple(networks)
         self._stacked = stacked_tags
-        own_mac = bytes.fromhex(wiring.access_mac.replace(":", ""))
+        own_mac = _mac(wiring.access_mac)
         self._permits: dict[Circuit, openflow.Template] = {}
         self._from_here = openflow.DECREMENT_TTL + openflow.set_field(openflow.eth_src(own_mac))
+        self._routed = (
+            openflow.DECREMENT_TTL
+            + openflow.set_field(openflow.eth_src(_mac(wiring.uplink_mac)))
+            + openflow.set_field(openflow.eth_dst(_mac(wiring.router_mac)))
+            + openflow.output(wiring.uplink)
+        )
         self._rates: dict[str, int] = {} if rates is None else asdict(rates)
 
     def initial(self) -> list[bytes]:
@@ -174,10 +182,7 @@ class Tables:
             self._add(CLASSIFY, 90, {**udp, "udp_dst": CLIENT_PORT}),
             self._add(CLASSIFY, 90, {**udp, "udp_src": SERVER_PORT}),
             self._add(CLASSIFY, 90, {**udp, "udp_dst": SERVER_PORT, "ipv4_dst": giaddr}),
-            self._add(
-                CLASSIFY, 80, {**udp, "udp_dst": SERVER_PORT, "ipv4_dst": _EVERYBODY}, _TO_CONTROLLER,
-                meter="dhcp",
-            ),
+            self._add(CLASSIFY, 80, {**udp, "udp_dst": SERVER_PORT, "ipv4_dst": _EVERYBODY}, goto=verify),
             self._add(CLASSIFY, 80, {**access, **arp}, _TO_CONTROLLER, meter="arp"),
             self._add(CLASSIFY, 85, {**access, **arp, "arp_op": 2}, _TO_CONTROLLER, meter="upstream"),
             self._add(
@@ -206,7 +211,8 @@ class Tables:
         """Return the fixed flows of the other tables."""
         ip = {"eth_type": ETHERTYPE_IPV4}
         routed = [parser.OFPActionDecNwTtl(), *self._to_uplink]
-        to_a_server = {**ip, "ip_proto": UDP, "udp_src": CLIENT_PORT, "udp_dst": SERVER_PORT}
+        dhcp = {**ip, "ip_proto": UDP, "udp_dst": SERVER_PORT}
+        broadcast = {"vlan_vid": _TAGGED, **dhcp, "ipv4_dst": _EVERYBODY}
         unverified: list[Any] = _TO_CONTROLLER
         messages = []
         if self._stacked:
@@ -217,12 +223,12 @@ class Tables:
             unverified = [parser.OFPActionPushVlan(ETHERTYPE_SERVICE_VLAN), back, *_TO_CONTROLLER]
         return [
             *messages,
+            self._add(VERIFY, _DHCP_PRIORITY, broadcast, unverified, meter="dhcp"),
             self._add(VERIFY, _MISS_PRIORITY, {"vlan_vid": _TAGGED}, unverified, meter="upstream"),
             self._add(ROUTE, 10, {**ip, "ipv4_dst": str(self._giaddr)}, self._to_relay),
-            self._add(ROUTE, 5, to_a_server, routed, goto=OVERHEAR),
+            self._add(ROUTE, 5, dhcp, _TO_CONTROLLER, meter="dhcp"),
             self._add(ROUTE, 0, ip, routed),
             self._add(DOWNSTREAM, _MISS_PRIORITY, {}, _TO_CONTROLLER, meter="downstream"),
-            self._add(OVERHEAR, 0, {}, _TO_CONTROLLER, meter="dhcp"),
         ]
 
     @property
@@ -286,6 +292,16 @@ class Tables:
         return _temporary(table, _EXHAUSTED_PRIORITY, openflow.match(fields))
 
     @staticmethod
+    def muted(circuit: Circuit) -> Temporary:
+        """Return the flow that drops the DHCP of a circuit that has used up its share."""
+        fields = _circuit(circuit) + _IS_IPV4 + openflow.udp_to(SERVER_PORT)
+        return _temporary(VERIFY, _MUTED_PRIORITY, openflow.match(fields))
+
+    def to_network(self, frame: bytes) -> bytes:
+        """Return what sends a frame that passed VERIFY and ROUTE to the network, as ROUTE would."""
+        return openflow.packet_out_with(frame, self._routed)
+
+    @staticmethod
     def drop(circuit: Circuit, chaddr: bytes, address: IPv4Address) -> Temporary:
         """Return a flow that drops what failed verification: more of it costs the controller nothing."""
         return _temporary(VERIFY, _DROP_PRIORITY, _from(circuit, chaddr, address.packed))
@@ -323,6 +339,10 @@ class Tables:
             match=parser.OFPMatch(**match),
             instructions=instructions,
         )
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
 
 
 def _temporary(table: int, priority: int, match: bytes) -> Temporary:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from controllers import openflow
-from controllers.flows import OVERHEAR, Tables, Temporary, Wiring
+from controllers.flows import ROUTE, Tables, Temporary, Wiring
 from controllers.record import Recorder
 from controllers.settings import Settings
 from lq.concentrator import events
@@ -48,6 +48,7 @@ class Forwarder:
         self._tables: Tables | None = None
         self._solicit_at: float | None = None
         self._held: dict[int, tuple[bytes, int]] = {}
+        self._unicast = b""  # the DHCP frame for a server that the engine is asked about
         # Flows that drop something for a while, by what deletes them, and the order in which they end.
         self._ends: dict[bytes, float] = {}
         self._endings: list[tuple[float, bytes]] = []
@@ -57,6 +58,8 @@ class Forwarder:
         self._carriers: dict[type[Any], Callable[[Any, float], None]] = {
             events.ToServer: self._to_server,
             events.ToClient: self._to_client,
+            events.PassOn: self._pass_on,
+            events.Probe: self._probe,
             events.Permit: self._permit,
             events.Withdraw: self._withdraw,
             events.Refuse: self._refuse,
@@ -127,8 +130,8 @@ class Forwarder:
             self._ask(events.Downstream(destination), destination, data, in_port, now)
             return
         frame = frames.parse(data)
-        if frame is not None and openflow.table_of(octets) == OVERHEAR:
-            self._overheard(frame, now)
+        if frame is not None and openflow.table_of(octets) == ROUTE:
+            self._from_located(frame, data, now)
             return
         if frame is None or (in_port == self._access and len(frame.tags) != self._circuit_tags):
             return
@@ -147,15 +150,16 @@ class Forwarder:
             else:
                 self._ask(events.Upstream(circuit, frame.source, source), source, data, in_port, now)
 
-    def from_server(self, octets: bytes, name: str, now: float) -> None:
-        """Take in what came to the relay's socket from the address `name`."""
+    def from_server(self, octets: bytes, source: tuple[str, int], now: float) -> None:
+        """Take in what came to the relay's socket from this address and port."""
         try:
             message = decode(octets)
         except MalformedMessage:
             self.counts["malformed_from_servers"] += 1
             return
+        name, port = source
         server = self._server_named.get(name) or IPv4Address(name)
-        self._carry_out(self.engine.handle(events.FromServer(server, message), now), now)
+        self._carry_out(self.engine.handle(events.FromServer(server, message, port), now), now)
 
     # -- packets
 
@@ -170,16 +174,21 @@ class Forwarder:
             return
         self._give(events.FromClient(circuit, message), now)
 
-    def _overheard(self, frame: frames.Frame, now: float) -> None:
-        """A located host's DHCP message to a server itself, which the switch has verified and sent on."""
+    def _from_located(self, frame: frames.Frame, data: bytes, now: float) -> None:
+        """A located host's DHCP message to a server itself; the switch has verified its source.
+
+        A fragment is dropped: of a message in pieces a server may read something else than we do.
+        """
         payload, addresses = frames.udp_payload(frame.payload), frames.ipv4_addresses(frame.payload)
-        if payload is None or addresses is None:
+        if payload is None or addresses is None or frames.is_fragment(frame.payload):
+            self.counts["malformed_from_clients"] += 1
             return
         try:
             message = decode(payload)
         except MalformedMessage:
             self.counts["malformed_from_clients"] += 1
             return
+        self._unicast = data
         self._give(events.FromLocated(addresses[0], message), now)
 
     def _registration(self, frame: frames.Frame, in_port: int, now: float) -> None:
@@ -220,9 +229,8 @@ class Forwarder:
             asks_the_way = int(arp.sender) or arp.target == self.settings.giaddr
             mine, mac = inside and arp.target != arp.sender and bool(asks_the_way), self._access_mac
         else:
-            if self.engine.config.mode == "arp":
-                circuit = events.Circuit(in_port, frame.tags)
-                self._give(events.ArpReply(circuit, arp.sender_mac, arp.sender), now)
+            circuit = events.Circuit(in_port, frame.tags)
+            self._give(events.ArpReply(circuit, arp.sender_mac, arp.sender), now)
             return
         if arp.request and mine:
             self._output([frames.arp_reply(arp, mac, frame.tags)], in_port)
@@ -264,6 +272,21 @@ class Forwarder:
         frame = frames.ethernet(mac, self._access_mac, effect.circuit.tags, frames.ETHERTYPE_IPV4, packet)
         self._output([frame], effect.circuit.port)
 
+    def _pass_on(self, effect: events.PassOn, now: float) -> None:
+        """Send a host's message to a server on its way."""
+        if self._tables is not None:
+            self.to_switch.append(self._tables.to_network(self._unicast))
+
+    def _probe(self, effect: events.Probe, now: float) -> None:
+        """Ask one host by ARP whether it is there, in a frame that reaches its circuit alone."""
+        location = effect.location
+        if len(location.chaddr) != _MAC_LENGTH:
+            return
+        self.record.write("probe", now, address=location.address)
+        mac, tags = self._access_mac, location.circuit.tags
+        asked = frames.arp_request(mac, self.settings.giaddr, location.address, tags, to=location.chaddr)
+        self._output([asked], location.circuit.port)
+
     def _permit(self, effect: events.Permit, now: float) -> None:
         location = effect.location
         if len(location.chaddr) != _MAC_LENGTH:
@@ -304,8 +327,10 @@ class Forwarder:
     def _drop(self, effect: events.Drop, now: float) -> None:
         self.counts[f"dropped: {effect.reason}"] += 1
         address, circuit, chaddr = effect.address, effect.circuit, effect.chaddr
+        if effect.reason == "message-limit" and circuit is not None and effect.until is not None:
+            self._for_a_while(Tables.muted(circuit), effect.until)
         if address is not None:
-            self._held.pop(int(address), None)
+            self._let_go(address, chaddr)
         if effect.until is None or address is None:
             return
         if effect.reason == "query-limit":  # one flow, not one for each address that is tried
@@ -340,6 +365,18 @@ class Forwarder:
             effect.attempts,
             effect.client,
         )
+
+    def _let_go(self, address: IPv4Address, chaddr: bytes | None) -> None:
+        """Discard the packet held for an address, if it is the dropped one's: from that host, or to any.
+
+        So nobody who bears another's address makes us discard what is held for its owner.
+        """
+        held = self._held.get(int(address))
+        if held is None:
+            return
+        upstream = held[1] == self._access
+        if upstream is (chaddr is not None) and (not upstream or held[0][6:12] == chaddr):
+            del self._held[int(address)]
 
     # -- out
 

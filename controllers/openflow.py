@@ -112,6 +112,11 @@ def ipv4_dst(packed: bytes) -> bytes:
     return b"\x80\x00\x18\x04" + packed
 
 
+def udp_to(port: int) -> bytes:
+    """OXM_OF_IP_PROTO and OXM_OF_UDP_DST: UDP to this port."""
+    return b"\x80\x00\x14\x01\x11\x80\x00\x20\x02" + port.to_bytes(2, "big")
+
+
 def match(fields: bytes = b"") -> bytes:
     """Return the match of these fields. Fields that others require stand behind those."""
     length = 4 + len(fields)
@@ -177,6 +182,10 @@ def flow_delete(table: int, priority: int, matched: bytes) -> bytes:
 
 def packet_out(frame: bytes, port: int, in_port: int = CONTROLLER) -> bytes:
     """Return a packet-out that sends a frame out of a port, as if it had come in by `in_port`."""
-    action = output(port)
-    length = _PACKET.size + len(action) + len(frame)
-    return _PACKET.pack(_VERSION, _PACKET_OUT, length, 0, NO_BUFFER, in_port, len(action)) + action + frame
+    return packet_out_with(frame, output(port), in_port)
+
+
+def packet_out_with(frame: bytes, actions: bytes, in_port: int = CONTROLLER) -> bytes:
+    """Return a packet-out that has these actions done to a frame."""
+    length = _PACKET.size + len(actions) + len(frame)
+    return _PACKET.pack(_VERSION, _PACKET_OUT, length, 0, NO_BUFFER, in_port, len(actions)) + actions + frame

@@ -111,6 +111,8 @@ class Settings:
     def concentrator(self) -> ConcentratorConfig:
         """How the concentrator behaves. Raises ValueError, with one line, if `engine` says it wrongly."""
         parsed: dict[str, Any] = {name: getattr(self, name) for name in ("giaddr", "networks", "servers")}
+        parsed["access_ports"] = (self.wiring["access"],)
+        parsed["circuit_tags"] = 2 if self.stacked_tags else 1
         defaults = {each.name: each.default for each in fields(ConcentratorConfig) if each.name not in parsed}
         for name, value in self.engine.items():
             if name not in defaults:
@@ -134,6 +136,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "dialect": dialect,
     "leasequery_servers": _addresses,
     "authorities": _authorities,
+    "trusted_circuits": lambda names: tuple(_like("", name) for name in names),
     "requested_options": lambda codes: tuple(_like(0, code) for code in codes),
 }
 

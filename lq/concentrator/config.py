@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal, get_args
@@ -11,6 +12,9 @@ from lq.wire import RFC4388, Dialect, OptionCode
 
 Mode = Literal["leasequery", "glean-only", "arp"]
 """How the concentrator finds a lost location again."""
+
+Moves = Literal["when-gone", "always", "never"]
+"""When a client may take an address over that another circuit has (`lq.concentrator.claims`)."""
 
 AskBy = Literal["address", "mac-upstream"]
 """What a query is about: always the IP address, or for a packet from an unknown host its MAC address."""
@@ -37,6 +41,10 @@ class ConcentratorConfig:
     access_node        the access node's name in the text format
     registered_only    a modem carries nothing until it has registered; else a circuit-id alone may tell
                        where it is
+    access_ports       the ports of the access side: no other port is part of a location; empty: any port
+    circuit_tags       VLAN tags of each circuit, 1 or 2; 0: either
+    trusted_circuits   circuits whose access node inserts option 82 itself (RFC 3046, 2.1.1), written as their
+                       tags, "17" or "2.17"; "all" for all circuits
 
     window             queries outstanding to a server at most (R6.6-4)
     retry_first        from a query's first transmission to its second; doubles (R6.6-5) ...
@@ -47,6 +55,19 @@ class ConcentratorConfig:
     waiting_limit      addresses that wait to be asked about, for each server; when full, the one that has
                        waited longest is given up
     demand_time        a query that no packet has asked for so long is given up
+
+    verify_replies     a server's reply is believed only as the answer to a request that this relay passed on
+                       to that server and that is still open; False: whatever bears our giaddr
+    exchange_time      how long a request that was passed on stays open
+    verify_unicast     what a host sends to a server itself must be a message that the host may send
+    moves              when a client may take over an address that another circuit has: "when-gone", when the
+                       host there does not answer ARP; "always"; "never", not before that lease has ended
+    claim_time         how long a client's message waits until it is known who has the address it names
+    probe_attempts     ARP requests to the host at the old place, until it counts as gone
+    probe_retry        from one of them to the next
+    modem_patience     after the start: how long an unregistered modem's hosts count as there
+    circuit_messages   DHCP messages from one circuit that are passed on in each `quota_interval`;
+                       0: any number
 
     negative_cache     False: refusals are not remembered, so each packet asks again (R7-3: do not)
     known_time         how long KNOWN is cached (R6.5-2)
@@ -88,6 +109,9 @@ class ConcentratorConfig:
     circuit_id: Literal["binary", "text"] = "binary"
     access_node: str = "access-node"
     registered_only: bool = False
+    access_ports: tuple[int, ...] = ()
+    circuit_tags: int = 0
+    trusted_circuits: tuple[str, ...] = ()
 
     window: int = 100
     retry_first: float = 1.0
@@ -96,6 +120,16 @@ class ConcentratorConfig:
     server_timer_last: float = 60.0
     waiting_limit: int = 65536
     demand_time: float = 120.0
+
+    verify_replies: bool = True
+    exchange_time: float = 60.0
+    verify_unicast: bool = True
+    moves: Moves = "when-gone"
+    claim_time: float = 12.0
+    probe_attempts: int = 3
+    probe_retry: float = 0.5
+    modem_patience: float = 60.0
+    circuit_messages: int = 100
 
     negative_cache: bool = True
     known_time: float = 300.0
@@ -123,27 +157,33 @@ class ConcentratorConfig:
             raise ValueError("the concentrator needs at least one server to relay to")
         if not any(self.giaddr in network for network in self.networks):
             raise ValueError(f"giaddr {self.giaddr} lies in none of the access networks: add its network")
-        for name in ("window", "waiting_limit", "refused_limit", "arp_attempts"):
+        for name in ("window", "waiting_limit", "refused_limit", "arp_attempts", "probe_attempts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use at least 1")
-        for name in ("circuit_queries", "network_queries", "maximum_hops"):
+        for name in ("circuit_queries", "network_queries", "circuit_messages", "maximum_hops"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 0 or more")
         for name in (
             *("retry_first", "server_timer", "demand_time", "known_time", "unknown_time"),
             *("modem_wait", "drop_time", "quota_interval", "reservation_time"),
             *("arp_retry", "arp_refused_time", "arp_time"),
+            *("exchange_time", "claim_time", "probe_retry", "modem_patience"),
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: use a positive number of seconds")
         for first, last in (("retry_first", "retry_last"), ("server_timer", "server_timer_last")):
             if not getattr(self, first) <= getattr(self, last) < math.inf:
                 raise ValueError(f"{last} is {getattr(self, last)}: use at least {first}")
-        for name, values in (("mode", Mode), ("ask_by", AskBy)):
+        for name, values in (("mode", Mode), ("ask_by", AskBy), ("moves", Moves)):
             if getattr(self, name) not in get_args(values):
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}: use one of {', '.join(get_args(values))}"
                 )
+        if self.circuit_tags not in (0, 1, 2):
+            raise ValueError(f"circuit_tags is {self.circuit_tags}: use 1 or 2, or 0 for either")
+        for name in self.trusted_circuits:
+            if not re.fullmatch(r"all|[0-9]{1,4}(\.[0-9]{1,4})?", name):
+                raise ValueError(f'trusted_circuits: {name!r} is none: use tags, as "17" or "2.17", or "all"')
         if self.circuit_id not in ("binary", "text"):
             raise ValueError(f'circuit_id is {self.circuit_id!r}: use "binary" or "text"')
         if not self.access_node or not self.access_node.isascii() or " " in self.access_node:

@@ -20,6 +20,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from lq.concentrator.arp import ArpSearches
+from lq.concentrator.claims import Claims
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
@@ -27,6 +28,7 @@ from lq.concentrator.events import (
     ArpReply,
     Ask,
     BroadcastArp,
+    Circuit,
     Downstream,
     Drop,
     Effect,
@@ -35,19 +37,22 @@ from lq.concentrator.events import (
     FromLocated,
     FromServer,
     ModemRegistered,
+    PassOn,
     Permit,
+    Probe,
     Refuse,
     ToClient,
     ToServer,
     Upstream,
     Withdraw,
 )
+from lq.concentrator.exchanges import wanted
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.queries import NEVER
 from lq.concentrator.quota import Quota
 from lq.concentrator.relay import Gleaned, Relay
-from lq.wire import MalformedMessage, MessageType
+from lq.wire import SERVER_PORT, MalformedMessage, Message, MessageType
 
 REASONS = {
     "out-of-range": "the address is none of a host on the attached access networks (R6.2-7, R7-4)",
@@ -61,9 +66,16 @@ REASONS = {
     "rogue-server": "a server's message from the access side",
     "not-a-client's": "a message type from the access side that no client sends",
     "spoofed-giaddr": "giaddr set by a client",
-    "spoofed-option-82": "option 82 set by a client",
+    "spoofed-option-82": "option 82 set by a client, or by an access node that is not trusted",
+    "spoofed-unicast": "a host's message to a server itself that the host may not send",
+    "two-addresses": "a client's message that names two addresses",
+    "message-limit": "the circuit has used up its share of DHCP messages",
+    "moved": "a client's message about an address that another circuit has",
     "hops": "passed too many relays",
     "unknown-server": "from none of the configured servers",
+    "server-port": "from a server's address, but not from port 67",
+    "unasked-reply": "a reply that answers no open request, or one that was answered",
+    "foreign-circuit": "an answer with option 82 that this concentrator cannot have written",
     "unmatched": "an answer to no query under way",
     "malformed": "a message that cannot be read, or cannot be passed on",
     "not-a-reply": "a relayed message that is no reply to us",
@@ -75,11 +87,14 @@ _NAMES: dict[type[Any], str] = {
     Permit: "permits",
     ToClient: "returned",
     BroadcastArp: "arp_requests",
+    Probe: "arp_probes",
+    PassOn: "passed_on",
     Withdraw: "withdrawals",
     Refuse: "refusals",
     Abandon: "abandoned",
 }
 _NETWORK_SIDE = "network"
+_CLAIMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.RELEASE})
 
 
 class Concentrator:
@@ -104,10 +119,13 @@ class Concentrator:
         self._arp = ArpSearches(config, self._places)
         finders: dict[str, LeaseQuery | ArpSearches] = {"leasequery": self._leasequery, "arp": self._arp}
         self._finder = finders.get(config.mode)
-        self._relay = Relay(config, self.modems)
+        self._relay = Relay(config, self.modems, self._places.own)
+        asking = self._leasequery if config.mode == "leasequery" else None
+        self._claims = Claims(config, self._places, asking, self._pass_on)
         self._known_servers = {*config.servers, *config.queried_servers}
         self._circuit_quota = Quota(config.circuit_queries, config.quota_interval)
         self._network_quota = Quota(config.network_queries, config.quota_interval)
+        self._message_quota = Quota(config.circuit_messages, config.quota_interval)
         self._handlers: dict[type[Any], Callable[[Any, float, list[Effect]], None]] = {
             Downstream: self._downstream,
             Upstream: self._upstream,
@@ -115,7 +133,7 @@ class Concentrator:
             FromClient: self._from_client,
             FromLocated: self._from_located,
             ModemRegistered: self._places.modem_registered,
-            ArpReply: self._arp.reply,
+            ArpReply: self._arp_reply,
             Ask: self._ask,
         }
 
@@ -125,19 +143,18 @@ class Concentrator:
         """Take one event in; return what is to be done."""
         out: list[Effect] = []
         self._handlers[type(event)](event, now, out)
-        self._leasequery.pump(now, out)
-        self._count(out)
+        self._finish(now, out)
         return out
 
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
         expiry = self.locations.next_expiry
-        if self._finder is None:
-            return expiry
-        first = self._finder.deadline
+        first = self._claims.deadline
         if expiry is not None and expiry < first:
-            return expiry
+            first = expiry
+        if self._finder is not None:
+            first = min(first, self._finder.deadline)
         return None if first == NEVER else first
 
     def wake(self, now: float) -> list[Effect]:
@@ -145,8 +162,16 @@ class Concentrator:
         out: list[Effect] = [Withdraw(location) for location in self.locations.expire(now)]
         if self._finder is not None:
             self._finder.wake(now, out)
-        self._count(out)
+        self._claims.wake(now, out)
+        self._finish(now, out)
         return out
+
+    def _finish(self, now: float, out: list[Effect]) -> None:
+        """Decide what waited for these effects, send what may be sent now, and count."""
+        if self._claims:
+            self._claims.settle(tuple(out), now, out)
+        self._leasequery.pump(now, out)
+        self._count(out)
 
     def _count(self, out: Iterable[Effect]) -> None:
         counters = self.counters
@@ -177,9 +202,10 @@ class Concentrator:
     def _want(self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]) -> None:
         """Find an unlocated address, unless it is being found, or may not be looked for."""
         key, finder = int(address), self._finder
-        if finder is not None and finder.join(key, source, now, out):
+        inside = key in self._places.hosts
+        if inside and finder is not None and finder.join(key, source, now, out):
             return
-        reason, until = self._obstacle(key, source, now)
+        reason, until = self._obstacle(key, source, now) if inside else ("out-of-range", None)
         if reason is None:
             waiting = self._places.awaiting.get(key, now)
             if waiting is not None:  # all is known but its modem's circuit: asking again is no use
@@ -192,8 +218,6 @@ class Concentrator:
 
     def _obstacle(self, key: int, source: Upstream | None, now: float) -> tuple[str | None, float | None]:
         """Return why the address must not be asked about now, and until when."""
-        if key not in self._places.hosts:
-            return "out-of-range", None
         refusal = self.refused.get(key, now)
         if refusal is not None:
             return "refused", refusal.until
@@ -215,40 +239,71 @@ class Concentrator:
     # -- DHCP
 
     def _from_server(self, event: FromServer, now: float, out: list[Effect]) -> None:
+        """A server's answer to a query, or its reply to a client."""
         message, server = event.message, event.server
+        if event.port != SERVER_PORT and self.config.verify_replies:
+            out.append(Drop("server-port"))
+            return
         reply = self._leasequery.kind(message)
         try:
             if reply is not None:
                 self._leasequery.answer(server, message, reply, now, out)
             elif server in self._known_servers:
-                self._learn(self._relay.from_server(message, now, out), server, now, out)
+                self._learn(self._relay.from_server(server, message, now, out), server, now, out)
             else:
                 out.append(Drop("unknown-server"))
         except MalformedMessage:
             out.append(Drop("malformed"))
 
     def _from_client(self, event: FromClient, now: float, out: list[Effect]) -> None:
-        """A client's message: passed on, unless it gives up an address that is another's."""
+        """A client's broadcast message: passed on, once it is known whose the address is that it names."""
+        circuit, message = event.circuit, event.message
+        until = self._message_quota.take(circuit, now)
+        if until is not None:
+            out.append(Drop("message-limit", None, circuit, message.chaddr, until))
+            return
         try:
-            gleaned = self._relay.from_client(event.circuit, event.message, out)
+            obstacle = self._relay.obstacle(circuit, message)
         except MalformedMessage:
-            out.append(Drop("malformed", None, event.circuit, event.message.chaddr))
+            obstacle = "malformed"
+        if obstacle is not None:
+            out.append(Drop(obstacle, None, circuit, message.chaddr))
+        elif message.message_type in _CLAIMING and int(wanted(message)):
+            self._claims.take(circuit, message, wanted(message), now, out)
+        else:
+            self._pass_on(circuit, message, now, out)
+
+    def _pass_on(self, circuit: Circuit, message: Message, now: float, out: list[Effect]) -> None:
+        try:
+            gleaned = self._relay.pass_on(circuit, message, now, out)
+        except MalformedMessage:
+            out.append(Drop("malformed", None, circuit, message.chaddr))
             return
-        if gleaned is None:
-            return
-        location = self.locations.get(int(gleaned.address), now)
-        if location is not None and not location.admits(gleaned.circuit, gleaned.chaddr):
-            source = Upstream(gleaned.circuit, gleaned.chaddr, gleaned.address)
-            out[:] = [self._places.spoofed(source, now)]
-            return
-        self._left(gleaned, now, out)
+        if gleaned is not None:
+            self._left(gleaned, now, out)
 
     def _from_located(self, event: FromLocated, now: float, out: list[Effect]) -> None:
         """A RELEASE is unicast (RFC 2131, 4.4.4). So are renewals, which are not gleaned (R4.3-1)."""
         address, message = event.address, event.message
         location = self.locations.get(int(address), now)
+        if self.config.verify_unicast:
+            until = None if location is None else self._message_quota.take(location.circuit, now)
+            obstacle = self._relay.unicast_obstacle(location, message) if until is None else "message-limit"
+            if obstacle is not None:
+                circuit = None if location is None else location.circuit
+                out.append(Drop(obstacle, None, circuit, message.chaddr, until))
+                return
+        out.append(PassOn(address))
         if location is not None and message.message_type == MessageType.RELEASE and message.ciaddr == address:
             self._left(Gleaned(address, location.chaddr, location.circuit), now, out)
+
+    def _arp_reply(self, event: ArpReply, now: float, out: list[Effect]) -> None:
+        """A host's answer by ARP: to a probe of ours, or in mode "arp" to a search."""
+        if not self._claims.reply(event, now, out):
+            if self._finder is self._arp:
+                self._arp.reply(event, now, out)
+            else:
+                out.append(Drop("arp-unasked", None, event.circuit, event.chaddr))
 
     def _learn(self, gleaned: Gleaned | None, server: IPv4Address, now: float, out: list[Effect]) -> None:
         """Use what a relayed reply says (R1-7); it is newer than any answer on its way."""

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
 from lq.wire import Message, decode
+from lq.wire.message import SERVER_PORT
 
 QueryForm = Literal["ip", "mac", "client-id"]
 """The three forms of query (section 5)."""
@@ -60,7 +61,10 @@ class FromClient:
 
 @dataclass(slots=True)
 class FromLocated:
-    """A located host sent a DHCP message to a server itself, past the relay; its source is verified."""
+    """A located host sends a DHCP message to a server itself; the switch has verified its source.
+
+    The switch holds the message until `PassOn` says that it may go to the server.
+    """
 
     address: IPv4Address
     message: Message
@@ -68,10 +72,11 @@ class FromLocated:
 
 @dataclass(slots=True)
 class FromServer:
-    """A DHCP message reached the relay's own address (giaddr); `server` is its IP source."""
+    """A DHCP message reached the relay's own address (giaddr); `server` and `port` are its UDP source."""
 
     server: IPv4Address
     message: Message
+    port: int = SERVER_PORT
 
 
 @dataclass(slots=True)
@@ -100,7 +105,10 @@ class ModemRegistered:
 
 @dataclass(slots=True)
 class ArpReply:
-    """A host on this circuit says that it has the address (mode "arp": whoever says so first)."""
+    """A host on this circuit says that it has the address.
+
+    It may answer a `Probe`; in mode "arp" whoever says so first is believed.
+    """
 
     circuit: Circuit
     chaddr: bytes
@@ -160,6 +168,20 @@ class ToClient:
 
 
 @dataclass(slots=True)
+class PassOn:
+    """Let the message of this `FromLocated` go on to the server."""
+
+    address: IPv4Address
+
+
+@dataclass(slots=True)
+class Probe:
+    """Ask the host at this location by unicast ARP, on its own circuit alone, whether it is still there."""
+
+    location: Location
+
+
+@dataclass(slots=True)
 class Permit:
     """Forward both ways for this location until it expires, and release what was held for it.
 
@@ -188,7 +210,8 @@ class Refuse:
     """Drop traffic for and from this address until then, and what was held for it.
 
     Reasons: "known", "unknown" (the servers' answers), "no-location" (a lease without option 82),
-    "modem-absent" (its modem is not registered), "no-arp-reply" (mode "arp": nobody has it).
+    "foreign-circuit" (option 82 names no circuit of ours), "modem-absent" (its modem is not registered),
+    "no-arp-reply" (mode "arp": nobody has it).
     """
 
     address: IPv4Address
@@ -231,4 +254,16 @@ class Answered:
     client: bytes | None = None
 
 
-Effect = ToServer | ToClient | Permit | BroadcastArp | Withdraw | Refuse | Drop | Abandon | Answered
+Effect = (
+    ToServer
+    | ToClient
+    | PassOn
+    | Probe
+    | Permit
+    | BroadcastArp
+    | Withdraw
+    | Refuse
+    | Drop
+    | Abandon
+    | Answered
+)

@@ -56,10 +56,10 @@ class LeaseQuery:
     def join(self, key: int, source: Upstream | None, now: float, out: list[Effect]) -> bool:
         """Join the query about an address that is under way; return whether there is one."""
         query = self.queries.get(key)
-        if (query is None or query.settled) and source is not None and self._by_mac:
-            query = self.queries.get(_key_of_mac(source.chaddr))
         if query is None or query.settled:
-            return False
+            query = self._open_by_mac(source)
+            if query is None or source not in query.sources:
+                return False
         query.demanded = now
         query.add_source(source)
         if query.answer is not None and self._places.refused.get(key, now) is None:
@@ -74,9 +74,34 @@ class LeaseQuery:
             if self._strangers.until(_number(source.chaddr), now) is not None:
                 out.append(self._places.spoofed(source, now))
                 return None
+            asked = self._open_by_mac(source)
+            if asked is not None:
+                asked.demanded = now
+                asked.add_source(source)
+                return None
             if self._begin_by_mac(source, now, out):
                 return None
         return self._begin_by_address(address, (source,) if source is not None else (), now, out)
+
+    def _open_by_mac(self, source: Upstream | None) -> Query | None:
+        """Return the query by a packet's MAC address that is under way."""
+        query = None if source is None or not self._by_mac else self.queries.get(_key_of_mac(source.chaddr))
+        return None if query is None or query.settled else query
+
+    def hopeful(self, key: int, now: float) -> bool:
+        """Whether a server can be asked by this IP address from which an answer may come."""
+        return any(not server.failed for server in self._authorities.able("ip", key, now))
+
+    def claim(self, address: IPv4Address, now: float, out: list[Effect]) -> bool:
+        """Have a server asked who has the address; return whether an answer may come (R1-5)."""
+        key = int(address)
+        if not self.hopeful(key, now):
+            return False
+        query = self.queries.get(key)
+        if query is None or query.settled:
+            return self._begin_by_address(address, (), now, out) is None
+        query.demanded = now
+        return True
 
     def _begin_by_address(
         self, address: IPv4Address, sources: tuple[Upstream, ...], now: float, out: list[Effect]
@@ -316,7 +341,10 @@ class LeaseQuery:
             places.refuse(answer.address, "known", now + config.known_time, now, out)
             return
         location = Location(answer.address, answer.htype, answer.chaddr, circuit or NOWHERE, modem, expires)
-        if circuit is not None:
+        if info is not None and places.modems.foreign(info):
+            places.refuse(answer.address, "foreign-circuit", now + config.known_time, now, out)
+            out.append(Drop("foreign-circuit", answer.address))
+        elif circuit is not None:
             places.locate(location, now, out)
         elif modem is not None:
             places.await_modem(location, now, out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lq.concentrator.circuit_id import CircuitIdFormat
+from lq.concentrator.circuit_id import CircuitIdFormat, OwnCircuits
 from lq.concentrator.events import Circuit
 from lq.wire import RelayInfo
 
@@ -15,8 +15,9 @@ class Modems:
     With `registered_only` a modem that is not registered is nowhere, whatever the circuit-id says.
     """
 
-    def __init__(self, circuit_ids: CircuitIdFormat, registered_only: bool = False) -> None:
+    def __init__(self, circuit_ids: CircuitIdFormat, own: OwnCircuits, registered_only: bool = False) -> None:
         self._circuit_ids = circuit_ids
+        self._own = own
         self._registered_only = registered_only
         self._circuit_of: dict[bytes, Circuit] = {}
         self._modem_on: dict[Circuit, bytes] = {}
@@ -47,18 +48,33 @@ class Modems:
         """Return option 82 for a client on this circuit: circuit-id, and remote-id = the modem's address."""
         return RelayInfo(self._circuit_ids.encode(circuit), self._modem_on.get(circuit))
 
+    def modem_on(self, circuit: Circuit) -> bytes | None:
+        """Return the modem that is registered on a circuit."""
+        return self._modem_on.get(circuit)
+
+    def foreign(self, info: RelayInfo) -> bool:
+        """Whether this concentrator cannot have written this option 82: its circuit-id names none of ours."""
+        return info.circuit_id is not None and self._named(info.circuit_id) is None
+
     def circuit(self, info: RelayInfo) -> Circuit | None:
         """Return where a client with this option 82 is now (R1-3, R5-11).
 
         That is where its modem is registered; else the circuit that the circuit-id names, unless
         another modem has that circuit now, or it names a modem and only registered ones count; else None.
+        Of option 82 that is none of ours it is None, too.
         """
+        named = None if info.circuit_id is None else self._named(info.circuit_id)
+        if named is None and info.circuit_id is not None:
+            return None
         modem = info.remote_id
         if modem is not None:
             circuit = self._circuit_of.get(modem)
             if circuit is not None or self._registered_only:
                 return circuit
-        circuit = None if info.circuit_id is None else self._circuit_ids.decode(info.circuit_id)
-        if circuit is None or (modem is not None and circuit in self._modem_on):
+        if named is None or (modem is not None and named in self._modem_on):
             return None
-        return circuit
+        return named
+
+    def _named(self, circuit_id: bytes) -> Circuit | None:
+        circuit = self._circuit_ids.decode(circuit_id)
+        return circuit if circuit is not None and circuit in self._own else None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from lq.concentrator.access import AccessAddresses
-from lq.concentrator.circuit_id import circuit_id_format
+from lq.concentrator.circuit_id import OwnCircuits, circuit_id_format
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
@@ -39,7 +39,8 @@ class Places:
         self.locations = Locations()
         self.refused = Refused(config.refused_limit)
         self.awaiting = Awaiting(config.refused_limit)
-        self.modems = Modems(circuit_id_format(config), config.registered_only)
+        self.own = OwnCircuits(config)
+        self.modems = Modems(circuit_id_format(config), self.own, config.registered_only)
 
     def locate(self, location: Location, now: float, out: list[Effect]) -> None:
         """The host is here from now on."""

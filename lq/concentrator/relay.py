@@ -5,18 +5,18 @@ Only what passes here is gleaned: a renewal that a client sends to its server di
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from lq.concentrator.circuit_id import OwnCircuits
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Circuit, Drop, Effect, Location, ToClient, ToServer
+from lq.concentrator.exchanges import Exchange, Exchanges, wanted
 from lq.concentrator.modems import Modems
-from lq.wire import BOOTREPLY, BOOTREQUEST, MalformedMessage, Message, MessageType, OptionCode, RelayInfo
-from lq.wire.options import unpack_address, unpack_u32
+from lq.wire import BOOTREPLY, BOOTREQUEST, Message, MessageType, OptionCode, RelayInfo
+from lq.wire.options import unpack_u32
 
 _NO_ADDRESS = IPv4Address(0)
-_MAXIMUM_EXCHANGES = 65536
 _FROM_CLIENTS = frozenset(
     {
         MessageType.DISCOVER,
@@ -27,6 +27,9 @@ _FROM_CLIENTS = frozenset(
         None,  # BOOTP
     }
 )
+# What a client sends to a server itself (RFC 2131, 4.4.3 to 4.4.6), with its address in ciaddr.
+_BY_UNICAST = frozenset({MessageType.REQUEST, MessageType.RELEASE, MessageType.INFORM})
+_NAMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.RELEASE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +48,92 @@ class Gleaned:
 class Relay:
     """Passes messages on, in both directions, and says what they teach."""
 
-    def __init__(self, config: ConcentratorConfig, modems: Modems) -> None:
+    def __init__(self, config: ConcentratorConfig, modems: Modems, own: OwnCircuits) -> None:
         self._config = config
         self._modems = modems
-        # Who sent what, for servers that do not return option 82, and for NAKs, which name no address.
-        self._exchanges: OrderedDict[tuple[int, bytes], tuple[Circuit, IPv4Address]] = OrderedDict()
+        self._own = own
+        self._exchanges = Exchanges(config.exchange_time)
 
-    def from_client(self, circuit: Circuit, message: Message, out: list[Effect]) -> Gleaned | None:
+    # -- from clients
+
+    def obstacle(self, circuit: Circuit, message: Message) -> str | None:
+        """Return why a client's broadcast message must not be passed on, None if it may be."""
+        kind = message.message_type
+        if message.op != BOOTREQUEST:
+            return "rogue-server"
+        if kind not in _FROM_CLIENTS:
+            return "not-a-client's"
+        if message.giaddr != _NO_ADDRESS:
+            return "spoofed-giaddr"
+        if message.hops >= self._config.maximum_hops:
+            return "hops"
+        value = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
+        if value is not None and not self._inserted_rightly(circuit, value):
+            return "spoofed-option-82"
+        return _two_addresses(message)
+
+    def _inserted_rightly(self, circuit: Circuit, value: bytes) -> bool:
+        """Whether an access node that may do so put this option 82 in, and named the circuit it came from."""
+        if not self._own.trusted(circuit):
+            return False
+        return self._modems.circuit(RelayInfo.decode(value)) == circuit
+
+    def unicast_obstacle(self, location: Location | None, message: Message) -> str | None:
+        """Return why a located host must not send this to a server itself, None if it may.
+
+        It speaks for itself alone: about its own address, with its own hardware address, and through
+        no relay.
+        """
+        rightful = (
+            location is not None
+            and message.op == BOOTREQUEST
+            and message.message_type in _BY_UNICAST
+            and message.giaddr == _NO_ADDRESS
+            and OptionCode.RELAY_AGENT_INFORMATION not in message.options
+            and message.ciaddr == location.address
+            and message.chaddr == location.chaddr
+        )
+        return _two_addresses(message) if rightful else "spoofed-unicast"
+
+    def pass_on(self, circuit: Circuit, message: Message, now: float, out: list[Effect]) -> Gleaned | None:
         """Pass a client's message on to all servers, with giaddr and option 82 (RFC 3046, 2.1).
 
-        What only a server, a relay agent or an access concentrator may send is dropped. Raises
-        MalformedMessage for what cannot be put into octets.
+        Option 82 of a trusted access node stays as it is (RFC 3046, 2.1.1). Raises MalformedMessage for
+        what cannot be put into octets.
         """
-        kind = message.message_type
-        reason = None
-        if message.op != BOOTREQUEST:
-            reason = "rogue-server"
-        elif kind not in _FROM_CLIENTS:
-            reason = "not-a-client's"
-        elif message.giaddr != _NO_ADDRESS:
-            reason = "spoofed-giaddr"
-        elif OptionCode.RELAY_AGENT_INFORMATION in message.options:
-            reason = "spoofed-option-82"
-        elif message.hops >= self._config.maximum_hops:
-            reason = "hops"
-        if reason is not None:
-            out.append(Drop(reason, None, circuit, message.chaddr))
-            return None
-        wanted = self._wanted(message)
-        self._remember(message, circuit, wanted)
+        address = wanted(message)
         options = dict(message.options)
-        options[OptionCode.RELAY_AGENT_INFORMATION] = self._modems.relay_info(circuit).encode()
+        value = options.get(OptionCode.RELAY_AGENT_INFORMATION)
+        info = self._modems.relay_info(circuit) if value is None else RelayInfo.decode(value)
+        options[OptionCode.RELAY_AGENT_INFORMATION] = info.encode()
         relayed = replace(message, hops=message.hops + 1, giaddr=self._config.giaddr, options=options)
         octets = relayed.encode()
+        self._exchanges.begin(message, circuit, address, info, self._config.servers, now)
         out += [ToServer(server, octets) for server in self._config.servers]
-        if kind in (MessageType.RELEASE, MessageType.DECLINE):
-            return Gleaned(wanted, message.chaddr, circuit)
+        if message.message_type in (MessageType.RELEASE, MessageType.DECLINE):
+            return Gleaned(address, message.chaddr, circuit)
         return None
 
-    def from_server(self, message: Message, now: float, out: list[Effect]) -> Gleaned | None:
+    # -- from servers
+
+    def from_server(
+        self, server: IPv4Address, message: Message, now: float, out: list[Effect]
+    ) -> Gleaned | None:
         """Pass a server's reply on to its client, without option 82 (RFC 3046, 2.1), and glean from it.
 
-        ACK: the host has the address for the lease time. NAK: it does not have the one it asked for.
-        Raises MalformedMessage if option 82 or the lease time is.
+        ACK: the host has the address for the lease time. NAK: it does not have the one it asked for. With
+        `verify_replies` only the answer to an open request counts (`lq.concentrator.exchanges`); else
+        option 82 alone says where the client is. Raises MalformedMessage if option 82 or the lease time is.
         """
         options = dict(message.options)
         value = options.pop(OptionCode.RELAY_AGENT_INFORMATION, None)
         info = None if value is None else RelayInfo.decode(value)
-        exchange = self._exchanges.get((message.xid, message.chaddr))
-        circuit = None if info is None else self._modems.circuit(info)
-        if circuit is None and exchange is not None:
-            circuit = exchange[0]
-        if message.op != BOOTREPLY or message.giaddr != self._config.giaddr or circuit is None:
-            out.append(Drop("no-circuit" if circuit is None else "not-a-reply"))
+        if message.op != BOOTREPLY or message.giaddr != self._config.giaddr:
+            out.append(Drop("not-a-reply"))
+            return None
+        exchange = self._exchanges.sender(message, info, now)
+        circuit = self._circuit(exchange, server, message, info, out)
+        if circuit is None:
             return None
         lease = unpack_u32(options[OptionCode.LEASE_TIME]) if OptionCode.LEASE_TIME in options else 0
         # Without an address of its own yet, the client hears nothing but broadcast (RFC 2131, 4.1).
@@ -108,22 +144,41 @@ class Relay:
             modem = info.remote_id if info is not None else self._modems.relay_info(circuit).remote_id
             location = Location(message.yiaddr, message.htype, message.chaddr, circuit, modem, now + lease)
             return Gleaned(message.yiaddr, message.chaddr, circuit, location)
-        if kind == MessageType.NAK and exchange is not None and exchange[1] != _NO_ADDRESS:
-            return Gleaned(exchange[1], message.chaddr, circuit)
+        if kind == MessageType.NAK and exchange is not None and exchange.wanted != _NO_ADDRESS:
+            return Gleaned(exchange.wanted, message.chaddr, circuit)
         return None
 
-    def _remember(self, message: Message, circuit: Circuit, wanted: IPv4Address) -> None:
-        key = (message.xid, message.chaddr)
-        self._exchanges.pop(key, None)
-        if len(self._exchanges) >= _MAXIMUM_EXCHANGES:
-            self._exchanges.popitem(last=False)
-        self._exchanges[key] = (circuit, wanted)
+    def _circuit(
+        self,
+        exchange: Exchange | None,
+        server: IPv4Address,
+        message: Message,
+        info: RelayInfo | None,
+        out: list[Effect],
+    ) -> Circuit | None:
+        """Return the circuit that a reply goes to; None, with the reason in `out`, if it is not believed."""
+        if self._config.verify_replies:
+            if exchange is not None and self._exchanges.answered(exchange, server, message):
+                return exchange.circuit
+            out.append(Drop("unasked-reply"))
+            return None
+        circuit = None if info is None else self._modems.circuit(info)
+        if circuit is None and exchange is not None:
+            circuit = exchange.circuit
+        if circuit is None:
+            out.append(Drop("no-circuit"))
+        return circuit
 
-    @staticmethod
-    def _wanted(message: Message) -> IPv4Address:
-        """Return the address that a client's message is about, 0.0.0.0 if about none."""
-        value = message.options.get(OptionCode.REQUESTED_ADDRESS)
-        try:
-            return message.ciaddr if value is None else unpack_address(value)
-        except MalformedMessage:
-            return message.ciaddr
+
+def _two_addresses(message: Message) -> str | None:
+    """Refuse a message that names two addresses: servers differ in which of them they take.
+
+    Option 50 of another length than 4 octets names none for one server, and one for another.
+    """
+    value = message.options.get(OptionCode.REQUESTED_ADDRESS)
+    if value is None or message.message_type not in _NAMING:
+        return None
+    if len(value) != 4:
+        return "malformed"
+    same = message.ciaddr == _NO_ADDRESS or message.ciaddr.packed == value
+    return None if same else "two-addresses"

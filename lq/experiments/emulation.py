@@ -202,6 +202,8 @@ class Emulation:
         bridge, frames = self.concentrator, self.spec.modems.registration == "frames"
         engine: dict[str, Any] = {**self._concentrator.model_dump(), "seed": self.spec.seed}
         engine["dialect"] = self.spec.server.dialect
+        if engine["circuit_messages"] is None:
+            engine["circuit_messages"] = max(100, 20 * (self.spec.topology.hosts_per_modem or 0))
         networks = [plan.ACCESS_NETWORK]
         if not engine.pop("ciaddr_restriction"):  # then it also asks about what is merely routed to it
             networks.append(plan.UNATTACHED_NETWORK)

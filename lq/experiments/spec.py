@@ -199,6 +199,33 @@ class Concentrator(_Part):
         0, ge=0, description="queries that the network side may cause in a quota interval; 0: any number"
     )
     quota_interval: float = Field(10.0, ge=0.1, le=3600, description="seconds of a quota interval")
+    circuit_messages: int | None = Field(
+        None,
+        ge=0,
+        description="DHCP messages of one circuit that are passed on in a quota interval; 0: any number; if "
+        "not given 100, or 20 for each host of a modem if that is more",
+    )
+    moves: Literal["when-gone", "always", "never"] = Field(
+        "when-gone",
+        description="when a client may take over an address that another circuit has: when the host there no "
+        "longer answers ARP, always, or not before its lease has ended (R1-5)",
+    )
+    verify_replies: bool = Field(
+        True, description="believe a server's reply only as the answer to an open request of a client"
+    )
+    verify_unicast: bool = Field(
+        True, description="let hosts send to a server only what they may say, and only for themselves"
+    )
+    trusted_circuits: tuple[str, ...] = Field(
+        (),
+        max_length=4094,
+        description="circuits whose access node inserts option 82 itself, by their tags (17 or 2.17), or all",
+    )
+
+    @field_validator("trusted_circuits", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, circuits: Any) -> Any:
+        return [str(each) for each in (circuits if isinstance(circuits, list | tuple) else (circuits,))]
 
 
 class Probes(_Part):

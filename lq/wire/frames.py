@@ -72,6 +72,11 @@ def udp_payload(packet: memoryview) -> bytes | None:
     return bytes(packet[header + 8 : header + length])
 
 
+def is_fragment(packet: memoryview) -> bool:
+    """Whether an IPv4 packet is one of several pieces (RFC 791)."""
+    return len(packet) >= 8 and bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
+
+
 def parse_arp(packet: memoryview) -> Arp | None:
     """Return the ARP message; None for anything but a request or reply for IPv4 over Ethernet."""
     if len(packet) < _ARP.size:
@@ -99,12 +104,21 @@ def ethernet(
     return b"".join((destination, source, tagged(tags), ethertype.to_bytes(2, "big"), payload))
 
 
-def arp_request(sender_mac: bytes, sender: IPv4Address, target: IPv4Address, tags: tuple[int, ...]) -> bytes:
-    """Return the broadcast frame that asks who has `target`; with `sender` as target it announces that."""
+def arp_request(
+    sender_mac: bytes,
+    sender: IPv4Address,
+    target: IPv4Address,
+    tags: tuple[int, ...],
+    to: bytes = BROADCAST_MAC,
+) -> bytes:
+    """Return the frame that asks who has `target`: everybody, or the station `to` alone.
+
+    With `sender` as target it announces that.
+    """
     body = _ARP.pack(
         1, ETHERTYPE_IPV4, 6, 4, _ARP_REQUEST, sender_mac, sender.packed, bytes(6), target.packed
     )
-    return ethernet(BROADCAST_MAC, sender_mac, tags, ETHERTYPE_ARP, body)
+    return ethernet(to, sender_mac, tags, ETHERTYPE_ARP, body)
 
 
 def arp_reply(request: Arp, own_mac: bytes, tags: tuple[int, ...]) -> bytes:

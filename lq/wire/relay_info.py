@@ -28,16 +28,18 @@ class RelayInfo:
     def encode(self) -> bytes:
         """The value of option 82. Raises MalformedMessage if a sub-option does not fit its octet."""
         waiting: defaultdict[int, deque[bytes]] = defaultdict(deque)
-        for code, value in self._canonical():
+        for code, value in self.pairs:
             if not 0 <= code <= 255 or len(value) > 255:
                 raise MalformedMessage(f"sub-option {code} of {len(value)} octets does not fit option 82")
             waiting[code].append(value)
         ordered = [(code, waiting[code].popleft()) for code in self.order if waiting[code]]
         if any(waiting.values()):  # `order` is not that of these sub-options
-            ordered = self._canonical()
+            ordered = self.pairs
         return b"".join(bytes((code, len(value))) + value for code, value in ordered)
 
-    def _canonical(self) -> list[tuple[int, bytes]]:
+    @property
+    def pairs(self) -> list[tuple[int, bytes]]:
+        """All sub-options, as code and value: circuit-id, remote-id, and the rest as they came."""
         pairs = ((CIRCUIT_ID, self.circuit_id), (REMOTE_ID, self.remote_id))
         return [(code, value) for code, value in pairs if value is not None] + list(self.others)
 
@@ -68,7 +70,7 @@ class RelayInfo:
             else:
                 others.append((code, content))
         result = cls(own.get(CIRCUIT_ID), own.get(REMOTE_ID), tuple(others))
-        if result._canonical() == found:
+        if result.pairs == found:
             return result
         return cls(result.circuit_id, result.remote_id, result.others, order=tuple(code for code, _ in found))
 

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lq.concentrator.circuit_id import BinaryCircuitId, TextCircuitId
+from lq.concentrator.circuit_id import BinaryCircuitId, OwnCircuits, TextCircuitId
 from lq.concentrator.events import Circuit
 from lq.concentrator.modems import Modems
 from lq.wire import RelayInfo
-from tests.concentrator.helpers import CIRCUIT, MODEM, OTHER_CIRCUIT, OTHER_MODEM, info
+from tests.concentrator.helpers import CIRCUIT, MODEM, OTHER_CIRCUIT, OTHER_MODEM, config, info
 
 circuits = st.builds(
     Circuit,
@@ -44,7 +44,7 @@ def test_the_binary_form_is_compact():
 @pytest.mark.requirement("R1-3")
 @pytest.mark.requirement("R5-11")
 def test_a_host_is_where_its_modem_is_registered_now_else_where_the_circuit_id_says():
-    modems = Modems(BinaryCircuitId())
+    modems = Modems(BinaryCircuitId(), OwnCircuits(config()))
     assert modems.circuit(info(CIRCUIT, MODEM)) == CIRCUIT
     assert modems.register(MODEM, OTHER_CIRCUIT)
     assert not modems.register(MODEM, OTHER_CIRCUIT)
@@ -58,7 +58,7 @@ def test_a_host_is_where_its_modem_is_registered_now_else_where_the_circuit_id_s
 
 
 def test_a_circuit_has_one_modem_and_a_modem_one_circuit():
-    modems = Modems(BinaryCircuitId())
+    modems = Modems(BinaryCircuitId(), OwnCircuits(config()))
     modems.register(MODEM, CIRCUIT)
     modems.register(OTHER_MODEM, CIRCUIT)
     assert len(modems) == 1

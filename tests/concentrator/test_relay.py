@@ -116,20 +116,22 @@ def test_a_reply_goes_to_its_circuit_without_option_82():
 def test_a_server_that_does_not_return_option_82_is_served_from_memory():
     concentrator = engine()
     concentrator.handle(ModemRegistered(MODEM, CIRCUIT), 0.0)
-    relayed = relay(concentrator, client_message(MessageType.REQUEST))
+    relayed = relay(concentrator, client_message(MessageType.REQUEST, options=requested(HOST)))
     ack = server_message(relayed, MessageType.ACK, yiaddr=HOST, lease=60, echo=False)
     to_client, permit = concentrator.handle(ack, 0.0)
     assert to_client.circuit == permit.location.circuit == CIRCUIT
     assert permit.location.modem == MODEM
 
 
-def test_after_a_reboot_option_82_alone_says_where_the_client_is():
+def test_after_a_reboot_a_reply_answers_no_request_of_this_life():
     relayed = relay(engine(), client_message(MessageType.DISCOVER), Circuit(2, (100, 7)))
     offer = server_message(relayed, MessageType.OFFER, yiaddr=HOST, lease=60)
-    [reply] = engine().handle(offer, 0.0)
+    assert drops(engine().handle(offer, 0.0)) == ["unasked-reply"]
+    # A relay that believes whatever bears its giaddr takes option 82 alone for where the client is.
+    [reply] = engine(verify_replies=False).handle(offer, 0.0)
     assert reply.circuit == Circuit(2, (100, 7))
     without = server_message(relayed, MessageType.OFFER, yiaddr=HOST, lease=60, echo=False)
-    assert drops(engine().handle(without, 0.0)) == ["no-circuit"]
+    assert drops(engine(verify_replies=False).handle(without, 0.0)) == ["no-circuit"]
 
 
 @pytest.mark.parametrize(("flags", "yiaddr"), [(0x8000, HOST), (0, IPv4Address(0))])
@@ -143,7 +145,7 @@ def test_replies_are_broadcast_where_the_client_hears_nothing_else(flags, yiaddr
 
 def test_replies_from_elsewhere_or_not_for_us_or_unreadable_are_dropped():
     concentrator = engine()
-    relayed = relay(concentrator, client_message(MessageType.REQUEST))
+    relayed = relay(concentrator, client_message(MessageType.REQUEST, options=requested(HOST)))
     good = server_message(relayed, MessageType.ACK, yiaddr=HOST, lease=60)
 
     def changed(**fields):
@@ -326,8 +328,11 @@ def test_a_nak_ends_the_lease_of_the_host_that_it_denies_but_no_other_s():
 
 
 def test_the_memory_of_exchanges_is_bounded(monkeypatch):
-    monkeypatch.setattr("lq.concentrator.relay._MAXIMUM_EXCHANGES", 2)
+    monkeypatch.setattr("lq.concentrator.exchanges._MOST", 2)
     concentrator = engine()
-    relayed = [relay(concentrator, client_message(MessageType.REQUEST, xid)) for xid in range(3)]
+    options = requested(HOST)
+    relayed = [
+        relay(concentrator, client_message(MessageType.REQUEST, xid, options=options)) for xid in range(3)
+    ]
     replies = [server_message(each, MessageType.ACK, yiaddr=HOST, lease=9, echo=False) for each in relayed]
-    assert [drops(concentrator.handle(each, 0.0)) for each in replies] == [["no-circuit"], [], []]
+    assert [drops(concentrator.handle(each, 0.0)) for each in replies] == [["unasked-reply"], [], []]

@@ -96,7 +96,7 @@ def answer_all(forwarder, server, now: float) -> int:
             asked += 1
             assert (address, port) == (str(plan.SERVER), 67)
             assert len(query) == 300
-            forwarder.from_server(server.respond(decode(query), now).encode(), address, now)
+            forwarder.from_server(server.respond(decode(query), now).encode(), (address, port), now)
     return asked
 
 
@@ -177,8 +177,8 @@ def test_what_is_no_packet_of_ours_is_passed_over(make, record):
     whole = packet_in(FIRST)
     for length in range(44, len(whole)):
         forwarder.packet_in(whole[:length], 1.0)
-    forwarder.from_server(b"nothing", str(plan.SERVER), 1.0)
-    forwarder.from_server(bytes(300), "198.19.77.77", 1.0)
+    forwarder.from_server(b"nothing", (str(plan.SERVER), 67), 1.0)
+    forwarder.from_server(bytes(300), ("198.19.77.77", 67), 1.0)
     assert forwarder.counts["malformed_from_servers"] == 2
 
 

@@ -16,20 +16,21 @@ from lq.wire import DRAFT_03, RFC4388
 from topologies import plan
 
 OTHER = IPv4Address("198.19.1.3")
+OF_THE_WIRING = {"access_ports": (2,), "circuit_tags": 1}
 
 
 def saved(path: Path, **engine) -> Path:
     Settings(
         giaddr=plan.GATEWAY, networks=(plan.ACCESS_NETWORK,), servers=(plan.SERVER,),
-        uplink_address=plan.UPLINK_CONCENTRATOR, wiring={"uplink": 1}, record=Path("record.jsonl"),
-        modems=(Modem("02:00:00:00:00:01", (7,)),), engine=engine,
+        uplink_address=plan.UPLINK_CONCENTRATOR, wiring={"uplink": 1, "access": 2},
+        record=Path("record.jsonl"), modems=(Modem("02:00:00:00:00:01", (7,)),), engine=engine,
     ).save(path)  # fmt: skip
     return path
 
 
 def test_without_more_it_behaves_by_default(tmp_path):
     config = Settings.load(saved(tmp_path / "settings.json")).concentrator
-    assert config == ConcentratorConfig(plan.GATEWAY, (plan.ACCESS_NETWORK,), (plan.SERVER,))
+    assert config == ConcentratorConfig(plan.GATEWAY, (plan.ACCESS_NETWORK,), (plan.SERVER,), **OF_THE_WIRING)
     assert config.dialect is RFC4388
 
 
@@ -45,7 +46,7 @@ def test_everything_that_the_engine_knows_can_be_told(tmp_path):
     assert config == ConcentratorConfig(
         plan.GATEWAY, (plan.ACCESS_NETWORK,), (plan.SERVER,), dialect=DRAFT_03, leasequery_servers=(OTHER,),
         requested_options=(51, 82), window=7, retry_first=2, admit_reserved=True, ask_by="mac-upstream",
-        authorities=((IPv4Network("198.18.0.0/16"), (plan.SERVER, OTHER)),),
+        authorities=((IPv4Network("198.18.0.0/16"), (plan.SERVER, OTHER)),), **OF_THE_WIRING,
     )  # fmt: skip
     assert config.queried_servers == (OTHER,)
 
