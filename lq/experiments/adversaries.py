@@ -9,8 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lq.experiments.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
 
 DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
-    "hijack": {"topology": {"ingress_filter": False}},
-    "starve": {},
+    "hijack": {
+        "topology": {"ingress_filter": False},
+        "concentrator": {
+            "moves": "always",
+            "verify_replies": False,
+            "verify_unicast": False,
+            "circuit_messages": 0,
+        },
+    },
+    "starve": {"concentrator": {"circuit_messages": 0}},
 }
 """What a scenario's `defences=false` sets, part by part, unless that is set by itself."""
 
