@@ -177,8 +177,13 @@ class Subscriber:
         return make[attack]()
 
     def accomplice_request(self, xid: int) -> bytes:
-        """Return an honest REQUEST of the attacker's own, whose answer an accomplice on the path forges."""
-        [frame] = self._broadcast(request(self._world.accomplice, xid=xid))
+        """Return a REQUEST of the attacker's own, whose answer an accomplice on the path forges.
+
+        It names a server that is not there, so that the others keep silent (RFC 2131, 4.3.2).
+        """
+        asked = request(self._world.accomplice, xid=xid)
+        options = {**asked.options, OptionCode.SERVER_IDENTIFIER: self._world.giaddr.packed}
+        [frame] = self._broadcast(replace(asked, options=options))
         return frame
 
     def _selecting(self, asked: Message) -> list[Message]:
