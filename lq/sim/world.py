@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from lq.concentrator.engine import Concentrator
-from lq.concentrator.events import ArpReply, BroadcastArp, Effect, Event, FromServer, ToServer
+from lq.concentrator.events import ArpReply, BroadcastArp, Effect, Event, FromServer, Probe, ToServer
 from lq.sim.clock import Clock
 from lq.wire import Message, decode
 
@@ -45,8 +45,8 @@ class World:
 
     `record` holds every effect with its time; `on_effect` is told of each as it happens, `on_reply` of each
     message that reaches the concentrator from a server, before its effects. `who_has` says who
-    answers a broadcast ARP about an address, and after how many seconds each. All that is random follows
-    from `seed` (and the concentrator's own seed).
+    answers ARP about an address, and after how many seconds each; a probe reaches its own circuit alone. All
+    that is random follows from `seed` (and the concentrator's own seed).
     """
 
     def __init__(
@@ -99,6 +99,10 @@ class World:
             elif isinstance(effect, BroadcastArp) and self.who_has is not None:
                 for delay, reply in self.who_has(effect.address):
                     self.clock.after(delay, partial(self.give, reply))
+            elif isinstance(effect, Probe) and self.who_has is not None:
+                for delay, reply in self.who_has(effect.location.address):
+                    if reply.circuit == effect.location.circuit:
+                        self.clock.after(delay, partial(self.give, reply))
         self._set_alarm()
 
     def _send(self, server: IPv4Address, octets: bytes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -194,7 +194,7 @@ def test_dhcp_goes_and_comes_by_the_circuit(act, tags):
 
 @pytest.mark.requirement("R4.3-1")
 def test_a_unicast_release_takes_the_location_away(act, tags):
-    """Not another's, nor a renewal; all of them reach the server, once, as the client sent them."""
+    """Not another's, nor a renewal. What speaks for the host reaches the server, once, as it was sent."""
     chaddr = bytes.fromhex(HOST.replace(":", ""))
 
     def to_server(kind, ciaddr, xid, mac=HOST):
@@ -217,8 +217,66 @@ def test_a_unicast_release_takes_the_location_away(act, tags):
     assert act("to_controller")["dhcp"] - counted >= 3
     flows = act("sh", "ovs-ofctl -O OpenFlow13 dump-flows cmts").splitlines()
     assert not [flow for flow in flows if f"={OWN} " in flow and "actions=drop" not in flow]
-    frames_out = seen(act, "uplink", UDP, part=chaddr.hex(), at_least=3)
+    frames_out = seen(act, "uplink", UDP, part=chaddr.hex(), at_least=2)
     messages = [decode(frame[UDP].payload.original) for frame in frames_out if frame[UDP].sport == 68]
-    assert [each.xid for each in messages] == [0x51, 0x52, 0x54]
+    assert [each.xid for each in messages] == [0x52, 0x54]
     assert {int(each.giaddr) for each in messages} == {0}
-    assert len(frames_out) == 3
+    assert [(frame.src, frame.dst, frame[IP].ttl) for frame in frames_out] == [
+        (plan.CONCENTRATOR_UPLINK_MAC, plan.ROUTER_UPLINK_MAC, 63)
+    ] * 2
+
+
+@pytest.mark.requirement("R1-5")
+def test_what_a_host_must_not_tell_a_server_ends_at_the_concentrator(act, tags):
+    """In a neighbour's name, through a relay, as a requester, in pieces: all from its verified address."""
+    chaddr, neighbour = bytes.fromhex(HOST.replace(":", "")), bytes.fromhex(plan.host_mac(9).replace(":", ""))
+    act("send", "access", to_internet(tags, OWN, "back again"))
+    assert act("seen", "uplink", b"back again".hex())
+    act("settle")
+    act("forget")
+
+    def to_server(kind, port=68, **fields):
+        options = {53: bytes((kind,)), **fields.pop("options", {})}
+        told = Message(
+            **{"htype": 1, "chaddr": chaddr, "ciaddr": IPv4Address(OWN), **fields}, options=options
+        )
+        return IP(src=OWN, dst=str(plan.SERVER)) / UDP(sport=port, dport=67) / Raw(told.encode())
+
+    wrong = [
+        to_server(3, xid=0x6101, chaddr=neighbour, ciaddr=IPv4Address(DOWNSTREAM), giaddr=plan.GATEWAY),
+        to_server(3, xid=0x6102, chaddr=neighbour),
+        to_server(7, xid=0x6103, ciaddr=IPv4Address(DOWNSTREAM)),
+        to_server(4, xid=0x6104, giaddr=plan.GATEWAY, options={50: IPv4Address(DOWNSTREAM).packed}),
+        to_server(10, xid=0x6105, chaddr=b"", ciaddr=IPv4Address(DOWNSTREAM), giaddr=IPv4Address(OWN)),
+        to_server(10, port=6700, xid=0x6106, giaddr=IPv4Address(OWN)),
+        to_server(8, xid=0x6107, options={82: bytes.fromhex("0106000000020009")}),
+    ]
+    pieces = fragment(to_server(3, xid=0x6108), fragsize=256)
+    assert len(pieces) == 2
+    act("send", "access", *(tagged(tags, packet, HOST) for packet in [*wrong, *pieces]))
+    act("send", "access", tagged(tags, to_server(3, xid=0x6200), HOST))
+    assert act("seen", "uplink", "00006200")
+    act("settle")
+    assert act("seen", "uplink", "000061", 1, 0.2) == []
+    assert act("record", "switch_error") == []
+
+
+@pytest.mark.requirement("R1-5")
+def test_a_cloned_host_is_found_out_by_arp_on_the_old_circuit_alone(act, tags):
+    """A REQUEST from another circuit: one unicast ARP request to the old place, whose answer settles it."""
+    told = Message(htype=1, xid=0x7101, chaddr=bytes.fromhex(HOST.replace(":", "")))
+    told.options = {53: b"\3", 50: IPv4Address(OWN).packed}
+    request = IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67) / Raw(told.encode())
+    elsewhere = (*tags[:-1], tags[-1] + 1)
+    act("send", "access", tagged(elsewhere, request))
+    [probe] = seen(act, "access", ARP, part=IPv4Address(OWN).packed.hex())
+    assert (probe.dst, probe[ARP].op, probe[ARP].pdst) == (HOST, 1, OWN)
+    assert tags_of(probe) == circuit(tags)
+    answer = ARP(op=2, hwsrc=HOST, psrc=OWN, hwdst=probe.src, pdst=str(plan.GATEWAY))
+    act("send", "access", tagged(tags, answer))
+    act("settle")
+    counted = len(act("record", "probe"))
+    act("send", "access", tagged(elsewhere, request))
+    act("settle")
+    assert len(act("record", "probe")) == counted, "it is not asked again so soon"
+    assert act("seen", "uplink", "00007101", 1, 0.1) == [], "the server hears of none of it"

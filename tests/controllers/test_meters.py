@@ -25,6 +25,11 @@ def tagged(payload, host=HOST):
     return bytes(Ether(src=host, dst=EVERYBODY) / Dot1Q(vlan=TAG) / payload).hex()
 
 
+def tagged_at(tag, frame):
+    """Return a frame with another tag."""
+    return frame.replace("8100" + f"{TAG:04x}", "8100" + f"{tag:04x}", 1)
+
+
 def asks(host):
     return tagged(ARP(op=1, hwsrc=host, psrc=ADDRESS, pdst=str(plan.GATEWAY)), host)
 
@@ -46,7 +51,7 @@ def router_asks(mac):
 
 @pytest.fixture(scope="module")
 def act(rig):
-    act = rig()
+    act = rig(engine={"circuit_messages": 0})  # else a circuit that floods is muted before a meter notices
     yield act
     assert act("record", "switch_error") == []
 
@@ -101,3 +106,25 @@ def test_a_flood_of_one_kind_leaves_the_others_their_share(act, kind):
     dropped = {name: after[1] - before[name][1] for name, after in act("metered").items()}
     assert dropped.pop(kind) > 0
     assert set(dropped.values()) == {0}
+
+
+def test_a_circuit_that_floods_dhcp_is_muted_in_the_switch_for_a_while(rig):
+    """Its share goes on to the server; the rest costs the controller nothing, and no other circuit."""
+    act = rig(engine={"circuit_messages": 50, "quota_interval": 60.0})
+    act("settle")
+    before = act("to_controller")["dhcp"]
+    act("flood", "access", discovers(HOST, 2), CHADDR, "2.0.0.0", 20_000, 20_000)
+    act("settle")
+    assert len(act("seen", "uplink", "00000002", 50)) >= 50
+    assert act("to_controller")["dhcp"] - before < 5_000
+    muted = [
+        line
+        for line in act("sh", "ovs-ofctl -O OpenFlow13 dump-flows cmts table=2").splitlines()
+        if "priority=120" in line
+    ]
+    assert len(muted) == 1
+    assert "n_packets=0" not in muted[0]
+    other = tagged_at(TAG + 1, discovers(plan.host_mac(2), 0x12345678))
+    act("send", "access", other)
+    assert act("seen", "uplink", "12345678")
+    assert act("record", "switch_error") == []
