@@ -67,9 +67,6 @@ def messages(plan: dict[str, Any], count: int) -> Iterator[Message]:
     for number in range(count):
         xid = chance.getrandbits(32)
         if plan["flood"] == "inform":
-            own = Identity(
-                IPv4Address(plan["address"]), bytes.fromhex(plan["mac"].replace(":", "")), b"", b""
-            )
             option = {_OPTIONS[number % len(_OPTIONS)]: chance.randbytes(_OPTION_LENGTH)}
             yield of_client(MessageType.INFORM, own, option, ciaddr=own.address, xid=xid)
             continue

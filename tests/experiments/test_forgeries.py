@@ -170,6 +170,7 @@ def test_a_flood_is_of_ever_other_clients(kind, identities):
 def test_informs_are_its_own_by_unicast_each_with_another_option():
     found = flood("inform", count=50)
     assert {(source, destination) for source, destination, *_ in found} == {(OWN.address, plan.SERVER)}
+    assert {message.options[OptionCode.CLIENT_IDENTIFIER] for *_, message in found} == {OWN.client_id}
     codes = [set(message.options) - {53, 61} for *_, message in found]
     assert all(len(each) == 1 for each in codes)
     assert len(set.union(*codes)) == 50
