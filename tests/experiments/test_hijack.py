@@ -1,0 +1,161 @@
+"""Forgeries on the real network: what they get an attacker, with the defences and without."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from lq.errors import BadInput
+from lq.experiments.findings.hijack import longest_gap
+from lq.experiments.run import Run
+from lq.experiments.spec import load
+from lq.experiments.trials import ATTACKS
+from lq.plots import attack_matrix
+from tests import support
+
+QUICK = {"probes.warmup": 0.2, "hijack.rounds": 2, "hijack.guesses": 300}
+OFF = "hijack.defences=false"
+
+
+def play(directory, *settings: str, topology: str = "cable") -> Run:
+    """Run `hijack` as a user does; its JSON object is the run's summary."""
+    out = directory / "run"
+    command = [*support.LQ, "run", "hijack", "--topology", topology, "--json", "--out", str(out)]
+    for setting in (*(f"{key}={value}" for key, value in QUICK.items()), *settings):
+        command += ["--set", setting]
+    done = support.run(command)
+    assert done.returncode == 0, done.stderr
+    finished = Run(out)
+    assert json.loads(done.stdout) == finished.summary
+    return finished
+
+
+def believed(table: pd.DataFrame) -> set[str]:
+    return set(table.loc[table["accepted"], "attack"])
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R1-5")
+@pytest.mark.requirement("R1-7")
+@pytest.mark.parametrize("topology", ["cable", "dsl"])
+def test_by_default_nobody_off_the_path_is_believed_at_any_moment(tmp_path, topology):
+    finished = play(tmp_path, topology=topology)
+    summary, table = finished.summary, finished.table("attacks")
+    assert (table["sent"] > 0).all(), table[table["sent"] == 0]
+    told = table.loc[table["accepted"] & (table["attacker"] != "on-path")].to_string()
+    assert summary["victims"] == 3 * (len(ATTACKS["subscriber"]) + len(ATTACKS["off-path"]))
+    assert summary["victims_hijacked"] == 0, told
+    assert summary["victims_cut_off"] == 0, told
+    assert summary["bindings_disclosed"] == 0, told
+    assert summary["leases_lost"] == summary["locations_forged"] == 0, told
+    assert summary["on_path_hijacked"] > 0  # without keys nobody can tell, and the verdict says so
+    assert "on the path" in summary["verdict"]
+    assert 0 < summary["honest_move_s"] < finished.spec.hijack.move_timeout
+    assert list(finished.table("phases")["phase"]) == ["before", "during", "after", "further", "move"]
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("topology", ["cable", "dsl"])
+def test_without_the_defences_both_take_over_cut_off_and_spy(tmp_path, topology):
+    finished = play(tmp_path, OFF, "hijack.moments=before", topology=topology)
+    table = finished.table("attacks")
+    for attacker, taken, cut, told in (
+        ("subscriber", {"request", "clone", "clone-inform"}, {"release"}, {"leasequery", "leasequery-mac"}),
+        ("off-path", {"ack", "request-as-relay"}, {"release-as-victim"}, {"leasequery", "leasequery-mac"}),
+    ):
+        own = table[table["attacker"] == attacker].set_index("attack")
+        assert taken <= set(own.index[own["hijacked"]]), own.to_string()
+        assert cut <= set(own.index[own["cut_off"]]), own.to_string()
+        assert told == set(own.index[own["disclosed"] > 0]), own.to_string()
+    summary = finished.summary
+    assert summary["victims_hijacked"] == table["hijacked"][table["attacker"] != "on-path"].sum()
+    stored = table[table["option_82_forged"]]
+    assert (stored["stolen_later"] > 0).all()  # what a server came to believe shows after one more reboot
+    assert (table.loc[table["lease_lost"], "cut_off"]).all()
+    assert attack_matrix(finished).axes
+
+
+@pytest.mark.lab
+@pytest.mark.requirement("R1-5")
+def test_the_first_moments_of_a_controller_are_a_moment_of_their_own(tmp_path):
+    """A RELEASE from another circuit is noticed where the location is known, and only there."""
+    settings = ["hijack.attackers=subscriber", "hijack.moments=during", "probes.interval=0.5"]
+    without = play(tmp_path / "without", OFF, *settings).table("attacks").set_index("attack")
+    assert without.loc["clone-release", "lease_lost"]
+    assert without.loc["clone-decline", "lease_lost"]
+    assert without.loc["clone", "hijacked"]
+    defended = play(tmp_path / "defended", *settings).table("attacks")
+    assert not believed(defended), defended.to_string()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("defence", "attacker", "attack"),
+    [
+        ("topology.ingress_filter=false", "off-path", "release-as-victim"),
+        ("concentrator.moves=always", "subscriber", "clone"),
+    ],
+)
+def test_each_of_these_defences_alone_stands_between_an_attack_and_its_victim(
+    tmp_path, defence, attacker, attack
+):
+    finished = play(tmp_path, defence, f"hijack.attackers={attacker}", "hijack.moments=before")
+    assert attack in believed(finished.table("attacks"))
+
+
+def test_the_defences_go_together_unless_one_is_set_by_itself():
+    on, off = load("hijack", {}), load("hijack", {"hijack.defences": False})
+    assert (on.topology.ingress_filter, on.concentrator.moves, on.server.verify_source) == (
+        True,
+        "when-gone",
+        True,
+    )
+    assert (off.topology.ingress_filter, off.concentrator.moves, off.server.verify_source) == (
+        False,
+        "always",
+        False,
+    )
+    assert not off.concentrator.verify_replies
+    assert not off.concentrator.verify_unicast
+    assert off.server.any_requester
+    some = load("hijack", {"hijack.defences": False, "concentrator.moves": "never"})
+    assert (some.concentrator.moves, some.topology.ingress_filter) == ("never", False)
+    assert load("reboot", {"hijack.defences": False}).topology.ingress_filter
+
+
+def test_there_is_a_victim_for_each_trial_and_one_host_that_moves():
+    spec = load("hijack", {})
+    hosts = spec.topology.modems * spec.topology.hosts_per_modem
+    assert hosts >= len(spec.hijack.trials) + 1 + len(spec.hijack.moments)
+    small = load("hijack", {"hijack.moments": ["after"], "hijack.attackers": ["on-path"]})
+    assert small.topology.modems < spec.topology.modems
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"topology.population": True}, ["topology.population=false"]),
+        ({"topology.modems": 5}, ["37 modems", "topology.modems"]),
+        ({"server.kind": "dnsmasq"}, ["server.kind=builtin"]),
+        ({"hijack.moments": "never"}, ["hijack.moments"]),
+        ({"hijack.attackers": []}, ["hijack.attackers"]),
+        ({"hijack.guesses": 10**9}, ["hijack.guesses", "100000"]),
+    ],
+)
+def test_what_cannot_be_attacked_is_one_line(settings, words):
+    with pytest.raises(BadInput) as refused:
+        load("hijack", settings)
+    assert "\n" not in str(refused.value)
+    assert all(word in str(refused.value).replace(",", "") for word in words), refused.value
+
+
+def test_the_longest_gap_is_what_was_lost_one_after_the_other():
+    arrived = [1.0, None, None, 1.0, None, 1.0, 1.0]
+    probes = pd.DataFrame({"due": range(7), "received": pd.Series(arrived, dtype=float)})
+    assert longest_gap(probes, 0.5) == 1.0
+    assert longest_gap(probes.sample(frac=1, random_state=1), 0.5) == 1.0
+    assert longest_gap(probes.assign(received=1.0), 0.5) == 0.0
+    assert longest_gap(probes.assign(received=float("nan")), 0.5) == 3.5
+    assert longest_gap(probes.iloc[:0], 0.5) == 0.0
