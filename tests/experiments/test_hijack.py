@@ -74,7 +74,7 @@ def test_without_the_defences_both_take_over_cut_off_and_spy(tmp_path, topology)
     finished = play(tmp_path, OFF, "hijack.moments=before", topology=topology)
     table = finished.table("attacks")
     for attacker, taken, cut, told in (
-        ("subscriber", {"request", "clone", "clone-inform"}, {"release"}, {"leasequery", "leasequery-mac"}),
+        ("subscriber", {"request", "renewal", "clone"}, {"release"}, {"leasequery", "leasequery-mac"}),
         ("off-path", {"ack", "request-as-relay"}, {"release-as-victim"}, {"leasequery", "leasequery-mac"}),
     ):
         own = table[table["attacker"] == attacker].set_index("attack")
@@ -91,15 +91,11 @@ def test_without_the_defences_both_take_over_cut_off_and_spy(tmp_path, topology)
 
 @pytest.mark.lab
 @pytest.mark.requirement("R1-5")
-def test_the_first_moments_of_a_controller_are_a_moment_of_their_own(tmp_path):
-    """A RELEASE from another circuit is noticed where the location is known, and only there."""
-    settings = ["hijack.attackers=subscriber", "hijack.moments=during", "probes.interval=0.5"]
-    without = play(tmp_path / "without", OFF, *settings).table("attacks").set_index("attack")
-    assert without.loc["clone-release", "lease_lost"]
-    assert without.loc["clone-decline", "lease_lost"]
-    assert without.loc["clone", "hijacked"]
-    defended = play(tmp_path / "defended", *settings).table("attacks")
-    assert not believed(defended), defended.to_string()
+def test_without_the_defences_a_controller_that_knows_nobody_yet_believes_a_clone(tmp_path):
+    settings = ["hijack.attackers=subscriber", "hijack.moments=during", "concentrator.moves=always"]
+    finished = play(tmp_path, *settings)
+    assert believed(finished.table("attacks")) == {"clone"}
+    assert list(finished.table("phases")["phase"]) == ["during", "further", "move"]
 
 
 @pytest.mark.lab
