@@ -21,9 +21,9 @@ test: setup ## run the tests
 	$(VENV)/python -m pytest -m alone
 
 SECONDS ?= 60
-fuzz: setup ## search for input that breaks the server, SECONDS=60 for each of three targets
+fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target
 	@$(VENV)/uv --quiet pip install --python $(VENV)/python --only-binary :all: --require-hashes -r setup/fuzz.txt
-	@for target in wire server config; do \
+	@for target in wire server config concentrator; do \
 		echo "fuzz: $$target, $(SECONDS) s" && $(VENV)/python -m tests.fuzz.run $$target $(SECONDS) || exit 1; done
 
 lint: setup ## check style and types

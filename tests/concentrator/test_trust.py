@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from lq.concentrator.events import (
+    Circuit,
     Downstream,
     FromClient,
     FromLocated,
@@ -19,6 +20,7 @@ from lq.concentrator.events import (
     Upstream,
     Withdraw,
 )
+from lq.concentrator.exchanges import Exchanges
 from lq.wire import BOOTREPLY, DRAFT_03, Message, MessageType, OptionCode, RelayInfo
 from lq.wire.options import pack_u32
 from tests.concentrator.helpers import (
@@ -275,3 +277,22 @@ def test_by_mac_the_range_and_the_share_come_before_an_open_query():
     effects = concentrator.handle(active(query, ciaddr=HOST, options=options), 0.2)
     assert {each.location.address for each in of_type(Permit, effects)} == {HOST}
     assert all(each.query.address != outside for each in queries(effects))
+
+
+def test_a_flood_of_requests_fills_the_open_ones_to_their_bound():
+    exchanges = Exchanges(60.0)
+    message = client_message(MessageType.DISCOVER)
+    for number in range(70_000):
+        message.xid, message.chaddr = number % 7, number.to_bytes(6, "big")
+        exchanges.begin(message, Circuit(2, (number % 4000 + 1,)), HOST, info(), (SERVER,), 0.0)
+    assert len(exchanges) == len(exchanges._circuits) == 65_536
+    exchanges.begin(message, CIRCUIT, HOST, info(), (SERVER,), 60.0)
+    assert len(exchanges) == len(exchanges._circuits) == 1, "a minute later they are over"
+
+
+def test_one_client_on_ever_other_circuits_fills_nothing():
+    exchanges = Exchanges(60.0)
+    for number in range(1000):
+        message = client_message(MessageType.DISCOVER)
+        exchanges.begin(message, Circuit(2, (number + 1,)), HOST, info(), (SERVER,), 0.0)
+    assert len(exchanges) == 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
-LONGEST = {"wire": 2048, "server": 4096, "config": 2048}  # octets of one input
+LONGEST = {"wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096}  # octets of one input
 
 
 def main() -> int:

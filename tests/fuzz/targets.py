@@ -13,6 +13,7 @@ from lq.server.config import ConfigError, parse
 from lq.server.service import Service
 from lq.server.storage import Storage
 from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
+from tests.fuzz.concentrator import concentrator
 
 CONFIGURATIONS = [
     """
@@ -139,7 +140,7 @@ def config(data):
         service.handle(DISCOVER[:24] + giaddr + DISCOVER[28:], 1e9)
 
 
-TARGETS = {"wire": wire, "server": server, "config": config}
+TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator}
 
 
 def _is_query(octets):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import targets
+from lq.wire import Message, RelayInfo
+from tests.fuzz import concentrator, targets
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(path for path in CORPUS.glob("*/*"))
@@ -60,3 +61,19 @@ def test_the_corpus_reaches_what_it_is_for(monkeypatch):
         "dropped: malformed", "sent: offer", "sent: ack", "sent: nak", "leases released",
         "addresses declined",
     } <= reached  # fmt: skip
+
+
+def test_a_concentrator_that_believes_forged_replies_is_caught(monkeypatch):
+    """An ACK whose transaction nobody began, from a server's address and port."""
+    monkeypatch.setitem(concentrator.POLICIES[0], "verify_replies", False)
+    circuit = RelayInfo(bytes.fromhex("000000020002")).encode()
+    options = {53: b"\5", 51: b"\0\0\0\x3c", 82: circuit}
+    ack = Message(
+        op=2, htype=1, xid=77, chaddr=bytes(6), yiaddr=concentrator.GIADDR + 16, giaddr=concentrator.GIADDR,
+        options=options,
+    ).encode()  # fmt: skip
+    play = b"\0" + concentrator.STEP.pack(6, 1, 0, 1, len(ack)) + ack
+    with pytest.raises(AssertionError, match="because of FromServer"):
+        targets.TARGETS["concentrator"](play)
+    monkeypatch.undo()
+    targets.TARGETS["concentrator"](play)
