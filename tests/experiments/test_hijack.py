@@ -147,6 +147,8 @@ def test_there_is_a_victim_for_each_trial_and_one_host_that_moves():
         ({"topology.population": True}, ["topology.population=false"]),
         ({"topology.modems": 5}, ["37 modems", "topology.modems"]),
         ({"server.kind": "dnsmasq"}, ["server.kind=builtin"]),
+        ({"probes.direction": "up"}, ["direction=down"]),
+        ({"probes.pattern": "zipf"}, ["probes.pattern=steady"]),
         ({"hijack.moments": "never"}, ["hijack.moments"]),
         ({"hijack.attackers": []}, ["hijack.attackers"]),
         ({"hijack.guesses": 10**9}, ["hijack.guesses", "100000"]),

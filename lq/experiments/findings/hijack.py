@@ -38,7 +38,7 @@ def attacks(spec: Spec, run_dir: Path, result: Mapping[str, Any], tables: Tables
     further, move = (float(phases.loc[name, "start"]) for name in ("further", "move"))
     stolen, disclosed = _seen(run_dir, zero)
     reboots = tables["phases"][rebooted(tables["phases"])]
-    probes = tables["probes"]
+    probes = tables["probes"][tables["probes"]["direction"] == "down"]
     inside = np.zeros(len(probes), dtype=bool)
     for row in reboots.to_dict("records"):
         inside |= probes["due"].between(row["start"], row["ready"] + spec.hijack.grace).to_numpy()
