@@ -450,7 +450,7 @@ class Spec(_Part):
         if self.server.kind == "dnsmasq":
             return f"{self.scenario}: leases of dnsmasq are not read; use server.kind=builtin or dhcpd"
         if self.scenario == "hijack" and (self.probes.direction == "up" or self.probes.pattern != "steady"):
-            return "hijack looks for gaps in what victims are sent: probes.pattern=steady, direction=down or both"
+            return "hijack judges what victims are sent: set probes.pattern=steady and direction=down or both"
         if self.scenario == "starve" and self.server.count != 1:
             return "starve fills one server's pool: set server.count=1"
         needed = getattr(self, self.scenario).modems(self.topology.hosts_per_modem or 1)
