@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.findings.hijack import longest_gap
+from lq.experiments.findings.hijack import attacks, longest_gap, summarize
 from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.experiments.trials import ATTACKS
@@ -169,3 +169,59 @@ def test_the_longest_gap_is_what_was_lost_one_after_the_other():
     assert longest_gap(probes.assign(received=1.0), 0.5) == 0.0
     assert longest_gap(probes.assign(received=float("nan")), 0.5) == 3.5
     assert longest_gap(probes.iloc[:0], 0.5) == 0.0
+
+
+def event(at: float, kind: str, address: str, **more: object) -> dict:
+    return {"at": at, "event": kind, "address": address, **more}
+
+
+def test_what_an_attack_came_to_is_read_from_the_tables_and_what_attackers_saw(tmp_path):
+    """Monotonic times are 100 more than those since the first phase: at 20 a reboot, at 30 a move.
+
+    The first victim is stolen from at 6 and after the reboot, the second is silenced from 12 on, the third
+    has a modem that comes late after the reboot, the fourth is spied on.
+    """
+    spec = load(
+        "hijack", {"hijack.attackers": "subscriber", "hijack.moments": "before", "probes.interval": 0.5}
+    )
+    victims = {f"host{number}": f"198.18.0.{number}" for number in range(1, 5)}
+    columns = {"attacker": "subscriber", "attack": "clone", "moment": "before", "sent": 3, "tags": [7]}
+    columns |= {"lease_lost": False, "option_82_forged": False}
+    trials_ = [{**columns, "victim": name, "address": address} for name, address in victims.items()]
+    (tmp_path / "raw").mkdir()
+    seen = {"stolen": [["198.18.0.1", 106.0], ["198.18.0.1", 125.0]], "disclosed": {"198.18.0.4": 2}}
+    (tmp_path / "raw" / "tap-host9-report.json").write_text(json.dumps(seen))
+    phases = [("before", 0.0, 0.0, 19.0), ("further", 20.0, 21.0, 29.0), ("move", 30.0, 30.0, 40.0)]
+    lost = {"host1": lambda due: 6 <= due < 8 or due == 25, "host2": lambda due: due >= 12}
+    probes = [
+        {"subscriber": name, "direction": "down", "due": due, "received": None if gone else due + 0.001}
+        for name in victims
+        for due in (number / 2 for number in range(-4, 80))
+        for gone in [20 <= due < 21.5 or lost.get(name, lambda _: False)(due)]
+    ]
+    events = [
+        event(-1.0, "permit", "198.18.0.1", tags=[7]),
+        event(6.0, "permit", "198.18.0.1", tags=[9]),
+        event(12.0, "withdraw", "198.18.0.2", tags=None),
+        event(21.0, "refuse", "198.18.0.3", reason="modem-absent"),
+        event(35.0, "permit", "198.18.0.4", tags=[9]),  # it is the one that moves, say
+    ]
+    tables = {
+        "phases": pd.DataFrame(phases, columns=["phase", "start", "ready", "end"]),
+        "probes": pd.DataFrame(probes).astype({"received": float}),
+        "events": pd.DataFrame(events),
+    }
+    result = {"killed": 100.0, "trials": trials_, "phases": [{"name": "move", "move_s": 1.5}]}
+    table = attacks(spec, tmp_path, result, tables).set_index("victim")
+    assert list(table["moved"]) == [True, True, False, False]
+    assert list(table["stolen"]) == [2, 0, 0, 0]
+    assert list(table["stolen_later"]) == [1, 0, 0, 0]
+    assert list(table["disclosed"]) == [0, 0, 0, 2]
+    assert list(table["lost_s"]) == [2.0, 14.5, 0.0, 0.0]  # the reboot and its grace do not count
+    assert list(table["lost_later_s"]) == [0.5, 6.5, 0.0, 0.0]
+    assert list(table["hijacked"]) == [True, False, False, False]
+    assert list(table["cut_off"]) == [True, True, False, False]
+    assert list(table["accepted"]) == [True, True, False, True]
+    found = summarize(spec, result, {"attacks": table.reset_index()})
+    assert (found["victims"], found["victims_hijacked"], found["victims_cut_off"]) == (4, 1, 2)
+    assert (found["bindings_disclosed"], found["on_path_victims"], found["honest_move_s"]) == (1, 0, 1.5)

@@ -99,6 +99,8 @@ def _moves(events: pd.DataFrame, until: float) -> dict[str, list[tuple[float, li
     found: dict[str, list[tuple[float, list[int]]]] = {}
     some = events[events["event"].isin(["permit", "withdraw", "refuse"]) & (events["at"] < until)]
     for row in some.to_dict("records"):
+        if row.get("reason") == "modem-absent":  # for a moment after a takeover, whoever attacks
+            continue
         tags = list(row["tags"]) if row["event"] == "permit" else []
         found.setdefault(row["address"], []).append((float(row["at"]), tags))
     return found
@@ -116,7 +118,8 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
     forgeries_accepted    trials, of which somebody believed something
     on_path_victims, on_path_hijacked, on_path_cut_off     the same of the attacker on the path
     honest_move_s         seconds from plugging an honest host in elsewhere to its first delivered probe; None
-                          if none came within `hijack.move_timeout`
+                          if none came within `hijack.move_timeout`, as where the other of two servers gives
+                          it another address
     """
     table = tables["attacks"]
     on_path = table[table["attacker"] == "on-path"]
