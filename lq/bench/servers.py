@@ -76,6 +76,7 @@ def our_config(directory: Path, network: str, first: IPv4Address, last: IPv4Addr
         subnets += f"  - {{network: 198.18.0.0/{PREFIX}}}\n"
     return (
         f"listen: {SERVER}\ndatabase: {directory}/bindings.sqlite\nlease_time: 86400\n"
+        f"leasequery: {{requesters: [{REQUESTER}]}}\n"
         f"shared_networks:\n- name: access\n  subnets:\n{subnets}"
     )
 

@@ -107,10 +107,9 @@ class Emulation:
         return Hosts(self.programs, hosts)
 
     def _make_servers(self) -> list[Server]:
-        wanted = self.spec.server
-        places = zip(plan.SERVERS, plan.pools(wanted.count), strict=False)
+        places = zip(plan.SERVERS, plan.pools(self.spec.server.count), strict=False)
         return [
-            Server(self.programs, self.raw, self.net[place.name], place, pool, wanted)
+            Server(self.programs, self.raw, self.net[place.name], place, pool, self.spec)
             for place, pool in places
         ]
 

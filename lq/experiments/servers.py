@@ -14,7 +14,7 @@ import yaml
 from lq.errors import RunFailed
 from lq.experiments.capturing import Capture
 from lq.experiments.programs import Process, Programs, cpu_seconds, end, python
-from lq.experiments.spec import Server as Wanted
+from lq.experiments.spec import Spec
 from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
 from topologies import plan
@@ -47,7 +47,8 @@ class Server:
 
     `pool` is the first and the last address that it leases; `leasequery`, whether it answers that; and of the
     built-in server `forms`, the forms of query that it answers, and `reservations`, as it is told of them.
-    They count from its next launch on.
+    They count from its next launch on. Leasequery is answered of the concentrator alone, unless
+    `server.any_requester` says otherwise.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Server:
         node: Any,
         place: plan.ServerPlace,
         pool: tuple[IPv4Address, IPv4Address],
-        wanted: Wanted,
+        spec: Spec,
     ) -> None:
         self._programs = programs
         self._raw = raw
@@ -66,7 +67,8 @@ class Server:
         self.leasequery = True
         self.forms = ("address", "hardware", "client-id")
         self.reservations: list[dict[str, str]] = []
-        self._wanted = wanted
+        self._wanted = spec.server
+        self._leases_per_circuit = spec.leases_per_circuit
         self.place = place
         self.capture_file = raw.parent / f"{self.name}.pcap"
         self.process: Process | None = None
@@ -120,7 +122,14 @@ class Server:
             "database": str(self.database),
             "dialect": self._wanted.dialect,
             "service_time": self._wanted.service_time,
-            "leasequery": {"enabled": self.leasequery, "forms": [*self.forms]},
+            "verify_source": self._wanted.verify_source,
+            "leases_per_circuit": self._leases_per_circuit,
+            "leases_per_client": self._wanted.leases_per_client,
+            "leasequery": {
+                "enabled": self.leasequery,
+                "forms": [*self.forms],
+                "requesters": ["0.0.0.0/0" if self._wanted.any_requester else str(plan.GATEWAY)],
+            },
             "subnets": [
                 {
                     "network": str(plan.ACCESS_NETWORK),

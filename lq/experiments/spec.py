@@ -139,6 +139,27 @@ class Server(_Part):
         le=10,
         description="seconds that each message takes the built-in server, one after the other; 0: its own",
     )
+    verify_source: bool = Field(
+        True,
+        description="the built-in server believes a message only from its giaddr, else from its ciaddr",
+    )
+    any_requester: bool = Field(
+        False, description="the built-in server answers leasequery of anybody, not of the concentrator alone"
+    )
+    leases_per_circuit: int | None = Field(
+        None,
+        ge=0,
+        le=65536,
+        description="addresses that the clients of a circuit may use up (built-in server); 0: any number; if "
+        "not given 16, or twice topology.hosts_per_modem if that is more",
+    )
+    leases_per_client: int = Field(
+        8,
+        ge=0,
+        le=65536,
+        description="addresses that a hardware address or a client identifier may use up (built-in server); "
+        "0: any number",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Server:
@@ -436,6 +457,12 @@ class Spec(_Part):
         there = ", ".join(fixed) + (f", {hosts[0]} to {hosts[-1]}" if hosts else "")
         why = "" if hosts else "; with topology.population=true hosts are not nodes"
         return f"capture.nodes: no captures at {wrong!r}, but at {there}{why}"
+
+    @property
+    def leases_per_circuit(self) -> int:
+        """Addresses that the clients of a circuit may use up, as given or by default; 0: any number."""
+        given = self.server.leases_per_circuit
+        return max(16, 2 * (self.topology.hosts_per_modem or 1)) if given is None else given
 
     @property
     def timeout(self) -> float:

@@ -148,14 +148,15 @@ class Leasequery(_Strict):
     `enabled: false` makes a server without leasequery, which drops queries in silence (R5-3). `forms`
     lists the forms answered; by address is always among them (R5-4, R5-5, R5-6). `prefer` chooses among
     several addresses of a client (R6.4.1-2). `reservation_as_active` answers ACTIVE without option 51
-    for a reservation without a lease (R6.4-5). `requesters` lists the networks that giaddr may be in.
+    for a reservation without a lease (R6.4-5). `requesters` lists the networks that giaddr may be in; nobody
+    else is told who has which address.
     """
 
     enabled: bool = True
     forms: tuple[Form, ...] = ("address", "hardware", "client-id")
     prefer: Literal["most-recent", "longest-lease"] = "most-recent"
     reservation_as_active: bool = False
-    requesters: tuple[IPv4Network, ...] = (IPv4Network("0.0.0.0/0"),)
+    requesters: tuple[IPv4Network, ...] = ()
 
     @field_validator("forms")
     @classmethod
@@ -185,6 +186,9 @@ class ServerConfig(Leases):
     `listen` is the address it binds and names as server identifier; `interface` binds it to one
     device, too. `port` is its own and the relays' UDP port; clients listen one above. `offer_time` and
     `decline_time` are seconds for which an offered, or a declined, address is held back.
+    `verify_source`: a message is believed only from its giaddr, or without one from its ciaddr
+    (lq.server.service). `leases_per_circuit` and `leases_per_client` bound what one circuit or one client may
+    use up (lq.server.limits); 0 means any number.
     `unimplemented_type` and `r_flag` replace the dialect's numbers. `service_time` makes it a slow server:
     seconds that each message takes, one after the other.
     """
@@ -198,6 +202,9 @@ class ServerConfig(Leases):
     r_flag: int | None = Field(default=None, gt=0, lt=0x8000)
     offer_time: Seconds = 60
     decline_time: Seconds = 86400
+    verify_source: bool = True
+    leases_per_circuit: int = Field(default=16, ge=0, lt=2**32)
+    leases_per_client: int = Field(default=8, ge=0, lt=2**32)
     service_time: float = Field(default=0.0, ge=0, le=60)
     subnets: tuple[Subnet, ...] = ()
     shared_networks: tuple[SharedNetwork, ...] = ()

@@ -72,6 +72,8 @@ class Daemon:
         outside = self.service.counters["bindings outside the configured pools"]
         if outside:
             _log.warning("%d stored bindings are outside the configured pools and left alone", outside)
+        if self.config.leasequery.enabled and not self.config.leasequery.requesters:
+            _log.warning("no leasequery is answered: name those who may ask in leasequery.requesters")
         _log.info("serving with %d bindings", len(self.service.bindings))
         with self._signals() as wakeup:
             print(f"ready {self.config.listen}:{self.config.port}", flush=True)
@@ -117,13 +119,13 @@ class Daemon:
         waiting: list[tuple[bytes | bytearray, tuple[str, int]]] = []
         for _ in range(most):
             try:
-                octets, _source = receive(_LONGEST)
+                octets, source = receive(_LONGEST)
             except BlockingIOError:
                 break
             except OSError:
                 self.service.counters["receive errors"] += 1
                 break
-            outgoing = handle(octets, clock())
+            outgoing = handle(octets, clock(), source)
             if outgoing is None:
                 continue
             if changed or waiting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,20 +36,70 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One address held for one client until a time in seconds."""
+    """One address held for a client behind `circuit` (None: not known), from `made` to `until`, seconds."""
 
     packed: bytes
     client: Client
+    circuit: bytes | None
     link: Link
+    made: float
     until: float
 
 
+class _Holders:
+    """Offers by who holds them. The one who holds most is found without a search."""
+
+    def __init__(self) -> None:
+        self._held: dict[object, dict[bytes, Offer]] = {}  # by holder, then by address, the oldest first
+        self._ranks: list[dict[object, None]] = [{}]  # the holders of n offers stand at n
+
+    def of(self, holder: object) -> dict[bytes, Offer]:
+        return self._held.get(holder, {})
+
+    def add(self, holder: object, offer: Offer) -> None:
+        held = self._held.setdefault(holder, {})
+        held[offer.packed] = offer
+        self._move(holder, len(held) - 1, len(held))
+
+    def remove(self, holder: object, offer: Offer) -> None:
+        held = self._held[holder]
+        del held[offer.packed]
+        self._move(holder, len(held) + 1, len(held))
+        if not held:
+            del self._held[holder]
+
+    def _move(self, holder: object, old: int, new: int) -> None:
+        self._ranks[old].pop(holder, None)
+        if new == len(self._ranks):
+            self._ranks.append({})
+        if new:
+            self._ranks[new][holder] = None
+        while len(self._ranks) > 1 and not self._ranks[-1]:
+            self._ranks.pop()
+
+    @property
+    def greatest(self) -> dict[bytes, Offer]:
+        """The offers of one who holds most."""
+        return self._held[next(iter(self._ranks[-1]))] if self._ranks[-1] else {}
+
+
 class Offers:
-    """The offers that stand: one for a client, one for an address."""
+    """The offers that stand: one for a client, one for an address, so never more than the pools have.
+
+    A holder is a circuit of a link, or all clients of a link together whose circuit is not known.
+    """
+
+    GRACE = 5.0  # seconds in which a client of no known circuit is to take its offer
 
     def __init__(self) -> None:
         self._of_address: dict[bytes, Offer] = {}  # the oldest first, as all are held equally long
         self._to_client: dict[Client, Offer] = {}
+        self._on_link: dict[Link, _Holders] = {}
+        self._to_hardware = _Holders()
+        self._to_client_id = _Holders()
+
+    def __len__(self) -> int:
+        return len(self._of_address)
 
     def of(self, packed: bytes) -> Offer | None:
         """The offer of an address."""
@@ -59,6 +109,19 @@ class Offers:
         """The offer to a client."""
         return self._to_client.get(client)
 
+    def to_circuit(self, link: Link, circuit: bytes | None) -> Collection[bytes]:
+        """The addresses offered to clients of a circuit."""
+        holders = self._on_link.get(link)
+        return holders.of(circuit) if holders is not None else ()
+
+    def to_hardware(self, hardware: bytes) -> Collection[bytes]:
+        """The addresses offered to a hardware address, whatever client identifiers it named."""
+        return self._to_hardware.of(hardware)
+
+    def to_client_id(self, client_id: bytes) -> Collection[bytes]:
+        """The addresses offered to a client identifier, from whatever hardware addresses."""
+        return self._to_client_id.of(client_id)
+
     def make(self, offer: Offer) -> None:
         """Note an offer; an older one of the same address is replaced."""
         former = self._of_address.get(offer.packed)
@@ -66,12 +129,23 @@ class Offers:
             self.end(former)
         self._of_address[offer.packed] = offer
         self._to_client[offer.client] = offer
+        for holders, holder in self._holders(offer):
+            holders.add(holder, offer)
 
     def end(self, offer: Offer) -> None:
         """The offer was taken, declined or withdrawn."""
         del self._of_address[offer.packed]
         if self._to_client.get(offer.client) is offer:
             del self._to_client[offer.client]
+        for holders, holder in self._holders(offer):
+            holders.remove(holder, offer)
+
+    def _holders(self, offer: Offer) -> Iterator[tuple[_Holders, object]]:
+        yield self._on_link.setdefault(offer.link, _Holders()), offer.circuit
+        if offer.client.hardware:
+            yield self._to_hardware, offer.client.hardware
+        if offer.client.client_id is not None:
+            yield self._to_client_id, offer.client.client_id
 
     def lapsed(self, now: float) -> Iterator[Offer]:
         """End the offers whose time is over, and yield them."""
@@ -81,3 +155,22 @@ class Offers:
                 return
             self.end(oldest)
             yield oldest
+
+    def take_back(self, link: Link, circuit: bytes | None, now: float) -> Offer | None:
+        """End an offer on this link for the good of a client behind `circuit`, when no address is left.
+
+        The oldest one of who holds most, and two more than this circuit at least. Clients of no known circuit
+        cannot be told apart, so among these the oldest gives way once it has stood for GRACE. None if no
+        offer has to give way.
+        """
+        holders = self._on_link.get(link)
+        most = holders.greatest if holders is not None else None
+        if not holders or not most:
+            return None
+        own = holders.of(circuit)
+        oldest = next(iter(most.values()))
+        late = circuit is None and oldest.circuit is None and oldest.made + self.GRACE <= now
+        if len(most) < len(own) + 2 and not late:
+            return None
+        self.end(oldest)
+        return oldest

@@ -78,37 +78,40 @@ class AllTerms:
 
 
 class Replies:
-    """Builds the replies of one server, named by its identifier (option 54)."""
+    """Builds the replies of one server, named by its identifier (option 54).
+
+    `server_id` of a message, if not None, is the identifier that its relay agent wants instead (RFC 5107).
+    """
 
     def __init__(self, server_id: bytes) -> None:
         self._server_id = server_id
 
-    def offer(self, message: Message, packed: bytes, terms: Terms) -> Message:
+    def offer(self, message: Message, packed: bytes, terms: Terms, server_id: bytes | None) -> Message:
         """The OFFER of an address."""
-        reply = self._start(message, MessageType.OFFER)
+        reply = self._start(message, MessageType.OFFER, server_id)
         return self._with_lease(message, reply, packed, terms)
 
-    def ack(self, message: Message, packed: bytes, terms: Terms) -> Message:
+    def ack(self, message: Message, packed: bytes, terms: Terms, server_id: bytes | None) -> Message:
         """The ACK that leases an address."""
-        reply = self._start(message, MessageType.ACK)
+        reply = self._start(message, MessageType.ACK, server_id)
         reply.ciaddr = message.ciaddr
         return self._with_lease(message, reply, packed, terms)
 
-    def informed(self, message: Message, terms: Terms) -> Message:
+    def informed(self, message: Message, terms: Terms, server_id: bytes | None) -> Message:
         """The ACK to an INFORM: options, and neither address nor times (RFC 2131, 4.3.5)."""
-        reply = self._start(message, MessageType.ACK)
+        reply = self._start(message, MessageType.ACK, server_id)
         reply.ciaddr = message.ciaddr
         return self._with_options(message, reply, terms)
 
-    def nak(self, message: Message, reason: str) -> Message:
+    def nak(self, message: Message, reason: str, server_id: bytes | None) -> Message:
         """The NAK: the client has to begin anew."""
-        reply = self._start(message, MessageType.NAK)
+        reply = self._start(message, MessageType.NAK, server_id)
         if message.giaddr != ANY:
             reply.broadcast = True  # the client may have no valid address (RFC 2131, 4.3.2)
         reply.options[OptionCode.MESSAGE] = reason.encode()
         return self._with_echoes(message, reply)
 
-    def _start(self, message: Message, kind: MessageType) -> Message:
+    def _start(self, message: Message, kind: MessageType, server_id: bytes | None) -> Message:
         return Message(
             op=BOOTREPLY,
             htype=message.htype,
@@ -118,7 +121,7 @@ class Replies:
             chaddr=message.chaddr,
             options={
                 OptionCode.MESSAGE_TYPE: bytes((kind,)),
-                OptionCode.SERVER_IDENTIFIER: self._server_id,
+                OptionCode.SERVER_IDENTIFIER: server_id or self._server_id,
             },
         )
 

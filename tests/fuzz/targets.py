@@ -7,6 +7,7 @@ one, `tests.fuzz.test_corpus` replays those kept in `corpus/`.
 import functools
 import struct
 from dataclasses import fields
+from ipaddress import IPv4Address
 
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
@@ -23,6 +24,7 @@ subnets:
   - network: 198.18.0.0/16
     pools: [198.18.0.10-198.18.0.12]
     options: {routers: [198.18.0.1], domain-name: example, 43: 0x0102}
+leasequery: {requesters: [198.18.0.0/16]}
 reservations:
   - {address: 198.18.50.1, hardware: '02:00:00:00:00:02', options: {host-name: two}}
 """,
@@ -40,7 +42,9 @@ shared_networks:
 reservations:
   - {address: 198.18.0.10, client_id: '0x00'}
   - {address: 198.18.0.99, hardware: '02:00:00:00:00:02', client_id: two}
-leasequery: {prefer: longest-lease, reservation_as_active: true}
+leasequery: {prefer: longest-lease, reservation_as_active: true, requesters: [0.0.0.0/0]}
+leases_per_circuit: 2
+leases_per_client: 1
 """,
     """
 listen: 198.19.1.2
@@ -50,6 +54,8 @@ max_lease_time: 4000000000
 subnets:
   - {network: 0.0.0.0/0, pools: [198.18.0.10-198.18.0.20]}
 leasequery: {forms: [address], requesters: [198.18.0.0/15]}
+verify_source: false
+leases_per_circuit: 0
 """,
 ]
 STEPS = (0.0, 0.5, 1.0, 30.0, 61.0, 1800.0, 3600.0, 86400.0)  # seconds between datagrams
@@ -107,7 +113,7 @@ def server(data):
         position += length
         now += STEPS[step % len(STEPS)]
         before = dict(service.bindings.by_address)
-        outgoing = service.handle(octets, now)
+        outgoing = service.handle(octets, now, _source(step, octets))
         if service.counters["received: leasequery"] and _is_query(octets):
             assert not service.changed
             assert service.bindings.by_address == before
@@ -137,10 +143,19 @@ def config(data):
     service = Service(found, now=1e9)
     for link in found.links[:4]:
         giaddr = link.subnets[0].network.network_address.packed
-        service.handle(DISCOVER[:24] + giaddr + DISCOVER[28:], 1e9)
+        octets = DISCOVER[:24] + giaddr + DISCOVER[28:]
+        service.handle(octets, 1e9, _source(0, octets))
 
 
 TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator}
+
+
+def _source(step, octets):
+    """Where a datagram comes from: mostly giaddr, port 67, or without one ciaddr; else somebody else."""
+    claimed = octets[24:28] if any(octets[24:28]) else octets[12:16]
+    if step >> 4 == 15:
+        claimed = b"\xc6\x13\x02\x02"
+    return str(IPv4Address(claimed.rjust(4, b"\0"))), 67
 
 
 def _is_query(octets):

@@ -11,7 +11,7 @@ from scapy.utils import rdpcap
 
 from lq.wire import OptionCode, decode
 
-from .population import NOW, relay_info, service
+from .population import NOW, RELAY, relay_info, service
 
 DATA = Path(__file__).parents[1] / "wire" / "data"
 
@@ -92,7 +92,7 @@ def test_we_differ_from_them_only_where_the_documentation_says(name):
         asked = decode(query)
         theirs = replies.get(asked.xid)
         passed = theirs.options.get(91, b"\3") if theirs is not None else b"\3"  # seconds since the lease
-        outgoing = server.handle(query, NOW + int.from_bytes(passed, "big"))
+        outgoing = server.handle(query, NOW + int.from_bytes(passed, "big"), RELAY)
         ours = None if outgoing is None else decode(outgoing[0])
         found[asked.xid & 0xFF] = differences(theirs, ours)
     assert sorted(found) == list(range(1, 17))
@@ -101,9 +101,9 @@ def test_we_differ_from_them_only_where_the_documentation_says(name):
 
 @pytest.mark.requirement("R6.4-5")
 def test_a_reservation_without_a_lease_is_active_if_so_configured():
-    server = service("leasequery: {reservation_as_active: true}\n")
+    server = service("reservation_as_active: true")
     octets = [bytes(packet[UDP].payload) for packet in rdpcap(str(next(DATA.glob("kea*"))))]
     query = next(each for each in octets if each[0] == 1 and decode(each).xid == 0x4C51000E)
-    reply = decode(server.handle(query, NOW)[0])
+    reply = decode(server.handle(query, NOW, RELAY)[0])
     assert reply.message_type == 13
     assert OptionCode.LEASE_TIME not in reply.options

@@ -7,7 +7,7 @@ import pytest
 from lq.server.bindings import Binding
 from lq.wire import DRAFT_03, MessageType, decode
 
-from .helpers import ALL, CONFIG, GIADDR, Host, ask, mac, option_82, query, seconds, service
+from .helpers import ALL, CONFIG, GIADDR, RELAY, Host, ask, mac, option_82, query, seconds, service
 
 ACTIVE, KNOWN, UNKNOWN = MessageType.ACTIVE, MessageType.KNOWN, MessageType.UNKNOWN
 DRAFT = "dialect: draft-03\n"
@@ -253,9 +253,11 @@ def test_several_items_or_none_are_counted_and_not_answered():
 @pytest.mark.requirement("R6.3-3")
 @pytest.mark.requirement("R6.4.3-1")
 def test_giaddr_is_the_destination_and_nothing_else():
-    server, host = leased()
+    server, host = leased("leasequery: {requesters: [198.18.0.1, 198.19.200.0/24]}\n")
     for giaddr in ("198.18.0.1", "198.19.200.1"):
-        octets, destination = server.handle(query(str(host.address), giaddr=IPv4Address(giaddr)), 1500.0)
+        octets, destination = server.handle(
+            query(str(host.address), giaddr=IPv4Address(giaddr)), 1500.0, (giaddr, 67)
+        )
         assert destination == (giaddr, 67)
         reply = decode(octets)
         assert str(reply.giaddr) == giaddr
@@ -342,7 +344,8 @@ def test_the_r_flag_of_a_query_means_nothing():
 def test_only_allowed_requesters_are_answered():
     server, host = leased("leasequery: {requesters: [198.18.0.1/32]}\n")
     assert ask(server, 1500.0, host.address).message_type == ACTIVE
-    assert server.handle(query(str(host.address), giaddr=IPv4Address("198.18.0.2")), 1500.0) is None
+    other = query(str(host.address), giaddr=IPv4Address("198.18.0.2"))
+    assert server.handle(other, 1500.0, ("198.18.0.2", 67)) is None
     assert server.counters["dropped: requester not allowed"] == 1
 
 
@@ -351,7 +354,7 @@ def test_malformed_queries_are_counted_and_dropped():
     good = query(str(host.address))
     ask(server, 1500.0, host.address)  # its option field is remembered now
     for octets in (good[:200], good[:2] + b"\x11" + good[3:], b"\x02" + good[1:], good[:242]):
-        assert server.handle(octets, 1500.0) is None
+        assert server.handle(octets, 1500.0, RELAY) is None
     assert server.counters["dropped: malformed"] == 4
 
 
@@ -363,7 +366,7 @@ def test_overloaded_queries_are_read_whole():
     octets[243:247] = b"\x34\x01\x01\xff"
     for client_id, kind in ((b"id", ACTIVE), (b"no", UNKNOWN)):
         octets[108:113] = b"\x3d\x02" + client_id + b"\xff"
-        assert decode(server.handle(bytes(octets), 1500.0)[0]).message_type == kind
+        assert decode(server.handle(bytes(octets), 1500.0, RELAY)[0]).message_type == kind
 
 
 def test_answers_are_counted_by_kind():

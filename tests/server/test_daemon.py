@@ -23,6 +23,7 @@ CONFIG = """
 listen: 127.0.0.1
 port: {port}
 database: {path}/bindings.sqlite
+leasequery: {{requesters: [127.0.0.2]}}
 shared_networks:
   - name: access
     subnets:

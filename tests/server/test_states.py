@@ -44,7 +44,6 @@ class Network(RuleBasedStateMachine):
         self.leases = {}
         self.declined = {}
         self.offers = {}
-        self.circuits = {}
         self.boot()
 
     def boot(self):
@@ -81,16 +80,35 @@ class Network(RuleBasedStateMachine):
         self.hosts[number].address = reply.yiaddr
 
     def discover(self, number, **options):
+        before = self.server.counters["offers taken back"]
         offer = self.hosts[number].discover(self.now, **options)
         if offer is None:
             self.offers.pop(number, None)
             return
         assert str(offer.yiaddr) != "198.18.0.12" or number == 2
-        for other, standing in self.offers.items():
-            assert other == number or not self.stands(offer, *standing)
-        for other, leases in self.leases.items():
-            assert other == number or leases.get(offer.yiaddr, 0) <= self.now
+        lost = [n for n, standing in self.offers.items() if n != number and self.stands(offer, *standing)]
+        if self.server.counters["offers taken back"] == before:
+            assert not lost
+        for other in lost:
+            del self.offers[other]
+        assert not self.leased_to_others(number, offer.yiaddr)
+        if self.declined.get(offer.yiaddr, 0) > self.now:
+            assert all(self.taken(number, IPv4Address(f"198.18.0.{last}")) for last in (10, 11, 13))
+            del self.declined[offer.yiaddr]
         self.offers[number] = offer, self.now + self.server.config.offer_time
+
+    def leased_to_others(self, number, address):
+        leases = (found for other, found in self.leases.items() if other != number)
+        return any(found.get(address, 0) > self.now for found in leases)
+
+    def taken(self, number, address):
+        """Whether this client cannot have the address: leased or offered to another, or declined."""
+        offered = (standing for other, standing in self.offers.items() if other != number)
+        return (
+            self.leased_to_others(number, address)
+            or any(offer.yiaddr == address and end > self.now for offer, end in offered)
+            or self.declined.get(address, 0) > self.now
+        )
 
     def stands(self, reply, offer, end):
         """Whether an offer holds the address of a reply back."""
@@ -186,6 +204,10 @@ class Network(RuleBasedStateMachine):
     def decline(self, number):
         host = self.hosts[number]
         if self.leases.get(number, {}).get(host.address, 0) > self.now:
+            if self.stored[host.address.packed].relay_info != host.relay_info:
+                host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
+                assert not self.server.changed  # from another circuit than the lease's
+                return
             self.offers = {n: o for n, o in self.offers.items() if o[0].yiaddr != host.address}
             host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
             del self.leases[number][host.address]
