@@ -14,7 +14,6 @@ import logging
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 256  # datagrams taken in before their changes are stored
 _LONGEST = 4096  # octets of a datagram
 _RECEIVE_BUFFER = 4 << 20
+_PATIENCE = 1.0  # seconds that the last words wait for somebody to read them
 
 
 class Clock:
@@ -46,8 +46,11 @@ class Clock:
 class Daemon:
     """One running server. Raises StorageError or OSError from the constructor if it cannot start."""
 
-    def __init__(self, config: ServerConfig, counters_json: Path | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, output: server_log.Output, counters_json: Path | None = None
+    ) -> None:
         self.config = config
+        self._output = output
         self._counters_json = counters_json
         self._clock = Clock()
         self._storage = Storage(config.database)
@@ -93,7 +96,7 @@ class Daemon:
                     with contextlib.suppress(BlockingIOError):
                         wakeup.recv(64)
                     self.report()
-        self.report()
+        self.report(patience=_PATIENCE)
 
     def close(self) -> None:
         """Release the socket and the database."""
@@ -170,20 +173,25 @@ class Daemon:
             reader.close()
             writer.close()
 
-    def report(self) -> None:
-        """Print the counters on stderr, and write them as JSON if a file was named."""
+    def report(self, patience: float = 0.0) -> None:
+        """Print the counters on stderr, and write them as JSON if a file was named.
+
+        Whoever reads stderr is waited for so many seconds at most.
+        """
         counters = dict(sorted(self.service.counters.items()))
         counters["bindings"] = len(self.service.bindings)
+        if self._output.lost:
+            counters["lines of the log that nobody read"] = self._output.lost
         width = max(map(len, counters))
-        print("\n".join(f"{name:{width}} {count}" for name, count in counters.items()), file=sys.stderr)
-        sys.stderr.flush()
+        lines = "\n".join(f"{name:{width}} {count}" for name, count in counters.items())
+        self._output.write(lines, patience)
         if self._counters_json is not None:
             temporary = self._counters_json.with_name(self._counters_json.name + ".new")
             try:
                 temporary.write_text(json.dumps(counters, indent=1) + "\n")
                 temporary.replace(self._counters_json)
             except OSError as error:
-                print(f"cannot write the counters: {error}", file=sys.stderr)
+                self._output.write(f"cannot write the counters: {error}", patience)
 
 
 def _listen(config: ServerConfig) -> socket.socket:
@@ -207,26 +215,26 @@ def serve(config_path: Path | str, counters_json: Path | str | None = None, log:
     the end, as JSON to `counters_json`, too. Faults are one line on stderr. `log` is the level of what
     is written on stderr while it serves (lq.server.log).
     """
-    server_log.set_up(log)
+    output = server_log.set_up(log)
     where = ""
     try:
         config = load(config_path)
         where = f"cannot listen on {config.listen}:{config.port}"
-        daemon = Daemon(config, None if counters_json is None else Path(counters_json))
+        daemon = Daemon(config, output, None if counters_json is None else Path(counters_json))
     except (ConfigError, StorageError) as error:
-        print(error, file=sys.stderr)
+        output.write(str(error), _PATIENCE)
         return 2
     except PermissionError as error:
-        print(f"{where}: {error.strerror}; run as root or choose a port above 1023", file=sys.stderr)
+        output.write(f"{where}: {error.strerror}; run as root or choose a port above 1023", _PATIENCE)
         return 2
     except OSError as error:
         fix = "`listen` is to be an address of this machine on which no other server runs"
-        print(f"{where}: {error.strerror}; {fix}", file=sys.stderr)
+        output.write(f"{where}: {error.strerror}; {fix}", _PATIENCE)
         return 2
     try:
         daemon.run()
     except StorageError as error:
-        print(error, file=sys.stderr)
+        output.write(str(error), _PATIENCE)
         return 1
     finally:
         daemon.close()
