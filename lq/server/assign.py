@@ -142,7 +142,7 @@ class Assigner:
         if former is not None and former.packed != packed:
             self._offers.end(former)
             self._give_back(former, now)
-        self._offers.make(Offer(packed, client, agent.circuit, link, now, now + self.config.offer_time))
+        self._offers.make(Offer(packed, client, agent.circuit, link, now + self.config.offer_time))
         return self._replies.offer(message, packed, self._terms.of(packed, link), agent.server_id)
 
     def _choose(self, heard: _Heard, room: Room) -> bytes | None:
@@ -176,7 +176,7 @@ class Assigner:
         if room.full:
             return self._again(room, available, undisputed)
         chosen = self._pools[link].next(now, available)
-        if chosen is None and (taken := self._offers.take_back(link, agent.circuit, now)) is not None:
+        if chosen is None and (taken := self._offers.take_back(link, agent.circuit)) is not None:
             self.counters["offers taken back"] += 1
             self._give_back(taken, now)
             chosen = self._pools[link].next(now, available)

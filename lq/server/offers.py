@@ -36,13 +36,12 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One address held for a client behind `circuit` (None: not known), from `made` to `until`, seconds."""
+    """One address held for a client behind `circuit` (None: not known), until a time in seconds."""
 
     packed: bytes
     client: Client
     circuit: bytes | None
     link: Link
-    made: float
     until: float
 
 
@@ -88,8 +87,6 @@ class Offers:
 
     A holder is a circuit of a link, or all clients of a link together whose circuit is not known.
     """
-
-    GRACE = 5.0  # seconds in which a client of no known circuit is to take its offer
 
     def __init__(self) -> None:
         self._of_address: dict[bytes, Offer] = {}  # the oldest first, as all are held equally long
@@ -156,12 +153,12 @@ class Offers:
             self.end(oldest)
             yield oldest
 
-    def take_back(self, link: Link, circuit: bytes | None, now: float) -> Offer | None:
+    def take_back(self, link: Link, circuit: bytes | None) -> Offer | None:
         """End an offer on this link for the good of a client behind `circuit`, when no address is left.
 
         The oldest one of who holds most, and two more than this circuit at least. Clients of no known circuit
-        cannot be told apart, so among these the oldest gives way once it has stood for GRACE. None if no
-        offer has to give way.
+        cannot be told apart, so among these the oldest gives way: who takes up its offer at once has it. None
+        if no offer has to give way.
         """
         holders = self._on_link.get(link)
         most = holders.greatest if holders is not None else None
@@ -169,8 +166,8 @@ class Offers:
             return None
         own = holders.of(circuit)
         oldest = next(iter(most.values()))
-        late = circuit is None and oldest.circuit is None and oldest.made + self.GRACE <= now
-        if len(most) < len(own) + 2 and not late:
+        alike = circuit is None and oldest.circuit is None
+        if len(most) < len(own) + 2 and not alike:
             return None
         self.end(oldest)
         return oldest

@@ -68,9 +68,9 @@ def relay():
     relay.socket.close()
 
 
-def run(tmp_path, relay, *arguments, more="", **options):
+def run(tmp_path, relay, *arguments, more="", text=CONFIG, **options):
     config = tmp_path / "server.yaml"
-    config.write_text(CONFIG.format(port=relay.port, path=tmp_path) + more)
+    config.write_text(text.format(port=relay.port, path=tmp_path) + more)
     process = subprocess.Popen(
         [sys.executable, "-m", "lq.server", str(config), *arguments],
         text=True,
