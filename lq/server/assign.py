@@ -382,8 +382,9 @@ class Assigner:
 
     @staticmethod
     def _relay_info(message: Message, former: Binding | None) -> bytes | None:
-        """Option 82 of a message that made a lease; one without leaves the former (R5-9)."""
-        received = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
+        """Option 82 as a relay agent has sent it; a message without leaves the former (R5-9)."""
+        relayed = message.giaddr != ANY
+        received = message.options.get(OptionCode.RELAY_AGENT_INFORMATION) if relayed else None
         return received if received is not None or former is None else former.relay_info
 
 

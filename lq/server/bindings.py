@@ -170,30 +170,26 @@ class Bindings:
             binding.sent, binding.returned = self._one_copy(binding.sent), self._one_copy(binding.returned)
         old = self.by_address.get(binding.packed)
         if old is not None:
-            self._unlink(old)
+            self._in_each(old, _Index.remove)
         self.by_address[binding.packed] = binding
-        for index, key in self._keys(binding):
-            index.add(key, binding)
+        self._in_each(binding, _Index.add)
 
     def remove(self, binding: Binding) -> None:
         """Forget a binding."""
         del self.by_address[binding.packed]
-        self._unlink(binding)
+        self._in_each(binding, _Index.remove)
 
-    def _unlink(self, binding: Binding) -> None:
-        for index, key in self._keys(binding):
-            index.remove(key, binding)
-
-    def _keys(self, binding: Binding) -> Iterator[tuple[_Index, bytes]]:
+    def _in_each(self, binding: Binding, do: Callable[[_Index, bytes, Binding], None]) -> None:
+        """Add a binding to, or remove it from, each index that it has a key of."""
         if binding.chaddr:
-            yield self._by_hardware, binding.hardware
+            do(self._by_hardware, bytes((binding.htype,)) + binding.chaddr, binding)
         if binding.client_id is not None:
-            yield self._by_client_id, binding.client_id
+            do(self._by_client_id, binding.client_id, binding)
         came_by = circuit(binding.relay_info)
         if came_by is not None:
-            yield self._by_circuit, self.place(binding.packed) + came_by
-        if binding.state == State.DECLINED and binding.sent:
-            yield self._declined_by, declined_by(binding)
+            do(self._by_circuit, self.place(binding.packed) + came_by, binding)
+        if binding.state is State.DECLINED and binding.sent:
+            do(self._declined_by, declined_by(binding), binding)
 
     def _one_copy(self, octets: bytes) -> bytes:
         """Return the one copy of these octets: a million clients send and get much the same options."""

@@ -56,7 +56,7 @@ def test_leasequery_shows_the_servers_own_name_and_option_82_as_it_came():
 
 
 def test_of_two_servers_with_one_name_the_one_that_made_the_offer_is_meant():
-    """With the override a REQUEST does not tell the servers apart: the other keeps silent, and frees its own."""
+    """With the override a REQUEST does not tell the servers apart: the other keeps silent, frees its own."""
     one, two = service(), service(config=OTHER)
     host = Host(one, relay_info=OVERRIDDEN)
     offer = host.discover(1000.0)
