@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lq.experiments.spec import Spec
+from lq.experiments.spec import load
 from lq.sandbox.tools import find
 from topologies import plan
 
@@ -30,7 +30,7 @@ SETTINGS = 'send dhcp-lease-time 12;\nsend vendor-class-identifier "docsis3.0:";
 
 @pytest.fixture(scope="module")
 def act(lab):
-    return lab(Spec(), "running")
+    return lab(load("reboot", {"server.any_requester": True}), "running")
 
 
 def query(act, *arguments):
