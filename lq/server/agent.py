@@ -5,6 +5,7 @@ The relay agent vouches for it, so it is read only where the message is known to
 
 from __future__ import annotations
 
+import functools
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -30,25 +31,25 @@ class Agent(NamedTuple):
     @classmethod
     def of(cls, message: Message) -> Agent:
         """Read a message. A sub-option of another length than its RFC's is left alone."""
-        value = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
-        if value is None or message.giaddr == ANY:
-            return _NONE
-        try:
-            others = RelayInfo.decode(value).others
-        except MalformedMessage:
-            return cls(circuit(value))
-        if not others:
-            return cls(circuit(value))
-        own = {code: content for code, content in reversed(others) if len(content) == 4}
-        link = own.get(LINK_SELECTION)
-        return cls(
-            circuit(value),
-            None if link is None else IPv4Address(link),
-            own.get(SERVER_IDENTIFIER_OVERRIDE),
-        )
+        value = message.options.get(_RELAY_AGENT_INFORMATION)
+        return _NONE if value is None or message.giaddr == ANY else _read(value)
 
 
 _NONE = Agent()
+_RELAY_AGENT_INFORMATION = int(OptionCode.RELAY_AGENT_INFORMATION)
+
+
+@functools.lru_cache(1024)  # a client sends several messages, one after the other, by the same circuit
+def _read(value: bytes) -> Agent:
+    try:
+        others = RelayInfo.decode(value).others
+    except MalformedMessage:
+        others = ()
+    own = {code: content for code, content in reversed(others) if len(content) == 4}
+    link = own.get(LINK_SELECTION)
+    return Agent(
+        circuit(value), None if link is None else IPv4Address(link), own.get(SERVER_IDENTIFIER_OVERRIDE)
+    )
 
 
 def circuit(relay_info: bytes | None) -> bytes | None:

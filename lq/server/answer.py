@@ -29,6 +29,7 @@ from lq.wire.options import OptionCode, parse_field, pieces
 _log = logging.getLogger(__name__)
 
 _ZERO = bytes(4)
+_ONE_TYPE = bytes((OptionCode.MESSAGE_TYPE, 1))  # the first option of nearly all messages, without its value
 _SHORTEST = 300
 _REMEMBERED = 1024  # option fields; one longer than _LONGEST is read anew each time
 _LONGEST = 600
@@ -100,10 +101,12 @@ class Answerer:
     # -- the question -------------------------------------------------------------------------------
 
     def question(self, octets: bytes) -> Question | None:
-        """What a datagram asks, None if it is no leasequery. Raises MalformedMessage."""
+        """What a datagram asks, None if it is no leasequery. Raises MalformedMessage if it may be one."""
         found = self._questions.get(octets[236:])  # the magic cookie and all options
         if found is not None:
             return found
+        if octets[240:242] == _ONE_TYPE and octets[242:243] != self._leasequery:
+            return None  # a client's message, whatever else is in it: it is read elsewhere
         options, overloaded = decode_options(octets)
         if options.get(OptionCode.MESSAGE_TYPE) != self._leasequery:
             return None

@@ -169,7 +169,8 @@ class Assigner:
         wanted += [each.packed for each in sorted(former, key=lambda each: -each.last_transaction)]
         offer = self._offers.to(client)
         wanted += [offer.packed] if offer is not None else []
-        wanted += [message.options.get(OptionCode.REQUESTED_ADDRESS, b"")]
+        asked_for = message.options.get(OptionCode.REQUESTED_ADDRESS)
+        wanted += [asked_for] if asked_for is not None else []
         chosen = next((each for each in wanted if available(each) and self._admits(room, each)), None)
         if chosen is not None:
             return chosen
@@ -362,6 +363,8 @@ class Assigner:
         return binding.state == State.LEASED and client.holds(binding)
 
     def _reserved_for(self, client: Client) -> list[Reservation]:
+        if not self._by_client:
+            return []
         found = self._by_client.get(("id", client.client_id or b""), [])
         return found + self._by_client.get(("hardware", client.hardware), [])
 

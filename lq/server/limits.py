@@ -46,36 +46,37 @@ class Limits:
     def __init__(self, config: ServerConfig, bindings: Bindings, offers: Offers) -> None:
         self._per_circuit, self._per_client = config.leases_per_circuit, config.leases_per_client
         self._bindings, self._offers = bindings, offers
+        first = {link: link.subnets[0].network.network_address for link in config.links}
+        self._places = {link: bindings.place(address.packed) for link, address in first.items()}
 
     def room(self, client: Client, circuit: bytes | None, link: Link) -> Room:
-        """Which addresses of a link this client behind this circuit (None: not known) may have."""
-        full: list[tuple[frozenset[bytes], str]] = []
+        """Which addresses of a link this client behind this circuit (None: not known) may have.
+
+        A client is known by its hardware address, whatever identifiers it names, and by its identifier,
+        whatever hardware addresses name it.
+        """
+        found, offers = self._bindings, self._offers
+        full: list[tuple[str, frozenset[bytes]]] = []
         if circuit is not None and self._per_circuit:
-            place = self._bindings.place(link.subnets[0].network.network_address.packed)
-            used = self._bindings.of_circuit(place + circuit)
-            offered = self._offers.to_circuit(link, circuit)
-            full += _full("circuit", self._per_circuit, used, offered)
-        if self._per_client:
-            for found, offered in self._of_client(client):
-                full += _full("client", self._per_client, found, offered)
-        return Room(tuple(own for own, _ in full), full[0][1]) if full else ROOM
+            used, offered = found.of_circuit(self._places[link] + circuit), offers.to_circuit(link, circuit)
+            if len(used) + len(offered) >= self._per_circuit:
+                full.append(("circuit", _all(used, offered)))
+        if client.hardware and self._per_client:
+            used, offered = found.of_hardware(client.hardware), offers.to_hardware(client.hardware)
+            declined = found.declined_by(client.hardware)
+            if len(used) + len(declined) + len(offered) >= self._per_client:
+                full.append(("client", _all(used + declined, offered)))
+        if client.client_id is not None and self._per_client:
+            used, offered = found.of_client_id(client.client_id), offers.to_client_id(client.client_id)
+            if len(used) + len(offered) >= self._per_client:
+                full.append(("client", _all(used, offered)))
+        if not full:
+            return ROOM
+        limits = {"circuit": self._per_circuit, "client": self._per_client}
+        full = [(whose, own) for whose, own in full if len(own) >= limits[whose]]
+        return Room(tuple(own for _, own in full), full[0][0]) if full else ROOM
 
-    def _of_client(self, client: Client) -> Iterator[tuple[list[Binding], Collection[bytes]]]:
-        """By hardware address, whatever identifiers it names; by identifier, whatever address names it."""
-        if client.hardware:
-            declined = self._bindings.declined_by(client.hardware)
-            used = self._bindings.of_hardware(client.hardware)
-            yield used + declined if declined else used, self._offers.to_hardware(client.hardware)
-        if client.client_id is not None:
-            of_client_id = self._bindings.of_client_id(client.client_id)
-            yield of_client_id, self._offers.to_client_id(client.client_id)
 
-
-def _full(
-    whose: str, limit: int, used: list[Binding], offered: Collection[bytes]
-) -> list[tuple[frozenset[bytes], str]]:
-    """What one has, if that is as much as it may have. What is reserved for it does not count."""
-    if len(used) + len(offered) < limit:
-        return []
-    own = frozenset([binding.packed for binding in used if not binding.reserved]).union(offered)
-    return [(own, whose)] if len(own) >= limit else []
+def _all(used: list[Binding], offered: Collection[bytes]) -> frozenset[bytes]:
+    """What one has, each once; what is reserved for it does not count."""
+    return frozenset([binding.packed for binding in used if not binding.reserved]).union(offered)

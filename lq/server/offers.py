@@ -45,41 +45,62 @@ class Offer:
     until: float
 
 
+Addresses = dict[bytes, Offer]
+"""Offers by packed address, the oldest first."""
+
+
 class _Holders:
+    """Offers by who holds them."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes | None, Addresses] = {}
+
+    def of(self, holder: bytes | None) -> Addresses:
+        return self._held.get(holder, {})
+
+    def add(self, holder: bytes | None, offer: Offer) -> int:
+        """How many the holder has now."""
+        held = self._held.setdefault(holder, {})
+        held[offer.packed] = offer
+        return len(held)
+
+    def remove(self, holder: bytes | None, offer: Offer) -> int:
+        """How many are left to the holder."""
+        held = self._held[holder]
+        del held[offer.packed]
+        if not held:
+            del self._held[holder]
+        return len(held)
+
+
+class _Ranked(_Holders):
     """Offers by who holds them. The one who holds most is found without a search."""
 
     def __init__(self) -> None:
-        self._held: dict[object, dict[bytes, Offer]] = {}  # by holder, then by address, the oldest first
-        self._ranks: list[dict[object, None]] = [{}]  # the holders of n offers stand at n
+        super().__init__()
+        self._ranks: list[dict[bytes | None, None]] = [{}]  # the holders of n offers stand at n
 
-    def of(self, holder: object) -> dict[bytes, Offer]:
-        return self._held.get(holder, {})
-
-    def add(self, holder: object, offer: Offer) -> None:
-        held = self._held.setdefault(holder, {})
-        held[offer.packed] = offer
-        self._move(holder, len(held) - 1, len(held))
-
-    def remove(self, holder: object, offer: Offer) -> None:
-        held = self._held[holder]
-        del held[offer.packed]
-        self._move(holder, len(held) + 1, len(held))
-        if not held:
-            del self._held[holder]
-
-    def _move(self, holder: object, old: int, new: int) -> None:
-        self._ranks[old].pop(holder, None)
-        if new == len(self._ranks):
+    def add(self, holder: bytes | None, offer: Offer) -> int:
+        count = super().add(holder, offer)
+        if count == len(self._ranks):
             self._ranks.append({})
-        if new:
-            self._ranks[new][holder] = None
+        self._ranks[count - 1].pop(holder, None)
+        self._ranks[count][holder] = None
+        return count
+
+    def remove(self, holder: bytes | None, offer: Offer) -> int:
+        count = super().remove(holder, offer)
+        del self._ranks[count + 1][holder]
+        if count:
+            self._ranks[count][holder] = None
         while len(self._ranks) > 1 and not self._ranks[-1]:
             self._ranks.pop()
+        return count
 
     @property
-    def greatest(self) -> dict[bytes, Offer]:
+    def greatest(self) -> Addresses:
         """The offers of one who holds most."""
-        return self._held[next(iter(self._ranks[-1]))] if self._ranks[-1] else {}
+        return self._held[next(iter(self._ranks[-1]))] if self._held else {}
 
 
 class Offers:
@@ -91,7 +112,7 @@ class Offers:
     def __init__(self) -> None:
         self._of_address: dict[bytes, Offer] = {}  # the oldest first, as all are held equally long
         self._to_client: dict[Client, Offer] = {}
-        self._on_link: dict[Link, _Holders] = {}
+        self._on_link: dict[Link, _Ranked] = {}
         self._to_hardware = _Holders()
         self._to_client_id = _Holders()
 
@@ -126,23 +147,24 @@ class Offers:
             self.end(former)
         self._of_address[offer.packed] = offer
         self._to_client[offer.client] = offer
-        for holders, holder in self._holders(offer):
-            holders.add(holder, offer)
+        if offer.link not in self._on_link:
+            self._on_link[offer.link] = _Ranked()
+        self._on_link[offer.link].add(offer.circuit, offer)
+        if offer.client.hardware:
+            self._to_hardware.add(offer.client.hardware, offer)
+        if offer.client.client_id is not None:
+            self._to_client_id.add(offer.client.client_id, offer)
 
     def end(self, offer: Offer) -> None:
         """The offer was taken, declined or withdrawn."""
         del self._of_address[offer.packed]
         if self._to_client.get(offer.client) is offer:
             del self._to_client[offer.client]
-        for holders, holder in self._holders(offer):
-            holders.remove(holder, offer)
-
-    def _holders(self, offer: Offer) -> Iterator[tuple[_Holders, object]]:
-        yield self._on_link.setdefault(offer.link, _Holders()), offer.circuit
+        self._on_link[offer.link].remove(offer.circuit, offer)
         if offer.client.hardware:
-            yield self._to_hardware, offer.client.hardware
+            self._to_hardware.remove(offer.client.hardware, offer)
         if offer.client.client_id is not None:
-            yield self._to_client_id, offer.client.client_id
+            self._to_client_id.remove(offer.client.client_id, offer)
 
     def lapsed(self, now: float) -> Iterator[Offer]:
         """End the offers whose time is over, and yield them."""

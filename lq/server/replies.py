@@ -49,16 +49,19 @@ class AllTerms:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._reservations = {each.address.packed: each for each in config.reservations}
-        self._merged: dict[tuple[IPv4Address, bytes | None], Terms] = {}
+        self._merged: dict[tuple[int, bytes | None], Terms] = {}
 
     def of(self, packed: bytes, link: Link) -> Terms:
         """The terms of an address on this link."""
-        subnet = link.subnet_of(IPv4Address(packed)) or link.subnets[0]
+        subnet = link.subnets[0]
+        if len(link.subnets) > 1:
+            subnet = link.subnet_of(IPv4Address(packed)) or subnet
         reservation = self._reservations.get(packed)
-        key = (subnet.network.network_address, packed if reservation is not None else None)
-        if key not in self._merged:
-            self._merged[key] = self._merge(subnet, reservation)
-        return self._merged[key]
+        key = (id(subnet), packed if reservation is not None else None)  # the configuration stays as it is
+        found = self._merged.get(key)
+        if found is None:
+            found = self._merged[key] = self._merge(subnet, reservation)
+        return found
 
     def _merge(self, subnet: Subnet, reservation: Reservation | None) -> Terms:
         levels: list[Leases] = [self._config, subnet] + ([reservation] if reservation is not None else [])

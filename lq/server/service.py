@@ -14,6 +14,7 @@ What is refused is counted by its reason.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -133,7 +134,7 @@ class Service:
     def _assign(
         self, message: Message, now: float, source: Endpoint
     ) -> tuple[bytes | bytearray, Endpoint] | None:
-        self.counters[f"received: {type_name(message.message_type).lower()}"] += 1
+        self.counters["received: " + _kind(message.message_type)] += 1
         reason = _doubt(message, source[0]) if self._verify else None
         if reason is not None:
             self._refuse(reason)
@@ -146,7 +147,7 @@ class Service:
         except MalformedMessage:
             self.counters["dropped: reply too long"] += 1
             return None
-        self.counters[f"sent: {type_name(reply.message_type).lower()}"] += 1
+        self.counters["sent: " + _kind(reply.message_type)] += 1
         return octets, self._destination(message)
 
     def _destination(self, message: Message) -> Endpoint:
@@ -154,6 +155,12 @@ class Service:
         if message.giaddr != ANY:
             return str(message.giaddr), self.config.port
         return str(message.ciaddr), self.config.port + 1
+
+
+@functools.cache
+def _kind(message_type: int | None) -> str:
+    """What the counters call a message type, which is one octet."""
+    return type_name(message_type).lower()
 
 
 def _doubt(message: Message, source: str) -> str | None:
