@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from lq.wire.options import FRAMING, OptionCode, pack_addresses, pack_u32
+from lq.yaml_file import Hexadecimal
 
 # What the server computes itself; a configured value would contradict it.
 _COMPUTED = frozenset({50, 51, 53, 54, 55, 57, 58, 59, 61, 82, 90, 91, 92})
@@ -33,8 +34,12 @@ def option_code(name: str | int) -> int:
 
 
 def octets(value: object) -> bytes:
-    """Octets from `0x...` or colon-separated hexadecimal, else from the text itself."""
-    text = str(value)
+    """Octets from `0x...` or colon-separated hexadecimal, else from the text itself. Raises ValueError."""
+    if isinstance(value, Hexadecimal):
+        value = value.text
+    if not isinstance(value, str):  # a number could be its digits as well as octets
+        raise ValueError("expected text, or octets as '0x0102' or '01:02', in quotation marks")
+    text = value
     parts = text.split(":")
     try:
         if text.lower().startswith("0x"):
@@ -55,13 +60,13 @@ def _addresses(value: object) -> bytes:
 
 
 def _u32(value: object) -> bytes:
-    if not isinstance(value, int) or not 0 <= value < 2**32:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
         raise ValueError("expected a whole number of 32 bits")
     return pack_u32(value)
 
 
 def _u16(value: object) -> bytes:
-    if not isinstance(value, int) or not 0 <= value < 2**16:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**16:
         raise ValueError("expected a whole number of 16 bits")
     return value.to_bytes(2, "big")
 
