@@ -88,11 +88,11 @@ def plot(
     ],
 ) -> None:
     """Draw the figures of finished runs and sweeps, as PNG and SVG."""
-    from lq import plots
+    from lq import files, plots
     from lq.experiments.run import Run
 
     for run_dir in run_dirs:
-        is_sweep = (run_dir / "table.parquet").exists()
+        is_sweep = files.exists(run_dir / "table.parquet")
         for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
             typer.echo(path)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lq import files
 from lq.conformance.rows import ROWS, Row
 from lq.conformance.suite import FAIL, NOT_APPLICABLE, Result
 from lq.conformance.trial import USUAL
@@ -202,7 +203,4 @@ def check_path(path: Path) -> None:
 def write(judged: Sequence[Judged], path: Path) -> None:
     """Write the report in the form that the name's ending says. Raises BadInput."""
     check_path(path)
-    try:
-        path.write_text(_FORMS[path.suffix.lower()](judged), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write the report {path}: {error.strerror}") from None
+    files.write(path, _FORMS[path.suffix.lower()](judged).encode(errors="backslashreplace"))
