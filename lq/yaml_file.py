@@ -49,10 +49,22 @@ class YamlError(BadInput):
         self.said = said
 
 
-class Hexadecimal(int):
-    """A whole number that was written as `0x...`; as the octets of an option its zeros count, too."""
+class _Whole(int):
+    """A whole number that as text is what was written: the zeros of 0x0102 count where octets are meant."""
 
     text = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class _Real(float):
+    """A number that as text is what was written, such as 2.10, a circuit with two tags."""
+
+    text = ""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Section(BaseModel):
@@ -129,6 +141,26 @@ def parse(text: str, name: str) -> Document:
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         raise YamlError(name, 1, f"not valid YAML: {error}") from None
     return Document(name, text, reader.data)
+
+
+def dump(data: Any) -> str:
+    """Return values as YAML that is read back as the same values."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotation marks if it would be read as something else here, such as 08 and 1e6."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> Any:
+    try:
+        style = None if _plain(text)[0] == text else "'"
+    except ValueError:
+        style = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -266,7 +298,10 @@ def _scalar(event: Any, fault: Any) -> Any:
         return text
     if tag == "str":
         return text
-    found, kind = _plain(event, text, fault)
+    try:
+        found, kind = _plain(text)
+    except ValueError as error:
+        raise fault(event, str(error)) from None
     if tag is None:
         return found
     if tag == "float" and kind == "int":
@@ -276,8 +311,8 @@ def _scalar(event: Any, fault: Any) -> Any:
     return found
 
 
-def _plain(event: Any, text: str, fault: Any) -> tuple[Any, str]:
-    """What a plain scalar is by its form, and the name of its kind."""
+def _plain(text: str) -> tuple[Any, str]:
+    """What a plain scalar is by its form, and the name of its kind. Raises ValueError."""
     if text in _NULL:
         return None, "null"
     if text.lower() in _BOOL and text in (text.lower(), text.upper(), text.capitalize()):
@@ -285,26 +320,31 @@ def _plain(event: Any, text: str, fault: Any) -> tuple[Any, str]:
     if text == "<<":
         return _MERGE, "str"
     if _NOT_FINITE.fullmatch(text):
-        raise fault(event, f"{text} is no number that can be used: write one, or text in quotation marks")
+        raise ValueError(f"{text} is no number that can be used: write one, or text in quotation marks")
     whole = _INT.fullmatch(text)
     if not whole and not _FLOAT.fullmatch(text):
         return text, "str"
     if len(text) > MOST_DIGITS:
-        said = f"a number of {len(text):,} characters: at most {MOST_DIGITS}, or text in quotation marks"
-        raise fault(event, said)
+        said = f"a number of {len(text):,} characters: at most {MOST_DIGITS}"
+        raise ValueError(f"{said}, or text in quotation marks")
     if _OCTAL_OF_OLD.fullmatch(text):
         said = f"{text} is one number to some and another to others: leave out the zeros before it"
-        raise fault(event, f"{said}, or put it in quotation marks if it is text")
+        raise ValueError(f"{said}, or put it in quotation marks if it is text")
     if whole:
-        if text.startswith("0x"):
-            number = Hexadecimal(text, 16)
-            number.text = text
-            return number, "int"
-        return int(text, 8 if text.startswith("0o") else 10), "int"
+        whole_number = int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
+        return _as_written(whole_number, _Whole(whole_number), text), "int"
     real = float(text) + 0.0  # a zero has no sign
     if math.isinf(real):
-        raise fault(event, f"{text} is larger than any number that can be used")
-    return real, "float"
+        raise ValueError(f"{text} is larger than any number that can be used")
+    return _as_written(real, _Real(real), text), "float"
+
+
+def _as_written(number: int | float, keeping: Any, text: str) -> Any:
+    """Return a number that remembers its text, if it would be written otherwise by itself."""
+    if str(number) == text:
+        return number
+    keeping.text = text
+    return keeping
 
 
 def _line_below(event: Any, events: Iterator[Any], keys: list[int | str]) -> int | None:

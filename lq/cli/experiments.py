@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,7 +155,7 @@ def lab(
     from jupyterlab.labapp import LabApp
 
     notebooks = directory or Path(__file__).resolve().parents[2] / "notebooks"
-    if not notebooks.is_dir():
+    if not os.path.isdir(notebooks):  # also of a name that no file can have
         missing = (
             "the notebooks are not part of the installed package: name a directory, or use a source tree"
         )

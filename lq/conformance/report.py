@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,10 @@ def check_path(path: Path) -> None:
     """Raise BadInput, before the work is done, if the name tells no form or the directory is missing."""
     if path.suffix.lower() not in _FORMS:
         raise BadInput(f"{path}: a report is a .html or a .md file")
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         raise BadInput(f"cannot write the report {path}: make its directory first")
+    if files.exists(path) and not path.is_file():
+        raise BadInput(f"cannot write the report {path}: it is there, and no file")
 
 
 def write(judged: Sequence[Judged], path: Path) -> None:

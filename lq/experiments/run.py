@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, shown
@@ -120,8 +119,7 @@ def run(
     if spec.scenario == "servers":
         comparison.check()
     directory = prepare_directory(out, spec)
-    written = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
-    files.write(directory / "spec.yaml", written.encode())
+    files.write(directory / "spec.yaml", yaml_file.dump(spec.model_dump(mode="json")).encode())
     if spec.scenario == "servers":
         play = functools.partial(run, opened=opened)
         manifest, summary = comparison.compare(spec, directory, play, progress)
@@ -204,15 +202,7 @@ def prepare_directory(out: Path | None, spec: Spec) -> Path:
     """Make the run's directory. Raises BadInput with the reason and the fix."""
     if out is None:
         out = directories.unused(f"{spec.scenario}-{spec.topology.figure}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise BadInput(f"{out} is not empty: give --out a new directory")
-        (out / ".probe").touch()
-        (out / ".probe").unlink()
-    except OSError as error:
-        raise BadInput(f"cannot write to {out}: {error.strerror}; give --out a directory of yours") from None
-    return Path(os.path.realpath(out))
+    return directories.prepare(out)
 
 
 def provenance(spec: Spec) -> dict[str, Any]:

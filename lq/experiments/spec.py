@@ -203,6 +203,7 @@ class Concentrator(_Part):
     circuit_messages: int | None = Field(
         None,
         ge=0,
+        le=MOST_QUERIES,
         description="DHCP messages of one circuit that are passed on in a quota interval; 0: any number; if "
         "not given 100, or 20 for each host of a modem if that is more",
     )

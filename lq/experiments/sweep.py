@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
-from lq import files
+from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, shown
 from lq.experiments import spec as specification
 from lq.experiments.run import Run, run
@@ -211,9 +210,8 @@ def _finished(directory: Path) -> bool:
 
 def _claim(directory: Path, points: Sequence[Point]) -> None:
     """Write down what the directory is for, or check that it is for the same."""
-    plan = yaml.safe_dump(
-        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points],
-        sort_keys=False,
+    plan = yaml_file.dump(
+        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points]
     )
     tree = files.Tree(directory)
     if tree.has("sweep.yaml"):

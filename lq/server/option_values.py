@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from lq.wire.options import FRAMING, OptionCode, pack_addresses, pack_u32
-from lq.yaml_file import Hexadecimal
 
 # What the server computes itself; a configured value would contradict it.
 _COMPUTED = frozenset({50, 51, 53, 54, 55, 57, 58, 59, 61, 82, 90, 91, 92})
@@ -35,11 +34,9 @@ def option_code(name: str | int) -> int:
 
 def octets(value: object) -> bytes:
     """Octets from `0x...` or colon-separated hexadecimal, else from the text itself. Raises ValueError."""
-    if isinstance(value, Hexadecimal):
-        value = value.text
-    if not isinstance(value, str):  # a number could be its digits as well as octets
-        raise ValueError("expected text, or octets as '0x0102' or '01:02', in quotation marks")
-    text = value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("expected text, or octets as 0x0102 or '01:02'")
+    text = str(value)
     parts = text.split(":")
     try:
         if text.lower().startswith("0x"):
@@ -48,7 +45,7 @@ def octets(value: object) -> bytes:
             return bytes.fromhex("".join(parts))
     except ValueError:
         pass
-    return text.encode()
+    return text.encode(errors="surrogateescape")  # as they came from a command line
 
 
 def _listed(value: object) -> Sequence[object]:
