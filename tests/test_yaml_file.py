@@ -151,9 +151,7 @@ def test_the_bound_is_where_it_is_said_to_be(monkeypatch):
     assert len(parse("[" + "x," * 19 + "]", "f").data) == 19
     with pytest.raises(YamlError, match="too many values: at most 20"):
         parse("[" + "x," * 20 + "]", "f")
-    thrice = (
-        "a: &a [x, x, x]\nb: *a\nc: *a\n"  # 1 for the mapping, and 3 times 1 for the key and 4 for the list
-    )
+    thrice = "a: &a [x, x, x]\nb: *a\nc: *a\n"  # 1, and 3 times 1 for the key and 4 for the list
     assert parse(f"{thrice}d: [x, x]", "f").data["c"] == ["x"] * 3
     with pytest.raises(YamlError, match="too many values"):
         parse(f"{thrice}d: *a", "f")
