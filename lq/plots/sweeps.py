@@ -250,7 +250,7 @@ def sweep_table(directory: Path) -> pd.DataFrame:
     for key in differing(table):
         if is_number(table[key]):
             tables.check(table, path, {key: "number"})
-    if "run_dir" in table and not table["run_dir"].map(_RUN_DIR.fullmatch).all():
+    if "run_dir" in table and not all(map(_RUN_DIR.fullmatch, table["run_dir"])):
         raise BadInput(f"{path} is damaged: a run_dir is not as in runs/0001-1")
     return table
 
