@@ -205,7 +205,7 @@ def _is_one_line(error, begin):
 def _run_directory():
     """A whole run, in a copy that may be changed. The copy is kept as long as the program lives."""
     _KEPT.append(tempfile.TemporaryDirectory())
-    return Path(shutil.copytree(Path(__file__).parent / "run", Path(_KEPT[-1].name) / "run"))
+    return Path(shutil.copytree(Path(__file__).parent / "whole-run", Path(_KEPT[-1].name) / "run"))
 
 
 _KEPT = []
