@@ -9,8 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from lq import yaml_file
 from lq.errors import RunFailed
 from lq.experiments.capturing import Capture
 from lq.experiments.programs import Process, Programs, cpu_seconds, end, python
@@ -141,7 +140,7 @@ class Server:
             "reservations": self.reservations,
         }
         path = self._raw / f"{self.name}.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        path.write_text(yaml_file.dump(config))
         counters = self._raw / f"{self.name}-counters.json"
         return python("lq.server", str(path), "--counters-json", str(counters))
 

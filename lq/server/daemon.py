@@ -18,7 +18,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lq import files
 from lq.clocks import time_of_day_ahead
+from lq.errors import BadInput
 from lq.server import log as server_log
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
@@ -186,12 +188,10 @@ class Daemon:
         lines = "\n".join(f"{name:{width}} {count}" for name, count in counters.items())
         self._output.write(lines, patience)
         if self._counters_json is not None:
-            temporary = self._counters_json.with_name(self._counters_json.name + ".new")
             try:
-                temporary.write_text(json.dumps(counters, indent=1) + "\n")
-                temporary.replace(self._counters_json)
-            except OSError as error:
-                self._output.write(f"cannot write the counters: {error}", patience)
+                files.write(self._counters_json, (json.dumps(counters, indent=1) + "\n").encode())
+            except BadInput as error:
+                self._output.write(str(error), patience)
 
 
 def _listen(config: ServerConfig) -> socket.socket:

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from lq import files
 from lq.errors import BadInput
 from lq.server.bindings import NEVER, Binding, State
 from lq.server.config import load
 from lq.server.synthetic import store
 from lq.wire.relay_info import RelayInfo
 
+MOST_OCTETS = 256 << 20  # of a lease file
 _FOREVER = float(2**40)  # seconds; far beyond any clock, and still a number that a database keeps
 _STATES = {
     "active": State.LEASED,
@@ -188,7 +190,7 @@ def fill(config_path: Path | str, leases: Path | str) -> int:
     """
     config = load(config_path)
     try:
-        text = Path(leases).read_text(encoding="latin-1")
-    except OSError as error:
-        raise LeaseFileError(f"cannot read {leases}: {error.strerror}") from None
+        text = files.read(leases, MOST_OCTETS).decode("latin-1")
+    except BadInput as error:
+        raise LeaseFileError(str(error)) from None
     return store(config, read(text))

@@ -5,10 +5,18 @@ one, `tests.fuzz.test_corpus` replays those kept in `corpus/`.
 """
 
 import functools
+import shutil
 import struct
+import tempfile
 from dataclasses import fields
 from ipaddress import IPv4Address
+from pathlib import Path
 
+from lq import yaml_file
+from lq.errors import BadInput
+from lq.experiments import spec as specification
+from lq.experiments.run import Run
+from lq.plots.runs import reachable
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service
@@ -136,9 +144,7 @@ def config(data):
     try:
         found = parse(data.decode("utf-8", "surrogateescape"), "fuzzed")
     except ConfigError as error:
-        line = str(error)
-        assert line.startswith("fuzzed:")
-        assert "\n" not in line
+        _is_one_line(error, "fuzzed:")
         return
     service = Service(found, now=1e9)
     for link in found.links[:4]:
@@ -147,7 +153,69 @@ def config(data):
         service.handle(octets, 1e9, _source(0, octets))
 
 
-TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator}
+def spec(data):
+    """A specification is refused in one line, or it is whole, and is the same when written and read again."""
+    try:
+        found = specification.read(yaml_file.decode(data, "fuzzed"))
+    except BadInput as error:
+        _is_one_line(error, "fuzzed:")
+        return
+    assert found.probe_interval > 0
+    assert found.timeout > 0
+    written = yaml_file.dump(found.model_dump(mode="json"))
+    assert specification.read(yaml_file.parse(written, "written")) == found
+
+
+FILES = ("summary.json", "spec.yaml", "manifest.json", "phases.parquet", "probes.parquet", "queries.parquet")
+
+
+def run(data):
+    """One file of a run, by the first octet, holds anything: it is refused by its name, or can be read."""
+    if not data:
+        return
+    path = _run_directory() / FILES[data[0] % len(FILES)]
+    whole = path.read_bytes()
+    path.write_bytes(data[1:])
+    try:
+        found = Run(_run_directory())
+        assert found.summary["outage_s"] >= 0
+        assert found.manifest is not None
+        assert found.spec.probe_interval > 0
+        for name in ("phases", "probes", "queries"):
+            assert len(found.table(name).columns) < 1001
+        assert len(found.recovery) <= len(found.table("probes"))
+        assert reachable(found).between(0, 1).all()
+    except BadInput as error:
+        _is_one_line(error, "")
+        if path.name not in str(error):
+            raise
+    finally:
+        path.write_bytes(whole)
+
+
+TARGETS = {
+    "wire": wire,
+    "server": server,
+    "config": config,
+    "concentrator": concentrator,
+    "spec": spec,
+    "run": run,
+}
+
+
+def _is_one_line(error, begin):
+    assert str(error).startswith(begin)
+    assert str(error).isprintable()
+
+
+@functools.cache
+def _run_directory():
+    """A whole run, in a copy that may be changed. The copy is kept as long as the program lives."""
+    _KEPT.append(tempfile.TemporaryDirectory())
+    return Path(shutil.copytree(Path(__file__).parent / "whole-run", Path(_KEPT[-1].name) / "run"))
+
+
+_KEPT = []
 
 
 def _source(step, octets):
