@@ -51,7 +51,7 @@ def serve(
     if synthetic:
         typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
     if import_leases is not None:
-        typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
+        typer.echo(importer.fill(config, import_leases), err=True)
     raise typer.Exit(daemon.serve(config, counters, log.value))
 
 

@@ -8,6 +8,7 @@ Triggers keep the first two, within each commit.
 from __future__ import annotations
 
 import sqlite3
+from enum import Enum
 
 from lq.server import rows
 
@@ -39,11 +40,19 @@ _ALL = (
     ("trigger", "changed", "bindings", CHANGED),
 )
 
-STORE = (
-    f"INSERT INTO bindings VALUES ({', '.join('?' * len(rows.COLUMNS))}) ON CONFLICT (address) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in rows.COLUMNS[1:])
-)
-NEWER = " WHERE excluded.last_transaction > bindings.last_transaction"
+_STORE = f"INSERT INTO bindings VALUES ({', '.join('?' * len(rows.COLUMNS))}) ON CONFLICT (address)"
+_ALL_COLUMNS = ", ".join(f"{column} = excluded.{column}" for column in rows.COLUMNS[1:])
+
+
+class Over(Enum):
+    """What a binding is stored over, where its address has one already."""
+
+    ANY = f"{_STORE} DO UPDATE SET {_ALL_COLUMNS}"
+    OLDER = f"{ANY} WHERE excluded.last_transaction > bindings.last_transaction"
+    ENDED = (  # or the client's own
+        f"{ANY} WHERE bindings.chaddr = excluded.chaddr OR bindings.expires <= excluded.last_transaction"
+    )
+    NOTHING = f"{_STORE} DO NOTHING"
 
 
 def create(database: sqlite3.Connection) -> None:
@@ -71,7 +80,9 @@ def from_version_1(database: sqlite3.Connection) -> None:
     database.execute("ALTER TABLE bindings RENAME TO version_1")
     create(database)
     found = database.execute("SELECT * FROM version_1")
-    database.executemany(STORE, (rows.from_binding(reader.binding_of_version_1(row)) for row in found))
+    database.executemany(
+        Over.ANY.value, (rows.from_binding(reader.binding_of_version_1(row)) for row in found)
+    )
     database.execute("DROP TABLE version_1")
 
 

@@ -23,6 +23,7 @@ from lq.server.bindings import Binding
 from lq.server.clock import Moment
 from lq.server.faults import cannot_write
 from lq.server.hold import Hold
+from lq.server.schema import Over
 
 _MEMORY = ":memory:"
 
@@ -168,19 +169,21 @@ class Storage:
             raise self._refusal(error) from None
         self._begun = True
 
-    def commit(self, bindings: Iterable[Binding], newer_only: bool = False) -> int:
+    def commit(self, bindings: Iterable[Binding], over: Over = Over.ANY) -> int:
         """Store the bindings and return once they are safe; how many.
 
-        With `newer_only` one is left out whose address has a transaction as late or later. Raises
-        StorageError if they cannot be stored; then none is.
+        `over` tells which bindings of the same addresses they replace. Raises StorageError if they cannot be
+        stored; then none is.
         """
         if not self._begun:
             self.begin(self._clock)
         run = self._database.execute
         try:
             run("BEGIN")
-            statement = schema.STORE + (schema.NEWER if newer_only else "")
-            stored = self._database.executemany(statement, map(rows.from_binding, bindings)).rowcount
+            rows_of = map(rows.from_binding, bindings)
+            stored = max(
+                0, self._database.executemany(over.value, rows_of).rowcount
+            )  # -1 where there were none
             if self._clock is not None:
                 moment = self._clock()
                 run(
