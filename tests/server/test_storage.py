@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -400,6 +401,73 @@ def test_a_log_is_not_begun_before_its_header_is_whole(tmp_path):
         assert log_file.check(tmp_path / "log") is False
 
 
+def made_log(*made, salts=(7, 8)):
+    """A log of frames: the page, the pages after a commit or 0, and what is damaged in it, if anything."""
+    header = struct.pack(">6I", 0x377F0682, 3007000, 512, 0, *salts)
+    sums = log_file._add(header, (0, 0), "<")
+    log = header + struct.pack(">2I", *sums)
+    for page, ends, damage in made:
+        head, content = struct.pack(">2I", page, ends), bytes((page,)) * 512
+        sums = log_file._add(head + content, sums, "<")
+        frame = bytearray(head + struct.pack(">4I", *salts, *sums) + content)
+        if damage == "torn":
+            frame[24 + 100 :] = bytes(512 - 100)
+        elif damage == "gone":
+            frame = bytearray(len(frame))
+        elif damage == "older":
+            frame[8:16] = struct.pack(">2I", salts[0] - 1, 99)
+        elif damage == "no commit":
+            frame[4:8] = bytes(4)
+        elif damage == "salt":
+            frame[13] ^= 1
+        log += bytes(frame)
+    return log
+
+
+@pytest.mark.parametrize("damage", ["", "torn", "gone", "older"])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_damage_that_a_power_cut_makes_is_none(tmp_path, damage, where):
+    made = [(2, 0, ""), (3, 9, ""), (2, 0, ""), (4, 0, ""), (5, 9, "")]
+    made[2 + where] = (*made[2 + where][:2], damage)
+    (tmp_path / "log").write_bytes(made_log(*made))
+    assert log_file.check(tmp_path / "log") is True
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ([(2, 0, "torn"), (3, 9, ""), (4, 0, ""), (5, 9, "")], "frame 1 is damaged, and later commits"),
+        ([(2, 0, ""), (3, 9, "torn"), (4, 0, "")], "frame 2 is damaged, and later commits"),
+        ([(2, 0, ""), (3, 9, "no commit"), (2, 0, ""), (4, 9, "")], "frame 2 is damaged, and later commits"),
+        ([(2, 0, ""), (3, 9, "salt"), (4, 0, ""), (5, 9, "")], "frame 2 is damaged"),
+        ([(2, 9, ""), (3, 9, "salt")], "frame 2 is damaged"),
+    ],
+)
+def test_damage_that_no_power_cut_makes_is_named(tmp_path, made, says):
+    (tmp_path / "log").write_bytes(made_log(*made))
+    with pytest.raises(log_file.DamagedLog, match=says):
+        log_file.check(tmp_path / "log")
+
+
+def test_a_log_in_use_is_not_taken_for_a_damaged_one(tmp_path):
+    """What another process is writing is not read."""
+    path = tmp_path / "b"
+    script = (
+        "import sys; from lq.server.storage import Storage; "
+        "storage = Storage(sys.argv[1]); storage.begin(); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        log = Path(f"{path}-wal")
+        log.rename(tmp_path / "aside")
+        log.write_bytes(b"x" * 100)
+        with pytest.raises(StorageError, match="in use"):
+            Storage(path)
+        (tmp_path / "aside").replace(log)
+        other.communicate(b"\n")
+
+
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_a_lost_log_is_noticed_and_can_be_given_up(tmp_path, how):
     copy, states = killed(tmp_path / "b", commits=3)
@@ -527,6 +595,20 @@ def test_a_kill_at_any_line_is_never_refused(tmp_path):
     assert done.returncode == 0, done.stderr
     assert all(int(lines) > 100 for lines in done.stdout.split())
     assert len(done.stdout.split()) == 3
+
+
+def test_an_end_without_its_mark_keeps_the_log(tmp_path, monkeypatch):
+    """Where the mark cannot be stored, the log stays, or the next start would miss it."""
+    storage = Storage(tmp_path / "b")
+    storage.commit([lease(1)])
+
+    def full(_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(storage, "_set_closed", full)
+    storage.close()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b", "b-wal"]
+    assert load(tmp_path / "b") == [fields(lease(1))]
 
 
 def test_a_kill_while_the_log_is_put_aside_is_mended(tmp_path):
