@@ -81,7 +81,7 @@ class Storage:
         if has_log and not self._hold.size():
             raise StorageError(
                 f"{self.path} is empty, but its log {self._log} is not: "
-                "restore a copy of both or name another file"
+                "restore a copy of both, or remove the log, too, to begin anew"
             )
         return has_log
 
