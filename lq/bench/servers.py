@@ -89,7 +89,8 @@ def ours(
     text = our_config(directory, network, first, last)
     path = directory / "server.yaml"
     path.write_text(text)
-    (directory / "bindings.sqlite").unlink(missing_ok=True)
+    for suffix in ("", "-wal"):  # the one before was killed
+        (directory / f"bindings.sqlite{suffix}").unlink(missing_ok=True)
     config = parse(text)
     synthetic.store(config, synthetic.bindings(config, bindings, time.time()))
     command = [sys.executable, "-m", "lq.server", str(path)]

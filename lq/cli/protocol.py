@@ -53,7 +53,7 @@ def serve(
     if synthetic:
         typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
     if import_leases is not None:
-        typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
+        typer.echo(importer.fill(config, import_leases), err=True)
     raise typer.Exit(daemon.serve(config, counters, log.value))
 
 
@@ -109,6 +109,7 @@ BENCHMARKS = {
     "lab": "time for a network to come up and to vanish, beside stock Mininet",
     "flood": "queries and controller load under an endless scan of all addresses",
     "fidelity": "healthy runs that are valid, and runs starved on purpose that are not",
+    "durability": "what flipped bytes and SIGKILL do to the server's database, beside SQLite alone",
 }
 QUICK: dict[str, dict[str, Any]] = {
     "server": {"rounds": 1, "queries": 50_000, "leases": 500, "large": False},
@@ -117,6 +118,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "lab": {"rounds": 1, "modems": 10},
     "flood": {"addresses": 5000, "rate": 5000, "seconds": 20, "outside_seconds": 3},
     "fidelity": {"runs": 2},
+    "durability": {"flips": 100, "kills": 5},
 }
 
 

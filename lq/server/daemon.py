@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lq import files
-from lq.clocks import time_of_day_ahead
 from lq.errors import BadInput
 from lq.server import log as server_log
+from lq.server.clock import Clock
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
 from lq.server.storage import Storage, StorageError
@@ -34,17 +34,6 @@ _RECEIVE_BUFFER = 4 << 20
 _PATIENCE = 1.0  # seconds that the last words wait for somebody to read them
 
 
-class Clock:
-    """Seconds since the epoch, as stored in the database, that do not jump when the system clock is set."""
-
-    def __init__(self) -> None:
-        self._ahead = time_of_day_ahead()
-
-    def __call__(self) -> float:
-        """The time now."""
-        return time.monotonic() + self._ahead
-
-
 class Daemon:
     """One running server. Raises StorageError or OSError from the constructor if it cannot start."""
 
@@ -54,11 +43,12 @@ class Daemon:
         self.config = config
         self._output = output
         self._counters_json = counters_json
-        self._clock = Clock()
         self._storage = Storage(config.database)
+        self._clock = Clock(self._storage.last)
         gc.disable()  # a million bindings are not garbage, and walking them again and again takes long
         try:
             self.service = Service(config, self._storage.load(), self._clock())
+            self._storage.begin(self._clock.moment)
             self._socket = _listen(config)
         except BaseException:
             self._storage.close()
@@ -79,6 +69,8 @@ class Daemon:
             _log.warning("%d stored bindings are outside the configured pools and left alone", outside)
         if self.config.leasequery.enabled and not self.config.leasequery.requesters:
             _log.warning("no leasequery is answered: name those who may ask in leasequery.requesters")
+        if self._clock.said:
+            _log.warning("%s", self._clock.told(self.service.bindings))
         _log.info("serving with %d bindings", len(self.service.bindings))
         with self._signals() as wakeup:
             print(f"ready {self.config.listen}:{self.config.port}", flush=True)
