@@ -13,6 +13,9 @@ from ipaddress import IPv4Address
 
 NEVER = float("-inf")
 
+FOREVER = float(2**40)
+"""When a lease without end ends: far beyond any clock, and still a number that a database keeps."""
+
 
 class State(IntEnum):
     """Why an address has a binding. Numbers are stored in the database."""
@@ -27,10 +30,12 @@ class State(IntEnum):
 class Binding:
     """One address and its most recent client. Times are seconds of the server's clock.
 
-    `expires` ends the lease, or for DECLINED the time for which the address is held back.
+    `expires` ends the lease (FOREVER for one without end), or for DECLINED the time for which the address
+    is held back.
     `relay_info` is option 82 as last received, octet for octet (R5-9). `sent` and `returned` are option
     fields in octets: what the client last sent, option 60 included (R5-10), and what it last got.
-    `template` and `template_of` belong to lq.server.answer, which keeps its prepared answer there.
+    `template`, `template_of` and `template_until` belong to lq.server.answer, which keeps its prepared
+    answer there.
     """
 
     packed: bytes
@@ -48,6 +53,7 @@ class Binding:
     reserved: bool = False
     template: bytes = field(default=b"", repr=False)
     template_of: object = field(default=None, repr=False)
+    template_until: float = field(default=FOREVER, repr=False)
 
     @property
     def address(self) -> IPv4Address:

@@ -70,6 +70,9 @@ class OptionCode(IntEnum):
 FRAMING = frozenset({OptionCode.PAD, OptionCode.OVERLOAD, OptionCode.END})
 """Codes that shape the field and are never an option of a message."""
 
+INFINITE = 0xFFFFFFFF
+"""Seconds of a lease that has no end (RFC 2131, 3.3)."""
+
 _U32 = struct.Struct("!I")
 _PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are compared for each octet
 

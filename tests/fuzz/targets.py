@@ -64,7 +64,7 @@ DISCOVER = b"".join(
     ]
 )
 FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
-KEPT = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+KEPT = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
 
 def wire(data):
