@@ -16,12 +16,13 @@ from hypothesis.stateful import (
 
 from lq.server.answer import Answerer
 from lq.server.assign import Assigner
-from lq.server.bindings import Binding, State
+from lq.server.bindings import FOREVER, Binding, State
 from lq.server.config import Reservation
 from lq.server.offers import Client, Offers
 from lq.wire import MessageType
 
-from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
+from . import oracle
+from .helpers import ALL, CONFIG, Host, ask, mac, option_82, query, seconds, service
 
 POOL = "198.18.0.10-198.18.0.13"
 RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
@@ -36,7 +37,9 @@ def values(binding):
 class Network(RuleBasedStateMachine):
     """Six clients and a pool of four; `leases` is what the clients believe, from ACKs alone."""
 
-    @initialize(dialect=st.sampled_from(["rfc4388", "draft-03"]))
+    @initialize(
+        dialect=st.sampled_from(["rfc4388", "draft-03", "rfc4388\nleasequery: {former_client: true}"])
+    )
     def start(self, dialect):
         self.extra = RESERVED + f"dialect: {dialect}\n"
         self.now = 1000.0
@@ -204,16 +207,23 @@ class Network(RuleBasedStateMachine):
                 self.hosts[number].address = max(leases, key=leases.get)
         self.offers.clear()
 
-    @rule(number=numbers, last=st.integers(9, 14))
-    def query(self, number, last):
+    def asked(self, **item):
+        """A query, with three Parameter Request Lists, whose answers are those due."""
+        for requested in (ALL + b"\x32\x03", b"\x33", None):
+            octets = query(requested=requested, **item)
+            oracle.judge(self.server, octets, self.server.handle(octets, self.now), self.now)
+
+    @rule()
+    def query(self):
         before = {packed: values(binding) for packed, binding in self.server.bindings.by_address.items()}
-        for item in (
-            {"ciaddr": f"198.18.0.{last}"},
-            {"chaddr": mac(number)},
-            {"client_id": b"\0four"},
-            {"chaddr": mac(number), "client_id": b"x"},
-        ):
-            ask(self.server, self.now, **item)
+        for last in range(9, 15):
+            self.asked(ciaddr=f"198.18.0.{last}")
+        self.asked(ciaddr="198.18.0.10", chaddr=bytes(6))
+        for number in range(6):
+            self.asked(chaddr=mac(number))
+        for client_id in (b"\0four", b"\0five"):
+            self.asked(client_id=client_id)
+        self.asked(chaddr=mac(1), client_id=b"x")
         assert {packed: values(each) for packed, each in self.server.bindings.by_address.items()} == before
         assert not self.server.changed  # R3-1
 
@@ -270,6 +280,17 @@ def forgetful(store):
     return store_half
 
 
+def kept_for_ever(addresses):
+    """The list of a client's addresses as it was first, whatever ends."""
+
+    def keep(self, binding, form, now):
+        value = addresses(self, binding, form, now)
+        binding.template_until = FOREVER
+        return value
+
+    return keep
+
+
 FAULTS = {
     "a lease to two clients": (
         Assigner,
@@ -281,6 +302,22 @@ FAULTS = {
     "bindings of others": (Client, "holds", lambda f: lambda *_: True),
     "a query that changes bindings": (Answerer, "answer", touching),
     "an acknowledgement that is not stored": (Assigner, "_store", forgetful),
+    "a lease that ended before one that stands": (
+        Answerer,
+        "_chosen",
+        lambda f: lambda self, found, now: max(found, key=lambda each: each.last_transaction, default=None),
+    ),
+    "addresses listed whose lease has ended": (
+        Answerer,
+        "_addresses",
+        lambda f: lambda self, binding, form, now: f(self, binding, form, 0.0),
+    ),
+    "a list of addresses kept for too long": (Answerer, "_addresses", kept_for_ever),
+    "the last client of an address": (
+        Answerer,
+        "_of_address",
+        lambda f: lambda self, sent, packed: f(self, sent, packed).replace(bytes(16), mac(1).ljust(16), 1),
+    ),
     "leases that never end": (Binding, "leased", lambda f: lambda self, _: self.state == State.LEASED),
 }
 
