@@ -16,9 +16,8 @@ from ipaddress import IPv4Address
 from lq.conformance.requester import Requester
 from lq.wire import Message, MessageType, OptionCode, RelayInfo
 from lq.wire.message import ANY
-from lq.wire.options import pack_u32
+from lq.wire.options import INFINITE, pack_u32
 
-INFINITE_LEASE = 0xFFFFFFFF
 PAUSE = 1.2
 """Seconds that tell two moments apart for a server that counts whole seconds."""
 
@@ -133,7 +132,7 @@ class States:
             "staying": lambda: self.lease(self.new_client("stays")),
             "lapsed": lambda: self._beside_staying("lapses", self._short_lease),
             "left": lambda: self.release(self._beside_staying("leaves")),
-            "endless": lambda: self.lease(self.new_client(), seconds=INFINITE_LEASE),
+            "endless": lambda: self.lease(self.new_client(), seconds=INFINITE),
             "undemanding": self._undemanding,
             "older": lambda: self.lease(self.new_client("first of two")),
             "leased": self._leased,
@@ -279,10 +278,9 @@ class States:
         self.wait_for_age(client, lease + PAUSE)
 
     def _wait_for_renewal(self, client: Subscriber) -> None:
-        """Wait until T1 has passed, as the client was told it."""
-        lease, renewal = client.granted(OptionCode.LEASE_TIME), client.granted(OptionCode.RENEWAL_TIME)
-        if lease is None or renewal is None:
-            raise Unavailable("the server tells its clients no option 58, so that its T1 is not known")
+        """Wait until T1 has passed: what the client was told, else half of the lease (RFC 2131, 4.4.5)."""
+        lease, renewal = client.granted(OptionCode.LEASE_TIME) or 0, client.granted(OptionCode.RENEWAL_TIME)
+        renewal = lease // 2 if renewal is None else renewal
         if renewal > self._patience or renewal + 2 * PAUSE > lease:
             raise Unavailable(
                 f"T1 is {renewal} s of a lease of {lease} s, which leaves no time to ask after it"

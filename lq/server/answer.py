@@ -21,13 +21,13 @@ import struct
 from collections import Counter
 from typing import NamedTuple
 
-from lq.server.bindings import FOREVER, NEVER, Binding, Bindings, State
+from lq.server.bindings import NEVER, Binding, Bindings, State
 from lq.server.config import ServerConfig
 from lq.server.pools import Ranges
 from lq.server.replies import AllTerms
 from lq.wire.dialect import Dialect
 from lq.wire.message import BOOTREPLY, MAGIC_COOKIE, decode_options
-from lq.wire.options import OptionCode, parse_field, pieces
+from lq.wire.options import FOREVER, OptionCode, parse_field, pieces
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
 
-NEVER = float("-inf")
+from lq.wire.options import FOREVER
 
-FOREVER = float(2**40)
-"""When a lease without end ends: far beyond any clock, and still a number that a database keeps."""
+NEVER = float("-inf")
 
 
 class State(IntEnum):
