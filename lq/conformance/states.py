@@ -83,6 +83,7 @@ class States:
         self._count = 0
         self._made: dict[str, Subscriber | IPv4Address | Unavailable] = {}
         self._holding: list[Subscriber] = []
+        self._latest: dict[IPv4Address, Subscriber] = {}  # who was given an address last
 
     # -- what the checks see ------------------------------------------------------------------------
 
@@ -104,10 +105,8 @@ class States:
         found = self._made[name]
         if isinstance(found, Unavailable):
             raise found
-        if name in _ENDED and isinstance(found, Subscriber):
-            taken = [each for each in self._holding if each.address == found.address and each is not found]
-            if taken:
-                raise Unavailable(f"the server gave {found.address} to another client at once")
+        if name in _ENDED and isinstance(found, Subscriber) and self._latest[found.address] is not found:
+            raise Unavailable(f"the server gave {found.address} to another client at once")
         return found
 
     def new_client(self, name: str = "") -> Subscriber:
@@ -193,6 +192,7 @@ class States:
             raise Unavailable(f"the server does not acknowledge {offer.yiaddr}, which it offered")
         client.address, client.ack, client.acked = ack.yiaddr, ack, times
         self._holding.append(client)
+        self._latest[client.address] = client
         return client
 
     def renew(self, client: Subscriber) -> Subscriber:
