@@ -157,13 +157,14 @@ class Answerer:
         hlen = query[2]
         if hlen > 16:
             return self._refuse("malformed", query)
-        if hlen and (ciaddr != _ZERO or question.client_id is not None) and not any(query[28 : 28 + hlen]):
-            hlen = 0  # requesters in the field name a length without an address; nothing is asked by that
         if not hlen and question.client_id is None:
             if ciaddr == _ZERO:
                 return self._refuse("query for nothing", query)
             return self._by_ip(query, ciaddr, question.layout, now)
         if ciaddr != _ZERO or (hlen and question.client_id is not None):
+            if hlen and not any(query[28 : 28 + hlen]):
+                # Requesters in the field name a length without an address: nothing is asked by that.
+                return self.answer(query[:2] + b"\0" + query[3:], question, now)
             return self._refuse("query for several things", query)
         if hlen:
             return self._by_client(
@@ -203,6 +204,8 @@ class Answerer:
             if self._dialect.unimplemented is None:
                 return self._refuse(f"query by {form} is switched off", query)
             return self._nothing(query, self._unimplemented, "unimplemented")
+        if len(found) == 1 and found[0].state == _LEASED and found[0].expires > now:  # as nearly always
+            return self._about(found[0], query, layout, now)
         chosen = self._chosen(found, now)
         if chosen is None:
             return self._nothing(query, self._unknown, "unknown")
@@ -214,8 +217,6 @@ class Answerer:
         A transaction that returned an address is an acknowledgement: a RELEASE or an expiry returns
         none, and an offer gives no lease yet. So an address leased now comes before any that was.
         """
-        if len(found) == 1 and found[0].leased(now):  # as nearly always
-            return found[0]
         candidates = [each for each in found if self._is_active(each, now)]
         if not candidates and self._dialect.tells_history:
             candidates = found
