@@ -6,6 +6,7 @@ import pytest
 
 from lq.server.bindings import Binding
 from lq.wire import DRAFT_03, MessageType, decode
+from lq.wire.options import FOREVER
 
 from .helpers import ALL, CONFIG, GIADDR, Host, ask, mac, option_82, query, seconds, service
 
@@ -141,6 +142,23 @@ def test_a_lease_without_end_stays_without_end(extra):
         assert set(reply.options) == {53, 54, 51, 91, 82}
     host.release(9.1e9)
     assert ask(server, 9.2e9, host.address).message_type == KNOWN
+
+
+@BOTH
+@pytest.mark.requirement("R6.4.2-6")
+def test_a_lease_without_end_from_elsewhere_is_never_renewed(extra):
+    """Such as dhcpd's `ends never`, for whose halves an importer may have set times."""
+    stored = Binding(
+        bytes((198, 18, 0, 10)),
+        1,
+        mac(1),
+        expires=FOREVER,
+        renews=FOREVER / 2,
+        rebinds=FOREVER,
+        last_transaction=9.0,
+    )
+    reply = ask(service(extra, bindings=[stored]), 1e9, "198.18.0.10")
+    assert (reply.options[51], set(reply.options)) == (b"\xff" * 4, {53, 54, 51, 91})
 
 
 @pytest.mark.requirement("R6.4.2-7")
