@@ -5,7 +5,7 @@ The state machine and the fuzzer hold every answer against it.
 
 from lq.server.bindings import State
 from lq.server.pools import Ranges
-from lq.wire import MessageType, decode
+from lq.wire import BOOTREQUEST, MessageType, decode
 
 FOREVER = 2**40
 TIMES = {51: "expires", 58: "renews", 59: "rebinds"}
@@ -16,7 +16,7 @@ def judge(service, octets, outgoing, now):
     query, settings, dialect = decode(octets), service.config.leasequery, service.config.spoken
     reply = None if outgoing is None else decode(outgoing[0])
     asked = _item(query)
-    refused = not int(query.giaddr) or not settings.enabled or asked is None
+    refused = query.op != BOOTREQUEST or not int(query.giaddr) or not settings.enabled or asked is None
     if refused or not any(query.giaddr in each for each in settings.requesters):
         assert reply is None
         return
