@@ -33,6 +33,7 @@ listen: {server}
 database: {directory}/bindings.sqlite
 dialect: {dialect}
 lease_time: 600
+max_lease_time: 4294967295
 options: {{routers: [{relay}], domain-name-servers: [{relay}], domain-name: access.example}}
 subnets: [{{network: 198.18.0.0/{prefix}, pools: [198.18.1.10-198.18.1.250]}}]
 reservations: [{{address: 198.18.50.1, hardware: '{mac}'}}]

@@ -12,7 +12,7 @@ from enum import IntEnum
 from ipaddress import IPv4Address
 
 from lq.server.agent import circuit
-from lq.wire.options import OptionCode, parse_field
+from lq.wire.options import FOREVER, OptionCode, parse_field
 
 MOST_SHARED = 4 << 20  # octets of option fields that are held once for all bindings
 
@@ -32,13 +32,15 @@ class State(IntEnum):
 class Binding:
     """One address and its most recent client. Times are seconds of the server's clock.
 
-    `expires` ends the lease, or for DECLINED the time for which the address is held back.
+    `expires` ends the lease (FOREVER for one without end), or for DECLINED the time for which the address
+    is held back.
     `relay_info` is option 82 octet for octet, as it came with the REQUEST that made the lease, or with the
     last one that renewed it (R5-9, R6.4.2-7; lq.server.assign says why no other message counts). `sent` and
     `returned` are option fields in octets: what the client last sent, option 60 included (R5-10), and what
     it last got. A DECLINED address has no client; `relay_info` tells by which circuit it was declined, and
     option 61 in `sent` by which hardware address (htype first), so that both answer for it.
-    `template` and `template_of` belong to lq.server.answer, which keeps its prepared answer there.
+    `template`, `template_of` and `template_until` belong to lq.server.answer, which keeps its prepared
+    answer there.
     """
 
     packed: bytes
@@ -56,6 +58,7 @@ class Binding:
     reserved: bool = False
     template: bytes = field(default=b"", repr=False)
     template_of: object = field(default=None, repr=False)
+    template_until: float = field(default=FOREVER, repr=False)
 
     @property
     def address(self) -> IPv4Address:

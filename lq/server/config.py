@@ -154,14 +154,16 @@ class Leasequery(Section):
     `enabled: false` makes a server without leasequery, which drops queries in silence (R5-3). `forms`
     lists the forms answered; by address is always among them (R5-4, R5-5, R5-6). `prefer` chooses among
     several addresses of a client (R6.4.1-2). `reservation_as_active` answers ACTIVE without option 51
-    for a reservation without a lease (R6.4-5). `requesters` lists the networks that giaddr may be in; nobody
-    else is told who has which address.
+    for a reservation without a lease (R6.4-5). `former_client` has UNASSIGNED of RFC 4388 name the last
+    client of the address and its options, as the draft's KNOWN does (R6.4.2-2). `requesters` lists the
+    networks that giaddr may be in; nobody else is told who has which address.
     """
 
     enabled: bool = True
     forms: Several[Form] = ("address", "hardware", "client-id")
     prefer: Literal["most-recent", "longest-lease"] = "most-recent"
     reservation_as_active: bool = False
+    former_client: bool = False
     requesters: Several[IPv4Network] = ()
 
     @field_validator("forms")

@@ -19,9 +19,10 @@ from lq.server import lease_file
 from lq.server.bindings import NEVER, Binding, State
 from lq.server.clock import Clock
 from lq.server.config import load
-from lq.server.lease_file import FOREVER, Declaration, Statement
+from lq.server.lease_file import Declaration, Statement
 from lq.server.schema import Over
 from lq.server.storage import Storage
+from lq.wire.options import FOREVER
 
 MOST_OCTETS = 256 << 20  # of a lease file
 _STATES = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-FOREVER = float(2**40)  # seconds; far beyond any clock, and still a number that a database keeps
+from lq.wire.options import FOREVER
 
 _TOKEN = re.compile(
     r"""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lq.server.bindings import NEVER
 from lq.server.config import Leases, Link, Reservation, ServerConfig, Subnet
 from lq.wire.message import ANY, BOOTREPLY, Message, MessageType
-from lq.wire.options import OptionCode, pack_u32
+from lq.wire.options import INFINITE, OptionCode, lease_end, pack_u32
 
 DEFAULT_LEASE_TIME = 3600
 
@@ -36,11 +37,20 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds from now until expiry, renewal (T1) and rebinding (T2)."""
+    """Seconds from now until expiry, renewal (T1) and rebinding (T2).
+
+    A lease of INFINITE seconds has no end, and so neither T1 nor T2 (RFC 2131, 3.3).
+    """
 
     lease: int
     renewal: int
     rebinding: int
+
+    def from_now(self, now: float) -> tuple[float, float, float]:
+        """The three moments, in seconds as `now` is."""
+        if self.lease == INFINITE:
+            return lease_end(self.lease, now), NEVER, NEVER
+        return now + self.lease, now + self.renewal, now + self.rebinding
 
 
 class AllTerms:
@@ -132,8 +142,9 @@ class Replies:
         duration = terms.granted(message)
         reply.yiaddr = IPv4Address(packed)
         reply.options[OptionCode.LEASE_TIME] = pack_u32(duration.lease)
-        reply.options[OptionCode.RENEWAL_TIME] = pack_u32(duration.renewal)
-        reply.options[OptionCode.REBINDING_TIME] = pack_u32(duration.rebinding)
+        if duration.lease != INFINITE:
+            reply.options[OptionCode.RENEWAL_TIME] = pack_u32(duration.renewal)
+            reply.options[OptionCode.REBINDING_TIME] = pack_u32(duration.rebinding)
         return self._with_options(message, reply, terms)
 
     def _with_options(self, message: Message, reply: Message, terms: Terms) -> Message:

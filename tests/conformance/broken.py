@@ -20,6 +20,7 @@ port: {port}
 database: not-used
 dialect: {dialect}
 lease_time: 600
+max_lease_time: 4294967295
 options: {{routers: [198.18.0.1], domain-name: access.example}}
 shared_networks:
   - name: access

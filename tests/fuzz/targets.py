@@ -23,6 +23,7 @@ from lq.server.service import Service
 from lq.server.storage import Storage
 from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
 from tests.fuzz.concentrator import concentrator
+from tests.server.oracle import judge
 
 CONFIGURATIONS = [
     """
@@ -58,12 +59,22 @@ leases_per_client: 1
 listen: 198.19.1.2
 database: unused.sqlite
 dialect: draft-03
-max_lease_time: 4000000000
+max_lease_time: 4294967295
 subnets:
   - {network: 0.0.0.0/0, pools: [198.18.0.10-198.18.0.20]}
 leasequery: {forms: [address], requesters: [198.18.0.0/15]}
 verify_source: false
 leases_per_circuit: 0
+""",
+    """
+listen: 198.19.1.2
+database: unused.sqlite
+max_lease_time: 4294967295
+subnets:
+  - {network: 198.18.0.0/16, pools: [198.18.0.10-198.18.0.12], options: {routers: [198.18.0.1]}}
+reservations:
+  - {address: 198.18.50.1, hardware: '02:00:00:00:00:02', client_id: two}
+leasequery: {former_client: true}
 """,
 ]
 STEPS = (0.0, 0.5, 1.0, 30.0, 61.0, 1800.0, 3600.0, 86400.0)  # seconds between datagrams
@@ -78,7 +89,7 @@ DISCOVER = b"".join(
     ]
 )
 FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
-KEPT = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+KEPT = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
 
 def wire(data):
@@ -108,8 +119,8 @@ def wire(data):
 
 
 def server(data):
-    """Whatever arrives in whatever order: replies are messages, queries change nothing (R3-1), and
-    what has changed can be stored and comes back the same."""
+    """Whatever arrives in whatever order: replies are messages, queries change nothing (R3-1) and are
+    answered as the oracle says, and what has changed can be stored and comes back the same."""
     if not data:
         return
     service = Service(_configured(data[0] % len(CONFIGURATIONS)), now=1e9)
@@ -125,6 +136,7 @@ def server(data):
         if service.counters["received: leasequery"] and _is_query(octets):
             assert not service.changed
             assert service.bindings.by_address == before
+            judge(service, octets, outgoing, now)
         if outgoing is not None:
             reply, (host, port) = outgoing
             assert decode(reply).op == 2

@@ -20,13 +20,15 @@ from lq.server.bindings import Binding, State
 from lq.server.config import Reservation
 from lq.server.offers import Client, Offers
 from lq.wire import MessageType
+from lq.wire.options import FOREVER
 
-from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
+from . import oracle
+from .helpers import ALL, CONFIG, Host, ask, mac, option_82, query, seconds, service
 
 POOL = "198.18.0.10-198.18.0.13"
 RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
 numbers = st.integers(0, 5)
-NAMES = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+NAMES = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
 
 def values(binding):
@@ -36,7 +38,9 @@ def values(binding):
 class Network(RuleBasedStateMachine):
     """Six clients and a pool of four; `leases` is what the clients believe, from ACKs alone."""
 
-    @initialize(dialect=st.sampled_from(["rfc4388", "draft-03"]))
+    @initialize(
+        dialect=st.sampled_from(["rfc4388", "draft-03", "rfc4388\nleasequery: {former_client: true}"])
+    )
     def start(self, dialect):
         self.extra = RESERVED + f"dialect: {dialect}\n"
         self.now = 1000.0
@@ -118,17 +122,25 @@ class Network(RuleBasedStateMachine):
     def seek(self, number):
         self.discover(number)
 
-    @rule(number=numbers)
-    def select(self, number):
+    @rule(number=numbers, brief=st.booleans())
+    def select(self, number, brief=False):
         if number in self.offers:
-            reply = self.hosts[number].select(self.offers.pop(number)[0], self.now)
+            asked = {"o51": (60).to_bytes(4, "big")} if brief else {}
+            reply = self.hosts[number].select(self.offers.pop(number)[0], self.now, **asked)
             if reply.message_type == MessageType.ACK:
                 self.took(number, reply)
 
-    @rule(number=numbers)
-    def lease(self, number):
+    @rule(number=numbers, brief=st.booleans())
+    def lease(self, number, brief):
         self.discover(number)
-        self.select(number)
+        self.select(number, brief)
+
+    @rule(brief=st.booleans())
+    def lease_twice(self, brief):
+        """The two clients of one hardware address, one after the other."""
+        self.lease(5, brief)
+        self.now += 1.0
+        self.lease(1, not brief)
 
     @rule(number=numbers, last=st.integers(9, 14), selecting=st.booleans(), offered=st.booleans())
     def demand(self, number, last, selecting, offered):
@@ -226,16 +238,23 @@ class Network(RuleBasedStateMachine):
                 self.hosts[number].address = max(leases, key=leases.get)
         self.offers.clear()
 
-    @rule(number=numbers, last=st.integers(9, 14))
-    def query(self, number, last):
+    def asked(self, **item):
+        """A query, with three Parameter Request Lists, whose answers are those due."""
+        for requested in (ALL + b"\x32\x03", b"\x33", None):
+            octets = query(requested=requested, **item)
+            oracle.judge(self.server, octets, self.server.handle(octets, self.now), self.now)
+
+    @rule()
+    def query(self):
         before = {packed: values(binding) for packed, binding in self.server.bindings.by_address.items()}
-        for item in (
-            {"ciaddr": f"198.18.0.{last}"},
-            {"chaddr": mac(number)},
-            {"client_id": b"\0four"},
-            {"chaddr": mac(number), "client_id": b"x"},
-        ):
-            ask(self.server, self.now, **item)
+        for last in range(9, 15):
+            self.asked(ciaddr=f"198.18.0.{last}")
+        self.asked(ciaddr="198.18.0.10", chaddr=bytes(6))
+        for number in range(6):
+            self.asked(chaddr=mac(number))
+        for client_id in (b"\0four", b"\0five"):
+            self.asked(client_id=client_id)
+        self.asked(chaddr=mac(1), client_id=b"x")
         assert {packed: values(each) for packed, each in self.server.bindings.by_address.items()} == before
         assert not self.server.changed  # R3-1
 
@@ -292,6 +311,28 @@ def forgetful(store):
     return store_half
 
 
+def naming(of_address):
+    """UNASSIGNED with a client, as the draft's KNOWN has it."""
+
+    def name(self, sent, packed):
+        reply = of_address(self, sent, packed)
+        reply[1:3], reply[28:34] = b"\1\6", mac(1)
+        return reply
+
+    return name
+
+
+def kept_for_ever(addresses):
+    """The list of a client's addresses as it was first, whatever ends."""
+
+    def keep(self, binding, form, now):
+        value = addresses(self, binding, form, now)
+        binding.template_until = FOREVER
+        return value
+
+    return keep
+
+
 FAULTS = {
     "a lease to two clients": (
         Assigner,
@@ -303,6 +344,18 @@ FAULTS = {
     "bindings of others": (Client, "holds", lambda f: lambda *_: True),
     "a query that changes bindings": (Answerer, "answer", touching),
     "an acknowledgement that is not stored": (Assigner, "_store", forgetful),
+    "a lease that ended before one that stands": (
+        Answerer,
+        "_chosen",
+        lambda f: lambda self, found, now: max(found, key=lambda each: each.last_transaction, default=None),
+    ),
+    "addresses listed whose lease has ended": (
+        Answerer,
+        "_addresses",
+        lambda f: lambda self, binding, form, now: f(self, binding, form, 0.0),
+    ),
+    "a list of addresses kept for too long": (Answerer, "_addresses", kept_for_ever),
+    "the last client of an address": (Answerer, "_of_address", naming),
     "leases that never end": (Binding, "leased", lambda f: lambda self, _: self.state == State.LEASED),
 }
 

@@ -24,9 +24,7 @@ from .helpers import mac
 
 def fields(binding):
     return tuple(
-        getattr(binding, name)
-        for name in Binding.__slots__
-        if name not in ("template", "template_of", "reserved")
+        getattr(binding, name) for name in Binding.__slots__ if not name.startswith(("template", "reserved"))
     )
 
 
