@@ -28,6 +28,9 @@ from lq.concentrator.events import (
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.modems import Modems
 from lq.concentrator.refused import Refused
+from lq.concentrator.timers import NEVER
+
+_LONGEST_LEAD = 10.0  # seconds
 
 
 class Places:
@@ -47,10 +50,23 @@ class Places:
         address = int(location.address)
         self.refused.discard(address)
         self.awaiting.remove(address)
-        former = self.locations.put(location)
+        former = self.locations.put(location, self._ask_at(location, now))
         if former is not None:
             out.append(Withdraw(former))
         out.append(Permit(location))
+
+    def _ask_at(self, location: Location, now: float) -> float:
+        """Return when to ask again about a location, so that it does not end while its host renews.
+
+        A tenth of its time before the end, at most `_LONGEST_LEAD`; but early enough for three queries
+        `retry_first` and twice that apart, unless that is more than half of its time.
+        """
+        config = self._config
+        if not config.refresh or config.mode != "leasequery":
+            return NEVER
+        left = location.expires - now
+        lead = max(min(left / 10, _LONGEST_LEAD), 3 * config.retry_first)
+        return location.expires - min(lead, left / 2)
 
     def refuse(self, address: IPv4Address, reason: str, until: float, now: float, out: list[Effect]) -> None:
         """The address is not to be used, and not to be asked about, until then (R7-3)."""
