@@ -143,9 +143,9 @@ def test_the_record_tells_of_all_of_it_in_one_piece(make, record, server):
     address, server_address = str(FIRST), str(plan.SERVER)
     assert [line for line in lines if line["address"] == address] == [
         {"at": 1.0, "event": "query", "server": server_address, "address": address, "client": None,
-         "form": "ip", "attempt": 1},
+         "form": "ip", "attempt": 1, "refresh": False},
         {"at": 1.25, "event": "answered", "address": address, "client": None, "server": server_address,
-         "form": "ip", "reply": "active", "rtt": 0.25, "attempts": 1},
+         "form": "ip", "reply": "active", "rtt": 0.25, "attempts": 1, "refresh": False},
         {"at": 1.25, "event": "permit", "address": address, "tags": [1], "expires": 3599.25},
     ]  # fmt: skip
 
@@ -185,7 +185,7 @@ def test_what_is_no_packet_of_ours_is_passed_over(make, record):
 def test_values_that_json_does_not_know_are_text(record):
     record.write("refuse", 2.5, address=IPv4Address("198.18.0.9"), reason='a "reason"')
     record.query(2.5, "198.19.1.2", None, "mac", 2, b"\x02\x0a")
-    record.query(2.5, "198.19.1.2", IPv4Address("198.18.0.9"), "ip", 1)
+    record.query(2.5, "198.19.1.2", IPv4Address("198.18.0.9"), "ip", 1, refresh=True)
     record.answered(2.5, None, "198.19.1.2", "mac", "known", 0.125, 2, b"\x02\x0a")
     record.permit(2.5, IPv4Address("198.18.0.9"), (3, 4), 1e9)
     record.flush()
@@ -194,8 +194,8 @@ def test_values_that_json_does_not_know_are_text(record):
     by_address = {"address": "198.18.0.9", "client": None, "form": "ip"}
     assert [json.loads(line) for line in record.path.read_text().splitlines()] == [
         {"at": 2.5, "event": "refuse", "address": "198.18.0.9", "reason": 'a "reason"'},
-        {**common, "event": "query", "attempt": 2},
-        {**common, **by_address, "event": "query", "attempt": 1},
-        {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2},
+        {**common, "event": "query", "attempt": 2, "refresh": False},
+        {**common, **by_address, "event": "query", "attempt": 1, "refresh": True},
+        {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2, "refresh": False},
         {"at": 2.5, "event": "permit", "address": "198.18.0.9", "tags": [3, 4], "expires": 1e9},
     ]
