@@ -26,8 +26,10 @@ from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
 from lq.wire.options import MalformedMessage
 
 MAXIMUM_HELD = 16384  # packets; one for each address
-MAXIMUM_REFUSED = 1 << 17  # flows for refused addresses: each of the default 65,536 in both directions
-MAXIMUM_DROPS = 1 << 14  # flows for sources that failed verification, or circuits that used up their share
+# Flows that drop something for a while, of each kind at most:
+MAXIMUM_REFUSED = 1 << 17  # addresses that are refused, in one direction or both
+MAXIMUM_SPOOFED = 1 << 14  # sources that failed verification
+MAXIMUM_EXHAUSTED = 1 << 17  # circuits that have used up their share of queries or of DHCP messages
 SOLICIT_INTERVAL = 1.0  # seconds, for modems that come up later
 _MAC_LENGTH = 6  # the server may know hosts on other media, which are none of ours
 _IPV4 = frames.ETHERTYPE_IPV4.to_bytes(2, "big")
@@ -52,7 +54,7 @@ class Forwarder:
         self._solicit_at: float | None = None
         self._held: dict[int, tuple[bytes, int]] = {}
         self._unicast = b""  # the DHCP frame for a server that the engine is asked about
-        self._refused, self._drops = Temporaries(MAXIMUM_REFUSED), Temporaries(MAXIMUM_DROPS)
+        self._forget_temporary()
         servers = {*settings.servers, *self.engine.config.queried_servers}
         self._server_named = {str(server): server for server in servers}
         self._place_of_server = {int(server): (str(server), SERVER_PORT) for server in servers}
@@ -87,7 +89,7 @@ class Forwarder:
             stacked_tags=settings.stacked_tags,
             rates=settings.rates if metered else None,
         )
-        self._refused, self._drops = Temporaries(MAXIMUM_REFUSED), Temporaries(MAXIMUM_DROPS)
+        self._forget_temporary()
         self.to_switch += [*self._tables.initial(), self._tables.barrier()]
 
     def ready(self, now: float) -> None:
@@ -103,7 +105,7 @@ class Forwarder:
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
-        flows = min(self._refused.deadline, self._drops.deadline)
+        flows = min(kind.deadline for kind in self._temporary)
         times = (self.engine.deadline, self._solicit_at, flows if flows < NEVER else None)
         return min((time for time in times if time is not None), default=None)
 
@@ -112,7 +114,8 @@ class Forwarder:
         if self._solicit_at is not None and now >= self._solicit_at:
             self._solicit_at = now + SOLICIT_INTERVAL
             self._to_modem(registration.Kind.SOLICIT)
-        self.to_switch += self._refused.ended(now) + self._drops.ended(now)
+        for kind in self._temporary:
+            self.to_switch += kind.ended(now)
         deadline = self.engine.deadline
         if deadline is not None and now >= deadline:
             self._carry_out(self.engine.wake(now), now)
@@ -324,18 +327,18 @@ class Forwarder:
         self.counts[f"dropped: {effect.reason}"] += 1
         address, circuit, chaddr = effect.address, effect.circuit, effect.chaddr
         if effect.reason == "message-limit" and circuit is not None and effect.until is not None:
-            self._for_a_while(Tables.muted(circuit), effect.until)
+            self._for_a_while(self._exhausted, Tables.muted(circuit), effect.until)
         if address is not None:
             self._let_go(address, chaddr)
         if effect.until is None or address is None:
             return
         if effect.reason == "query-limit":  # one flow, not one for each address that is tried
-            self._for_a_while(self._drops, Tables.exhausted(circuit), effect.until)
+            self._for_a_while(self._exhausted, Tables.exhausted(circuit), effect.until)
         elif effect.reason == "refused":
             refusal = Tables.refuse(address, upstream=circuit is not None)
             self._for_a_while(self._refused, refusal, effect.until)
         elif circuit is not None and chaddr is not None:
-            self._for_a_while(self._drops, Tables.drop(circuit, chaddr, address), effect.until)
+            self._for_a_while(self._spoofed, Tables.drop(circuit, chaddr, address), effect.until)
 
     def _broadcast_arp(self, effect: events.BroadcastArp, now: float) -> None:
         """Ask on every circuit, one frame for each (R4.1-1)."""
@@ -378,12 +381,20 @@ class Forwarder:
 
     # -- out
 
+    def _forget_temporary(self) -> None:
+        """The switch holds no flow that drops something for a while."""
+        self._refused = Temporaries(MAXIMUM_REFUSED)
+        self._spoofed = Temporaries(MAXIMUM_SPOOFED)
+        self._exhausted = Temporaries(MAXIMUM_EXHAUSTED)
+        self._temporary = (self._refused, self._spoofed, self._exhausted)
+
     def _for_a_while(self, kind: Temporaries, flow: Temporary, until: float) -> None:
         """Have the switch hold a flow until then, if there are not too many of its kind."""
         if self._tables is not None:
-            self.to_switch += kind.add(flow, until)
-            if kind.declined:
-                self.counts["flows_declined"] = self._refused.declined + self._drops.declined
+            if kind.full_for(flow):
+                self.counts["flows_declined"] += 1
+            else:
+                self.to_switch += kind.add(flow, until)
 
     def _output(self, wanted: Iterable[bytes], port: int) -> None:
         """Send frames out of a port."""

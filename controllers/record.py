@@ -14,7 +14,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-MOST_EXCEPTIONS = 20  # of which a record tells; all are counted
 _TRUTH = ("false", "true")
 COUNTED = 1.0  # seconds between two lines of counters at least
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode

@@ -17,17 +17,17 @@ class Temporaries:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._ends: Timers[bytes] = Timers()
-        self.declined = 0
 
     def __len__(self) -> int:
         return len(self._ends)
 
+    def full_for(self, flow: Temporary) -> bool:
+        """Whether a flow would be one too many: it is not to be added."""
+        return len(self._ends) >= self._limit and flow[1] not in self._ends
+
     def add(self, flow: Temporary, until: float) -> list[bytes]:
-        """Return what makes the switch hold a flow until then; nothing where it does, or there are too many."""
+        """Return what makes the switch hold a flow until then; nothing if it does."""
         message, delete = flow
-        if delete not in self._ends and len(self._ends) >= self._limit:
-            self.declined += 1
-            return []
         if self._ends.get(delete) == until:
             return []
         self._ends.set(delete, until)

@@ -126,7 +126,11 @@ def run(
     for name, table in tables.items():
         _write_whole(directory / f"{name}.parquet", table.to_parquet(index=False))
     windows = record.recovery_windows(tables["probes"], tables["phases"])
-    observed = {**result["observed"], "attacks": [a for phase in result["phases"] for a in phase["attacks"]]}
+    observed = {
+        **result["observed"],
+        "attacks": [a for phase in result["phases"] for a in phase["attacks"]],
+        "faults": record.faults(directory),
+    }
     reasons = fidelity.judge(observed, tables["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {
