@@ -21,7 +21,7 @@ from typing import Any
 from controllers import framework
 from controllers.forwarder import Forwarder
 from controllers.framework import Application, handler, ofp, ofp_event, parser
-from controllers.record import Recorder
+from controllers.record import MOST_TOLD, Recorder
 from controllers.settings import Settings
 from lq.wire.message import SERVER_PORT
 
@@ -29,7 +29,6 @@ from lq.wire.message import SERVER_PORT
 # we cannot keep up with, where the kernel's buffers would hold up everybody for half a minute.
 BACKLOG = 64 << 10
 _ANSWERS_AT_ONCE = 256  # taken from the relay's socket in a turn at most
-MOST_TOLD = 20  # faults of a kind of which the record tells; all are counted
 _LONGEST_LINE = 3000  # characters of what is told of a fault
 _LONGEST_WAIT = 1.0  # seconds: so long at most is what was counted not written down
 LOG = logging.getLogger(__name__)

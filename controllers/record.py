@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _TRUTH = ("false", "true")
+MOST_TOLD = 20  # faults of a kind of which a record tells; all are counted
 COUNTED = 1.0  # seconds between two lines of counters at least
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
