@@ -266,8 +266,10 @@ class LeaseQuery:
             return
         query = leg.query
         answer = self._reader.read(message, reply, now)
-        rtt, about = now - leg.sent, (query.client, query.refreshes)
-        out.append(Answered(query.address, server, query.form, reply, rtt, leg.attempts, *about))
+        rtt, refresh = now - leg.sent, query.until < NEVER
+        out.append(
+            Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client, refresh)
+        )
         if not queries.answered(leg, reply != "unimplemented", now, out):
             return
         if reply in ("active", "known"):

@@ -51,11 +51,12 @@ class Locations:
         self._at[location.circuit].add(address)
         if location.modem is not None:
             self._at[location.modem].add(address)
-        self.ending.pop(address, None)
+        if self.ending:
+            self.ending.pop(address, None)
         asked = former is not None and self._timers.get(address) >= former.expires
         if former is not None and asked and location.expires < former.expires + _SAME_END:
             ask_at = NEVER
-        self._timers.set(address, min(ask_at, location.expires))
+        self._timers.set(address, ask_at if ask_at < location.expires else location.expires)
         moved = former is not None and not location.admits(former.circuit, former.chaddr)
         return former if moved else None
 

@@ -38,6 +38,10 @@ class Places:
 
     def __init__(self, config: ConcentratorConfig) -> None:
         self._config = config
+        self._refreshes = config.refresh and config.mode == "leasequery"
+        self._least_lead = 3 * config.retry_first
+        self._most_lead = max(_LONGEST_LEAD, self._least_lead)
+        self._long = 10 * self._most_lead  # seconds: whoever has so long has the whole lead
         self.hosts = AccessAddresses(config.networks, config.giaddr)
         self.locations = Locations()
         self.refused = Refused(config.refused_limit)
@@ -61,11 +65,12 @@ class Places:
         A tenth of its time before the end, at most `_LONGEST_LEAD`; but early enough for three queries
         `retry_first` and twice that apart, unless that is more than half of its time.
         """
-        config = self._config
-        if not config.refresh or config.mode != "leasequery":
+        if not self._refreshes:
             return NEVER
         left = location.expires - now
-        lead = max(min(left / 10, _LONGEST_LEAD), 3 * config.retry_first)
+        if left > self._long:
+            return location.expires - self._most_lead
+        lead = max(min(left / 10, _LONGEST_LEAD), self._least_lead)
         return location.expires - min(lead, left / 2)
 
     def refuse(self, address: IPv4Address, reason: str, until: float, now: float, out: list[Effect]) -> None:

@@ -313,7 +313,8 @@ class Queries:
         server, query, config = leg.server, leg.query, self._config
         leg.attempts += 1
         leg.sent = server.last_sent = now
-        if query.refreshes:
+        refresh = query.until < NEVER
+        if refresh:
             self.refreshed += 1
         elif leg.attempts == 1:
             self.sent += 1
@@ -324,7 +325,7 @@ class Queries:
             server.timer = now + server.interval
         else:
             self._start_timer(leg, now)
-        info = QueryInfo(query.address, query.form, leg.attempts, query.client, query.refreshes)
+        info = QueryInfo(query.address, query.form, leg.attempts, query.client, refresh)
         out.append(ToServer(server.address, self._compose(query, leg.xid), info))
 
     def _start_timer(self, leg: Leg, now: float) -> None:

@@ -49,18 +49,23 @@ class Timers(Generic[K]):
         """Have the key's timer go off then, and no other time."""
         self._entry[key] = entry = (when, key)
         heappush(self._heap, entry)
-        self._tidy()
+        if self._aside or len(self._heap) > 2 * len(self._entry) + SLACK:
+            self._tidy()
 
     def cancel(self, key: K) -> bool:
         """Take the key's timer out; return whether it had one."""
-        there = self._entry.pop(key, None) is not None
-        if there:
+        if self._entry.pop(key, None) is None:
+            return False
+        if self._aside or len(self._heap) > 2 * len(self._entry) + SLACK:
             self._tidy()
-        return there
+        return True
 
     @property
     def first(self) -> float:
         """When to call `pop` next, NEVER if no timer runs: not too late, though it may be too early."""
+        heap = self._heap
+        if heap and not self._aside and self._lives(heap[0]):  # mostly
+            return heap[0][0]
         if not self._entry:
             return NEVER
         heap = self._sooner()
@@ -97,11 +102,12 @@ class Timers(Generic[K]):
         return aside if aside and (not heap or aside[0] < heap[0]) else heap
 
     def _tidy(self) -> None:
+        """Move some entries of the heap that is set aside, or set one aside."""
         aside = self._aside
         if aside:
             for _ in range(min(_SWEPT, len(aside))):
                 entry = aside.pop()
                 if self._lives(entry):
                     heappush(self._heap, entry)
-        elif len(self._heap) > 2 * len(self._entry) + SLACK:
+        else:
             self._aside, self._heap = self._heap, aside
