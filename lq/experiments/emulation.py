@@ -401,6 +401,7 @@ class Emulation:
         observed["wan"] = self.wan.stop()
         observed["population_drops"] = self.subscribers.lost()
         self.control.stop()
+        observed["died"] = self.control.died
         for server in self.servers:
             server.stop()
         end(self._processors)

@@ -137,7 +137,11 @@ def run(
     for name, table in found.items():
         files.write(directory / f"{name}.parquet", table.to_parquet(index=False))
     windows = record.recovery_windows(found["probes"], found["phases"])
-    observed = {**result["observed"], "attacks": [a for phase in result["phases"] for a in phase["attacks"]]}
+    observed = {
+        **result["observed"],
+        "attacks": [a for phase in result["phases"] for a in phase["attacks"]],
+        "faults": record.faults(directory),
+    }
     reasons = fidelity.judge(observed, found["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {

@@ -205,6 +205,10 @@ class Concentrator(_Part):
     )
     known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
     unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    refresh: bool = Field(
+        True,
+        description="ask again before a location ends, since renewals at the server are not gleaned (R4.3-1)",
+    )
     admit_reserved: bool = Field(
         False, description="KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
     )
