@@ -21,7 +21,7 @@ from typing import Any
 from controllers import framework
 from controllers.forwarder import Forwarder
 from controllers.framework import Application, handler, ofp, ofp_event, parser
-from controllers.record import Recorder
+from controllers.record import MOST_TOLD, Recorder
 from controllers.settings import Settings
 from lq.wire.message import SERVER_PORT
 
@@ -29,6 +29,7 @@ from lq.wire.message import SERVER_PORT
 # we cannot keep up with, where the kernel's buffers would hold up everybody for half a minute.
 BACKLOG = 64 << 10
 _ANSWERS_AT_ONCE = 256  # taken from the relay's socket in a turn at most
+_LONGEST_LINE = 3000  # characters of what is told of a fault
 _LONGEST_WAIT = 1.0  # seconds: so long at most is what was counted not written down
 LOG = logging.getLogger(__name__)
 
@@ -92,8 +93,10 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
         """Write down what the switch refused: it is a fault of ours, and must not pass unseen."""
         with self._turn:
             message = event.msg
-            self.record.write("switch_error", type=message.type, code=message.code, data=message.data.hex())
-            self.record.flush()
+            if self._is_told("switch_errors"):
+                data = message.data.hex()
+                self.record.write("switch_error", type=message.type, code=message.code, data=data)
+                self.record.flush()
 
     # -- turns
 
@@ -119,8 +122,8 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
         for message in packet_ins:
             try:
                 forwarder.packet_in(message, now)
-            except Exception:
-                LOG.exception("of a packet from the switch: %s", message.hex())
+            except Exception as error:
+                self._failed("a packet from the switch", error, message)
         receive = self._relay.recvfrom
         for _ in range(_ANSWERS_AT_ONCE):
             try:
@@ -129,10 +132,25 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
                 break
             try:
                 forwarder.from_server(octets, source, now)
-            except Exception:
-                LOG.exception("of a message from %s: %s", source, octets.hex())
-        forwarder.wake(now)
+            except Exception as error:
+                self._failed(f"a message from {source[0]}", error, octets)
+        try:
+            forwarder.wake(now)
+        except Exception as error:
+            self._failed("what time made due", error)
         self.record.counters(now, forwarder.counts, forwarder.engine.counters)
+
+    def _failed(self, what: str, error: Exception, octets: bytes | bytearray = b"") -> None:
+        """An exception is a fault of ours: the record tells of it, and the run is not valid."""
+        if self._is_told("exceptions"):
+            line = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_LINE]
+            self.record.write("exception", of=what, error=line)
+            LOG.error("of %s: %s", what, octets.hex()[:_LONGEST_LINE], exc_info=error)
+
+    def _is_told(self, faults: str) -> bool:
+        """Count a fault; return whether the record tells of it, or has told of enough of its kind."""
+        self.forwarder.counts[faults] += 1
+        return self.forwarder.counts[faults] <= MOST_TOLD
 
     def _send(self) -> None:
         """Write the record, then send what it tells of."""

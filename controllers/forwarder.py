@@ -8,7 +8,6 @@ for each address that is being asked about is held, and sent on its way when the
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
@@ -18,13 +17,19 @@ from controllers import openflow
 from controllers.flows import ROUTE, Tables, Temporary, Wiring
 from controllers.record import Recorder
 from controllers.settings import Settings
+from controllers.temporary import Temporaries
 from lq.concentrator import events
 from lq.concentrator.engine import Concentrator
+from lq.concentrator.timers import NEVER
 from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
 from lq.wire.options import MalformedMessage
 
 MAXIMUM_HELD = 16384  # packets; one for each address
+# Flows that drop something for a while, of each kind at most:
+MAXIMUM_REFUSED = 1 << 17  # addresses that are refused, in one direction or both
+MAXIMUM_SPOOFED = 1 << 14  # sources that failed verification
+MAXIMUM_EXHAUSTED = 1 << 17  # circuits that have used up their share of queries or of DHCP messages
 SOLICIT_INTERVAL = 1.0  # seconds, for modems that come up later
 _MAC_LENGTH = 6  # the server may know hosts on other media, which are none of ours
 _IPV4 = frames.ETHERTYPE_IPV4.to_bytes(2, "big")
@@ -49,9 +54,7 @@ class Forwarder:
         self._solicit_at: float | None = None
         self._held: dict[int, tuple[bytes, int]] = {}
         self._unicast = b""  # the DHCP frame for a server that the engine is asked about
-        # Flows that drop something for a while, by what deletes them, and the order in which they end.
-        self._ends: dict[bytes, float] = {}
-        self._endings: list[tuple[float, bytes]] = []
+        self._forget_temporary()
         servers = {*settings.servers, *self.engine.config.queried_servers}
         self._server_named = {str(server): server for server in servers}
         self._place_of_server = {int(server): (str(server), SERVER_PORT) for server in servers}
@@ -86,8 +89,7 @@ class Forwarder:
             stacked_tags=settings.stacked_tags,
             rates=settings.rates if metered else None,
         )
-        self._ends.clear()
-        self._endings.clear()
+        self._forget_temporary()
         self.to_switch += [*self._tables.initial(), self._tables.barrier()]
 
     def ready(self, now: float) -> None:
@@ -103,7 +105,8 @@ class Forwarder:
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
-        times = (self.engine.deadline, self._solicit_at, self._endings[0][0] if self._endings else None)
+        flows = min(kind.deadline for kind in self._temporary)
+        times = (self.engine.deadline, self._solicit_at, flows if flows < NEVER else None)
         return min((time for time in times if time is not None), default=None)
 
     def wake(self, now: float) -> None:
@@ -111,12 +114,8 @@ class Forwarder:
         if self._solicit_at is not None and now >= self._solicit_at:
             self._solicit_at = now + SOLICIT_INTERVAL
             self._to_modem(registration.Kind.SOLICIT)
-        endings = self._endings
-        while endings and endings[0][0] <= now:
-            until, delete = heapq.heappop(endings)
-            if self._ends.get(delete) == until:  # else it has gone, or lasts longer by now
-                del self._ends[delete]
-                self.to_switch.append(delete)
+        for kind in self._temporary:
+            self.to_switch += kind.ended(now)
         deadline = self.engine.deadline
         if deadline is not None and now >= deadline:
             self._carry_out(self.engine.wake(now), now)
@@ -259,7 +258,9 @@ class Forwarder:
         self.to_servers.append((effect.octets, place))
         query = effect.query
         if query is not None:
-            self.record.query(now, place[0], query.address, query.form, query.attempt, query.client)
+            self.record.query(
+                now, place[0], query.address, query.form, query.attempt, query.client, query.refresh
+            )
 
     def _to_client(self, effect: events.ToClient, now: float) -> None:
         """Put a server's reply on the client's circuit, as RFC 2131, 4.1 says where."""
@@ -308,9 +309,7 @@ class Forwarder:
             return
         self.to_switch += tables.withdraw(effect.location)
         for upstream in (False, True):  # a refusal that the location took the place of
-            _, delete = tables.refuse(address, upstream=upstream)
-            if self._ends.pop(delete, None) is not None:
-                self.to_switch.append(delete)
+            self.to_switch += self._refused.remove(tables.refuse(address, upstream=upstream))
 
     def _refuse(self, effect: events.Refuse, now: float) -> None:
         """Drop the held packet, and in the switch those that follow it in the same direction.
@@ -322,23 +321,24 @@ class Forwarder:
         self.record.write("refuse", now, address=effect.address, reason=effect.reason, until=effect.until)
         held = self._held.pop(int(effect.address), None)
         upstream = held is not None and held[1] == self._access
-        self._for_a_while(Tables.refuse(effect.address, upstream=upstream), effect.until)
+        self._for_a_while(self._refused, Tables.refuse(effect.address, upstream=upstream), effect.until)
 
     def _drop(self, effect: events.Drop, now: float) -> None:
         self.counts[f"dropped: {effect.reason}"] += 1
         address, circuit, chaddr = effect.address, effect.circuit, effect.chaddr
         if effect.reason == "message-limit" and circuit is not None and effect.until is not None:
-            self._for_a_while(Tables.muted(circuit), effect.until)
+            self._for_a_while(self._exhausted, Tables.muted(circuit), effect.until)
         if address is not None:
             self._let_go(address, chaddr)
         if effect.until is None or address is None:
             return
         if effect.reason == "query-limit":  # one flow, not one for each address that is tried
-            self._for_a_while(Tables.exhausted(circuit), effect.until)
+            self._for_a_while(self._exhausted, Tables.exhausted(circuit), effect.until)
         elif effect.reason == "refused":
-            self._for_a_while(Tables.refuse(address, upstream=circuit is not None), effect.until)
+            refusal = Tables.refuse(address, upstream=circuit is not None)
+            self._for_a_while(self._refused, refusal, effect.until)
         elif circuit is not None and chaddr is not None:
-            self._for_a_while(Tables.drop(circuit, chaddr, address), effect.until)
+            self._for_a_while(self._spoofed, Tables.drop(circuit, chaddr, address), effect.until)
 
     def _broadcast_arp(self, effect: events.BroadcastArp, now: float) -> None:
         """Ask on every circuit, one frame for each (R4.1-1)."""
@@ -364,6 +364,7 @@ class Forwarder:
             effect.rtt,
             effect.attempts,
             effect.client,
+            effect.refresh,
         )
 
     def _let_go(self, address: IPv4Address, chaddr: bytes | None) -> None:
@@ -380,13 +381,20 @@ class Forwarder:
 
     # -- out
 
-    def _for_a_while(self, flow: Temporary, until: float) -> None:
-        """Have the switch hold a flow until then."""
-        add, delete = flow
-        if self._tables is not None and self._ends.get(delete) != until:
-            self._ends[delete] = until
-            heapq.heappush(self._endings, (until, delete))
-            self.to_switch.append(add)
+    def _forget_temporary(self) -> None:
+        """The switch holds no flow that drops something for a while."""
+        self._refused = Temporaries(MAXIMUM_REFUSED)
+        self._spoofed = Temporaries(MAXIMUM_SPOOFED)
+        self._exhausted = Temporaries(MAXIMUM_EXHAUSTED)
+        self._temporary = (self._refused, self._spoofed, self._exhausted)
+
+    def _for_a_while(self, kind: Temporaries, flow: Temporary, until: float) -> None:
+        """Have the switch hold a flow until then, if there are not too many of its kind."""
+        if self._tables is not None:
+            if kind.full_for(flow):
+                self.counts["flows_declined"] += 1
+            else:
+                self.to_switch += kind.add(flow, until)
 
     def _output(self, wanted: Iterable[bytes], port: int) -> None:
         """Send frames out of a port."""

@@ -14,6 +14,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+_TRUTH = ("false", "true")
+MOST_TOLD = 20  # faults of a kind of which a record tells; all are counted
 COUNTED = 1.0  # seconds between two lines of counters at least
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
@@ -44,11 +46,12 @@ class Recorder:
         form: str,
         attempt: int,
         client: bytes | None = None,
+        refresh: bool = False,
     ) -> None:
-        """Add the line of a query to a server; `form` as in `lq.concentrator.events.QueryForm`."""
+        """Add the line of a query to a server; `form`, `refresh` as in `lq.concentrator.events`."""
         self._lines.append(
             f'{{"at":{at!r},"event":"query","server":"{server}",{_subject(address, client)},"form":"{form}",'
-            f'"attempt":{attempt}}}'
+            f'"attempt":{attempt},"refresh":{_TRUTH[refresh]}}}'
         )
 
     def answered(
@@ -61,11 +64,13 @@ class Recorder:
         rtt: float,
         attempts: int,
         client: bytes | None = None,
+        refresh: bool = False,
     ) -> None:
         """Add the line of an answer; `rtt` in seconds since the query's latest transmission."""
         self._lines.append(
             f'{{"at":{at!r},"event":"answered",{_subject(address, client)},"server":"{server}",'
-            f'"form":"{form}","reply":"{reply}","rtt":{rtt!r},"attempts":{attempts}}}'
+            f'"form":"{form}","reply":"{reply}","rtt":{rtt!r},"attempts":{attempts},'
+            f'"refresh":{_TRUTH[refresh]}}}'
         )
 
     def permit(self, at: float, address: IPv4Address, tags: tuple[int, ...], expires: float) -> None:

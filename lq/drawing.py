@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from lq import figures
+from lq import figures, files
 from lq.errors import BadInput, unknown
 from topologies import plan
 from topologies.figure import hosts_behind_modems
@@ -42,9 +42,9 @@ def draw(topology: str, modems: int | None, hosts_per_modem: int | None, path: P
         raise BadInput(f"cannot draw {path}: give it a name that ends in {' or '.join(FORMATS)}")
     figure = picture(topology, modems, hosts_per_modem)
     try:
-        figures.write(figure, path)
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}; name a place of yours with --out") from None
+        files.write(path, figures.written(figure, path.suffix.removeprefix(".")))
+    except BadInput as error:
+        raise BadInput(f"{error}; name a place of yours with --out") from None
 
 
 def picture(topology: str, modems: int | None = None, hosts_per_modem: int | None = None) -> Figure:

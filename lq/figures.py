@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from lq import files
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
@@ -36,16 +41,36 @@ class ShownFigure(Figure):
     """A figure outside pyplot's global state, which a notebook shows as the result of a cell."""
 
     def _repr_png_(self) -> bytes:
-        content = io.BytesIO()
-        with style():
-            self.savefig(content, format="png", dpi=DOTS_PER_INCH)
-        return content.getvalue()
+        return written(self, "png")
 
 
-def write(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that the file's name ends with; the same each time."""
+def written(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file of this kind, `svg` or `png`; the same each time."""
+    _take_dollars_for_dollars(figure)
+    content = io.BytesIO()
+    more: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": DOTS_PER_INCH}
     with style():
-        if path.suffix == ".svg":
-            figure.savefig(path, metadata={"Date": None})
-        else:
-            figure.savefig(path, dpi=DOTS_PER_INCH)
+        figure.savefig(content, format=kind, **more)
+    return content.getvalue()
+
+
+def _take_dollars_for_dollars(figure: Figure) -> None:
+    """Have names drawn as they are written: between two dollars matplotlib would read formulas.
+
+    The numbers along axes are formulas of its own.
+    """
+    own: set[Any] = {axis.offsetText for axis in figure.findobj(Axis)}
+    own |= {label for tick in figure.findobj(Tick) for label in (tick.label1, tick.label2)}
+    for text in figure.findobj(Text):
+        if text not in own:
+            text.set_parse_math(False)
+
+
+def save(drawn: Mapping[str, Figure], directory: Path) -> list[Path]:
+    """Write figures by their names into `figures` of a directory, as PNG and SVG; return the files."""
+    tree = files.Tree(directory)
+    return [
+        tree.write(f"figures/{name}.{kind}", written(figure, kind))
+        for name, figure in drawn.items()
+        for kind in ("png", "svg")
+    ]

@@ -30,7 +30,7 @@ import pandas as pd
 from lq.errors import BadInput, RunFailed
 from lq.experiments import record
 from lq.experiments import spec as specification
-from lq.experiments.directories import temporary
+from lq.experiments.directories import prepare, temporary
 from lq.experiments.run import check_tools
 from lq.sandbox import lab as sandbox
 from lq.widget import NetworkWidget, TableWidget, View
@@ -67,10 +67,11 @@ class Lab:
 
     `topology` is a figure's name; `modems` and `hosts_per_modem` are the figure's own unless given;
     `settings` are further fields of a specification by their dotted names (`lq run --explain`).
-    Files (logs, captures) are in `directory`, by default one below `runs/` that goes away when the lab is
-    closed or Python ends (not if that is killed).
-    Raises BadInput for a setting that is none, LabError where no lab can be had, RunFailed when the
-    network did not come up. Whatever is asked of a lab that is closed or has ended raises RunFailed.
+    Files (logs, captures) are in `directory`, new or empty, by default one below `runs/` that goes away when
+    the lab is closed or Python ends (not if that is killed).
+    Raises BadInput for a setting that is none or a directory that cannot be used, LabError where no lab can
+    be had, RunFailed when the network did not come up. Whatever is asked of a lab that is closed or has
+    ended raises RunFailed.
     """
 
     def __init__(
@@ -88,8 +89,7 @@ class Lab:
         self.spec = specification.load("reboot", {"topology.figure": topology, **chosen, **(settings or {})})
         check_tools()
         self._temporary = contextlib.ExitStack()
-        self.directory = Path(directory or self._temporary.enter_context(temporary("live"))).resolve()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory = prepare(Path(directory or self._temporary.enter_context(temporary("live"))))
         self._progress = progress
         self._turn = threading.Lock()  # a widget asks from a thread of its own
         self._views: dict[str, View] = {}

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
-    {"lq.clocks", "lq.errors", "lq.wire", "lq.sandbox"},
+    {"lq.clocks", "lq.errors", "lq.files", "lq.yaml_file", "lq.wire", "lq.sandbox"},
     {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
     {"lq.sim", "controllers"},
     {"lq.experiments", "lq.bench"},

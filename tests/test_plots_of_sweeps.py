@@ -110,7 +110,9 @@ def figures_of(monkeypatch, tmp_path):
         table.to_parquet(tmp_path / "table.parquet")
         found = {}
         monkeypatch.setattr(
-            sweeps.figures, "write", lambda figure, path: found.setdefault(path.stem, figure.axes[0])
+            sweeps.figures,
+            "save",
+            lambda made, _: found.update({name: figure.axes[0] for name, figure in made.items()}),
         )
         plots.save_sweep(tmp_path)
         return found

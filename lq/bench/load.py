@@ -7,10 +7,12 @@ The same generator runs against every server.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import socket
 import time
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from lq.bench.population import Subscriber
@@ -88,6 +90,86 @@ def ask(udp: socket.socket, queries: list[bytes], count: int, outstanding: int) 
     counted.seconds = time.perf_counter() - begin
     counted.types = {kind: count for kind, count in enumerate(types) if count}
     return counted
+
+
+class Leasing:
+    """Clients one after the other, DISCOVER to ACK through a relay, `outstanding` of them at a time.
+
+    `acknowledged` has the hardware address of each client by the address that it was given.
+    """
+
+    def __init__(
+        self,
+        udp: socket.socket,
+        giaddr: IPv4Address,
+        server: bytes,
+        first: int = 1_000_000,
+        outstanding: int = 16,
+    ) -> None:
+        self._udp, self._giaddr, self._server, self._outstanding = udp, giaddr, server, outstanding
+        self._number = first
+        self.acknowledged: dict[IPv4Address, bytes] = {}
+
+    def lease(self, until: int, pause: float = 0.0) -> None:
+        """Lease until so many are acknowledged in all, and `pause` seconds longer.
+
+        What is under way then is left so. Raises RuntimeError if nothing is granted.
+        """
+        self._udp.settimeout(4 * _PATIENCE)
+        silent = 0
+        for _ in range(self._outstanding):
+            self._discover()
+        while len(self.acknowledged) < until:
+            try:
+                self._take(self._udp.recv(2048))
+                silent = 0
+            except TimeoutError:
+                silent += 1
+                if silent > 20:
+                    raise RuntimeError("the server grants no leases") from None
+                self._discover()
+        deadline = time.perf_counter() + pause
+        while (left := deadline - time.perf_counter()) > 0:
+            self._udp.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                self._take(self._udp.recv(2048))
+
+    def drain(self) -> None:
+        """Take in what was sent before the server's end; ask for no more."""
+        self._udp.settimeout(0.01)
+        while True:
+            try:
+                self._take(self._udp.recv(2048), ask=False)
+            except ConnectionRefusedError:
+                continue
+            except TimeoutError:
+                return
+
+    def _discover(self) -> None:
+        self._send(self._number, MessageType.DISCOVER)
+        self._number += 1
+
+    def _take(self, octets: bytes, ask: bool = True) -> None:
+        reply = decode(octets)
+        if reply.message_type == MessageType.OFFER and ask:
+            more: dict[int, bytes] = {
+                OptionCode.REQUESTED_ADDRESS: reply.yiaddr.packed,
+                OptionCode.SERVER_IDENTIFIER: self._server,
+            }
+            self._send(reply.xid, MessageType.REQUEST, more)
+        elif reply.message_type == MessageType.ACK:
+            self.acknowledged[reply.yiaddr] = reply.chaddr
+            if ask:
+                self._discover()
+
+    def _send(self, number: int, kind: MessageType, options: Mapping[int, bytes] | None = None) -> None:
+        subscriber = Subscriber(number, IPv4Address(0))
+        message = Message(htype=1, xid=number, chaddr=subscriber.chaddr, giaddr=self._giaddr)
+        message.message_type = kind
+        message.options |= options or {}
+        message.options[OptionCode.RELAY_AGENT_INFORMATION] = subscriber.relay_info
+        with contextlib.suppress(ConnectionRefusedError):  # of what was sent to a server that is no more
+            self._udp.send(message.encode())
 
 
 def lease(

@@ -76,6 +76,7 @@ def our_config(directory: Path, network: str, first: IPv4Address, last: IPv4Addr
         subnets += f"  - {{network: 198.18.0.0/{PREFIX}}}\n"
     return (
         f"listen: {SERVER}\ndatabase: {directory}/bindings.sqlite\nlease_time: 86400\n"
+        f"leasequery: {{requesters: [{REQUESTER}]}}\n"
         f"shared_networks:\n- name: access\n  subnets:\n{subnets}"
     )
 
@@ -88,7 +89,8 @@ def ours(
     text = our_config(directory, network, first, last)
     path = directory / "server.yaml"
     path.write_text(text)
-    (directory / "bindings.sqlite").unlink(missing_ok=True)
+    for suffix in ("", "-wal"):  # the one before was killed
+        (directory / f"bindings.sqlite{suffix}").unlink(missing_ok=True)
     config = parse(text)
     synthetic.store(config, synthetic.bindings(config, bindings, time.time()))
     command = [sys.executable, "-m", "lq.server", str(path)]

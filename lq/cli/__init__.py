@@ -9,18 +9,19 @@ import typer
 
 from lq.cli import experiments, protocol, sweep
 from lq.cli.shared import app, options_given
-from lq.errors import BadInput, RunFailed
+from lq.errors import BadInput, RunFailed, one_line
 
 __all__ = ["app", "experiments", "main", "protocol", "sweep"]
 
 
 def _fail(line: str, status: int) -> NoReturn:
-    typer.echo(f"lq: {line}", err=True)
+    typer.echo(f"lq: {one_line(line)}", err=True)
     sys.exit(status)
 
 
 def main() -> None:
     """Run the command line; errors are one line on standard error (2: bad input, 1: it failed)."""
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # as they came, names go out
     try:
         status = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,11 +90,11 @@ def plot(
     ],
 ) -> None:
     """Draw the figures of finished runs and sweeps, as PNG and SVG."""
-    from lq import plots
+    from lq import files, plots
     from lq.experiments.run import Run
 
     for run_dir in run_dirs:
-        is_sweep = (run_dir / "table.parquet").exists()
+        is_sweep = files.exists(run_dir / "table.parquet")
         for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
             typer.echo(path)
 
@@ -155,7 +156,7 @@ def lab(
     from jupyterlab.labapp import LabApp
 
     notebooks = directory or Path(__file__).resolve().parents[2] / "notebooks"
-    if not notebooks.is_dir():
+    if not os.path.isdir(notebooks):  # also of a name that no file can have
         missing = (
             "the notebooks are not part of the installed package: name a directory, or use a source tree"
         )

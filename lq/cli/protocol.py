@@ -14,6 +14,8 @@ from rich.console import Console
 from lq.cli.shared import AsJson, Bar, app, print_benchmark
 from lq.errors import BadInput, RunFailed
 
+LONGEST = 3600  # seconds that are waited
+
 
 class LogLevel(str, Enum):
     """How much the server writes while it serves."""
@@ -51,7 +53,7 @@ def serve(
     if synthetic:
         typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
     if import_leases is not None:
-        typer.echo(f"{importer.fill(config, import_leases)} bindings imported", err=True)
+        typer.echo(importer.fill(config, import_leases), err=True)
     raise typer.Exit(daemon.serve(config, counters, log.value))
 
 
@@ -66,7 +68,9 @@ def query(
         str | None, typer.Option(help="Ask by client identifier: text, or octets as 01:02:...")
     ] = None,
     dialect: Annotated[str, typer.Option(help="rfc4388 or draft-03.")] = "rfc4388",
-    timeout: Annotated[float, typer.Option(help="Seconds to wait first; doubles.", min=0.01)] = 1.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait first; doubles.", min=0.01, max=LONGEST)
+    ] = 1.0,
     attempts: Annotated[int, typer.Option(help="How often to send it.", min=1, max=10)] = 4,
     port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
     as_json: AsJson = False,
@@ -105,6 +109,7 @@ BENCHMARKS = {
     "lab": "time for a network to come up and to vanish, beside stock Mininet",
     "flood": "queries and controller load under an endless scan of all addresses",
     "fidelity": "healthy runs that are valid, and runs starved on purpose that are not",
+    "durability": "what flipped bytes and SIGKILL do to the server's database, beside SQLite alone",
 }
 QUICK: dict[str, dict[str, Any]] = {
     "server": {"rounds": 1, "queries": 50_000, "leases": 500, "large": False},
@@ -113,6 +118,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "lab": {"rounds": 1, "modems": 10},
     "flood": {"addresses": 5000, "rate": 5000, "seconds": 20, "outside_seconds": 3},
     "fidelity": {"runs": 2},
+    "durability": {"flips": 100, "kills": 5},
 }
 
 
@@ -190,12 +196,18 @@ def conform(
     rows: Annotated[
         list[str] | None, typer.Option("--row", help="Only this row, as R6.4-4. Repeatable.", metavar="ID")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer first.", min=0.01)] = 1.0,
-    silence: Annotated[float, typer.Option(help="Seconds to wait where none may come.", min=0.01)] = 0.5,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for an answer first.", min=0.01, max=LONGEST)
+    ] = 1.0,
+    silence: Annotated[
+        float, typer.Option(help="Seconds to wait where none may come.", min=0.01, max=LONGEST)
+    ] = 0.5,
     short_lease: Annotated[
         int, typer.Option(help="Seconds of the lease that is to expire.", min=1, max=3600)
     ] = 2,
-    patience: Annotated[float, typer.Option(help="Longest lease to wait out, in seconds.", min=1)] = 30.0,
+    patience: Annotated[
+        float, typer.Option(help="Longest lease to wait out, in seconds.", min=1, max=86400)
+    ] = 30.0,
     port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
     report: Annotated[
         list[Path] | None, typer.Option(help="Write a report, .html or .md. Repeatable.", metavar="FILE")

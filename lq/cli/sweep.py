@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -63,7 +64,9 @@ def sweep(
     if workers is not None and scheduler is not None:
         raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
     with _executor(scheduler) as executor, Bar() as bar:
-        done = sweeping.sweep(what, out.resolve(), workers=workers, executor=executor, progress=bar.update)
+        done = sweeping.sweep(
+            what, Path(os.path.realpath(out)), workers=workers, executor=executor, progress=bar.update
+        )
     if as_json:
         typer.echo(
             json.dumps(

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Reply
 from lq.wire import BOOTREPLY, MalformedMessage, Message, OptionCode, RelayInfo
-from lq.wire.options import unpack_addresses, unpack_u32
+from lq.wire.options import lease_end, unpack_addresses, unpack_u32
 
 _RELAY_AGENT_INFORMATION = int(OptionCode.RELAY_AGENT_INFORMATION)
 _LAST_TRANSACTION = int(OptionCode.CLIENT_LAST_TRANSACTION_TIME)
@@ -99,6 +99,6 @@ class Reader:
             if value is None:
                 return now + config.reservation_time
             seconds = unpack_u32(value)
-            return now + seconds if seconds else None
+            return lease_end(seconds, now) if seconds else None
         reserved = bool(message.flags & config.dialect.r_flag)
         return now + config.reservation_time if reserved and config.admit_reserved else None

@@ -13,24 +13,22 @@ memory.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, ArpReply, BroadcastArp, Drop, Effect, Location, Upstream
 from lq.concentrator.places import Places
-from lq.concentrator.queries import NEVER
 from lq.concentrator.query import MAXIMUM_SOURCES
+from lq.concentrator.timers import Timers
 
 
 @dataclass(slots=True, eq=False)
 class Search:
-    """An address that is being asked for; `due` is when the next broadcast, or the end, is."""
+    """An address that is being asked for."""
 
     address: IPv4Address
     sources: tuple[Upstream, ...]
-    due: float
     attempts: int = 1
 
 
@@ -41,7 +39,7 @@ class ArpSearches:
         self._config = config
         self._places = places
         self._searches: dict[int, Search] = {}
-        self._timers: list[tuple[float, int]] = []  # due and address; out of date if due otherwise
+        self._timers: Timers[int] = Timers()  # of the next broadcast about an address, or the search's end
 
     def __len__(self) -> int:
         return len(self._searches)
@@ -60,25 +58,23 @@ class ArpSearches:
     ) -> str | None:
         """Ask all hosts who has the address; return why not, which never is."""
         limit = self._config.waiting_limit
-        if len(self._timers) > 2 * limit:  # what is out of date
-            self._timers = sorted(timer for timer in self._timers if self._due(timer) is not None)
         if len(self._searches) >= limit:
             oldest = next(iter(self._searches))
-            out.append(Abandon(self._searches.pop(oldest).address))
-        due = now + self._config.arp_retry
-        self._searches[int(address)] = Search(address, () if source is None else (source,), due)
-        heapq.heappush(self._timers, (due, int(address)))
+            out.append(Abandon(self._searches[oldest].address))
+            self._end(oldest)
+        self._searches[int(address)] = Search(address, () if source is None else (source,))
+        self._timers.set(int(address), now + self._config.arp_retry)
         out.append(BroadcastArp(address))
         return None
 
     def gleaned(self, location: Location, _server: IPv4Address) -> None:
         """The address was leased just now: that counts more than who answers."""
-        self._searches.pop(int(location.address), None)
+        self._end(int(location.address))
 
     def reply(self, event: ArpReply, now: float, out: list[Effect]) -> None:
         """A host answers: the first one is believed."""
         key = int(event.address)
-        search = self._searches.pop(key, None)
+        search = self._end(key)
         if search is None:
             location = self._places.locations.get(key, now)
             contradicts = location is not None and not location.admits(event.circuit, event.chaddr)
@@ -94,29 +90,23 @@ class ArpSearches:
     @property
     def deadline(self) -> float:
         """When to call `wake` next."""
-        timers = self._timers
-        while timers and self._due(timers[0]) is None:
-            heapq.heappop(timers)
-        return timers[0][0] if timers else NEVER
+        return self._timers.first
 
     def wake(self, now: float, out: list[Effect]) -> None:
         """Ask again, or give up."""
-        config, timers = self._config, self._timers
-        while timers and timers[0][0] <= now:
-            timer = heapq.heappop(timers)
-            search = self._due(timer)
-            if search is None:
-                continue
+        config = self._config
+        while (key := self._timers.pop(now)) is not None:
+            search = self._searches[key]
             if search.attempts >= config.arp_attempts:
-                del self._searches[timer[1]]
+                del self._searches[key]
                 until = now + config.arp_refused_time
                 self._places.refuse(search.address, "no-arp-reply", until, now, out)
                 continue
-            search.due = now + config.arp_retry * 2.0**search.attempts
+            self._timers.set(key, now + config.arp_retry * 2.0**search.attempts)
             search.attempts += 1
-            heapq.heappush(timers, (search.due, timer[1]))
             out.append(BroadcastArp(search.address))
 
-    def _due(self, timer: tuple[float, int]) -> Search | None:
-        search = self._searches.get(timer[1])
-        return search if search is not None and search.due == timer[0] else None
+    def _end(self, key: int) -> Search | None:
+        """Take the search for an address out, if there is one."""
+        self._timers.cancel(key)
+        return self._searches.pop(key, None)

@@ -53,6 +53,11 @@ class Authorities:
         first = [server for server in able if server.address in known and not server.failed]
         return (first, [server for server in able if server not in first]) if first else (able, ())
 
+    def living(self, address: int, now: float) -> list[Server]:
+        """Return those of them that do not fail, whom to ask first at the front."""
+        first, reserve = self.order(address, now)
+        return [server for server in (*first, *reserve) if not server.failed]
+
     def _of(self, address: int) -> tuple[IPv4Address, ...]:
         learnt = self._learnt.get(address)
         if learnt is not None:

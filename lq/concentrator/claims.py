@@ -47,9 +47,9 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
-from lq.concentrator.queries import NEVER
 from lq.concentrator.query import MAXIMUM_SOURCES
 from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timers import NEVER
 from lq.wire import Message, MessageType
 
 Verdict = Literal["passes", "waits", "spoofed", "moved"]

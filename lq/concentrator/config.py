@@ -89,6 +89,8 @@ class ConcentratorConfig:
     reservation_time   how long a location without a lease time holds
     locate_by_source   a lease without option 82 is located where a packet with its hardware address comes
                        from: weaker, for hosts that never spoke through this relay
+    refresh            ask about a location again before it ends, since a client that renews at its server
+                       directly is not gleaned (R4.3-1): once for each end, see `leasequery`
     maximum_hops       relayed messages that passed more relays are dropped (RFC 1542)
     seed               of the transaction identifiers; None: unpredictable
     """
@@ -149,6 +151,7 @@ class ConcentratorConfig:
     admit_reserved: bool = False
     reservation_time: float = 3600.0
     locate_by_source: bool = False
+    refresh: bool = True
     maximum_hops: int = 16
     seed: int | None = None
 

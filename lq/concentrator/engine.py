@@ -49,9 +49,9 @@ from lq.concentrator.events import (
 from lq.concentrator.exchanges import wanted
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
-from lq.concentrator.queries import NEVER
 from lq.concentrator.quota import Quota
 from lq.concentrator.relay import Gleaned, Relay
+from lq.concentrator.timers import NEVER
 from lq.wire import SERVER_PORT, MalformedMessage, Message, MessageType
 
 REASONS = {
@@ -102,7 +102,8 @@ class Concentrator:
 
     `now` never goes back from call to call. `locations`, `refused`, `queries` and `modems` are for display
     (`queries` is empty unless the mode is "leasequery"). `counters` counts `queries_sent` (first
-    transmissions), `queries_resent`, `replies_active` and so on, `arp_requests`, `dropped_REASON`;
+    transmissions), `queries_resent`, `replies_active` and so on; by themselves what refreshes locations,
+    `queries_refresh` (all transmissions), `refresh_active` and so on; `arp_requests`, `dropped_REASON`;
     `permits`, `withdrawals`, `refusals`, `abandoned`; and of DHCP `relayed` (to servers), `returned` (to
     clients), `gleaned`.
     """
@@ -149,17 +150,17 @@ class Concentrator:
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
-        expiry = self.locations.next_expiry
-        first = self._claims.deadline
-        if expiry is not None and expiry < first:
-            first = expiry
+        first = min(self.locations.deadline, self._claims.deadline)
         if self._finder is not None:
             first = min(first, self._finder.deadline)
         return None if first == NEVER else first
 
     def wake(self, now: float) -> list[Effect]:
         """Do what is due: expire locations, ask again. Calling it early does no harm."""
-        out: list[Effect] = [Withdraw(location) for location in self.locations.expire(now)]
+        out: list[Effect] = []
+        for location in self.locations.expire(now):
+            self._leasequery.lapsed(location)
+            out.append(Withdraw(location))
         if self._finder is not None:
             self._finder.wake(now, out)
         self._claims.wake(now, out)
@@ -197,7 +198,12 @@ class Concentrator:
         elif location.admits(event.circuit, event.chaddr):
             out.append(Permit(location))
         else:
-            out.append(self._places.spoofed(event, now))
+            # A flow for each would be without end: who tries many uses up the circuit's share.
+            until = self._circuit_quota.take(event.circuit, now)
+            if until is None:
+                out.append(self._places.spoofed(event, now))
+            else:
+                out.append(Drop("query-limit", event.address, event.circuit, event.chaddr, until))
 
     def _want(self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]) -> None:
         """Find an unlocated address, unless it is being found, or may not be looked for."""
@@ -319,7 +325,7 @@ class Concentrator:
 
     def _left(self, gleaned: Gleaned, now: float, out: list[Effect]) -> None:
         """RELEASE, DECLINE or NAK: the host at this place no longer has the address."""
-        self._leasequery.left(int(gleaned.address), gleaned.circuit, gleaned.chaddr)
+        self._leasequery.left(int(gleaned.address), gleaned.circuit, gleaned.chaddr, now)
         self._places.forget(gleaned.address, gleaned.circuit, gleaned.chaddr, now, out)
 
 
@@ -328,7 +334,9 @@ def _name(effect: Effect) -> str:
     if isinstance(effect, ToServer):
         if effect.query is None:
             return "relayed"
+        if effect.query.refresh:
+            return "queries_refresh"
         return "queries_sent" if effect.query.attempt == 1 else "queries_resent"
     if isinstance(effect, Answered):
-        return "replies_" + effect.reply
+        return ("refresh_" if effect.refresh else "replies_") + effect.reply
     return "dropped_" + effect.reason if isinstance(effect, Drop) else type(effect).__name__

@@ -135,12 +135,14 @@ class QueryInfo:
     """Which query a message to a server is: `attempt` 1 is the first transmission to that server.
 
     `address` is None unless the form is "ip"; then `client` is the MAC address or the client identifier.
+    `refresh`: no packet causes it, it asks about a location that is about to end.
     """
 
     address: IPv4Address | None
     form: QueryForm
     attempt: int
     client: bytes | None = None
+    refresh: bool = False
 
 
 @dataclass(slots=True)
@@ -243,7 +245,10 @@ class Abandon:
 
 @dataclass(slots=True)
 class Answered:
-    """For the record: a server answered a query. `rtt` is in seconds since its latest transmission."""
+    """For the record: a server answered a query. `rtt` is in seconds since its latest transmission.
+
+    `refresh` as in `QueryInfo`.
+    """
 
     address: IPv4Address | None
     server: IPv4Address
@@ -252,6 +257,7 @@ class Answered:
     rtt: float
     attempts: int
     client: bytes | None = None
+    refresh: bool = False
 
 
 Effect = (

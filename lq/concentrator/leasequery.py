@@ -4,6 +4,14 @@ A query is by IP address (R5-7), once for each address while one is out (R7-5). 
 "mac-upstream", a packet from an unlocated source makes one by its MAC address instead, if a server that
 answers just now implements it (R6.5-6): the client's addresses come back, and the source must be one of
 them. No answer to that at once, and the address is asked about as always.
+
+A location is asked about again before it ends (`config.refresh`), while its packets still flow. Renewals
+at the server itself are not gleaned (R4.3-1): it would end though its host has renewed, and packets be lost
+until an answer is there. ACTIVE moves its end, KNOWN and UNKNOWN end it now; without an answer it ends as
+it would have. What that costs is bounded: one query for each end, to one server that does not fail and has
+half of its window free, sent again like any other until the location ends. That is about as often as the
+host renews. Idle hosts are asked about, too: the packets of located ones pass the switch unseen by the
+engine. One that is gone costs a single query, since its end no longer moves.
 """
 
 from __future__ import annotations
@@ -31,6 +39,7 @@ from lq.concentrator.places import Places
 from lq.concentrator.queries import RESPONSIVE, Leg, Queries
 from lq.concentrator.query import MAXIMUM_SOURCES, Key, Query
 from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timers import NEVER
 from lq.wire import Message
 
 Want = Callable[[IPv4Address, Upstream | None, float, list[Effect]], None]
@@ -60,7 +69,7 @@ class LeaseQuery:
             query = self._open_by_mac(source)
             if query is None or source not in query.sources:
                 return False
-        query.demanded = now
+        query.demanded, query.until = now, NEVER
         query.add_source(source)
         if query.answer is not None and self._places.refused.get(key, now) is None:
             self._conclude(query, now, out)  # UNKNOWN so far, and who may say more may have failed
@@ -100,7 +109,7 @@ class LeaseQuery:
         query = self.queries.get(key)
         if query is None or query.settled:
             return self._begin_by_address(address, (), now, out) is None
-        query.demanded = now
+        query.demanded, query.until = now, NEVER
         return True
 
     def _begin_by_address(
@@ -170,6 +179,30 @@ class LeaseQuery:
         while queries.unanswered:
             self._fall_back(queries.unanswered.pop(), now, out)
             queries.pump(now, out)
+        if self._places.locations.ending:
+            self._refresh(now, out)
+
+    def _refresh(self, now: float, out: list[Effect]) -> None:
+        """Ask again about the locations that end soon, as far as there is room for that."""
+        locations, queries = self._places.locations, self.queries
+        while locations.ending:
+            key = next(iter(locations.ending))
+            location, servers = locations.get(key, now), self._authorities.living(key, now)
+            if location is not None and servers:
+                if not queries.spare(servers[0]):
+                    return
+                first, *reserve = servers
+                query = Query(key, "ip", now, location.address, until=location.expires, reserve=reserve)
+                self._replace(query)
+                queries.ask(query, (first,), now, out)
+                queries.pump(now, out)
+            del locations.ending[key]
+
+    def lapsed(self, location: Location) -> None:
+        """The location has ended: whoever needs it from now on asks anew."""
+        query = self.queries.get(int(location.address))
+        if query is not None and query.refreshes:
+            self.queries.finish(query)
 
     def _fall_back(self, query: Query, now: float, out: list[Effect]) -> None:
         """Nobody answered by MAC address: ask by the IP addresses of the packets that caused it."""
@@ -205,10 +238,15 @@ class LeaseQuery:
             each.unknown.discard(address)
         self._authorities.remember(address, server)
 
-    def left(self, address: int, circuit: Circuit, chaddr: bytes) -> None:
+    def left(self, address: int, circuit: Circuit, chaddr: bytes, now: float) -> None:
         """The host at this place gave the address up, or was denied it: no answer on its way revives it."""
         query = self.queries.get(address)
-        if query is not None and len(query.left) < MAXIMUM_SOURCES:
+        if query is None:
+            return
+        location = self._places.locations.get(address, now)
+        if query.refreshes and location is not None and location.admits(circuit, chaddr):
+            self.queries.finish(query)
+        elif len(query.left) < MAXIMUM_SOURCES:
             query.left += ((circuit, chaddr),)
 
     # -- answers
@@ -228,8 +266,10 @@ class LeaseQuery:
             return
         query = leg.query
         answer = self._reader.read(message, reply, now)
-        rtt = now - leg.sent
-        out.append(Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client))
+        rtt, refresh = now - leg.sent, query.until < NEVER
+        out.append(
+            Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client, refresh)
+        )
         if not queries.answered(leg, reply != "unimplemented", now, out):
             return
         if reply in ("active", "known"):
@@ -268,7 +308,8 @@ class LeaseQuery:
             else:
                 self._judge_claims(query, now, out)
         elif query.answer is None:
-            out.append(Abandon(address))
+            if not query.refreshes:
+                out.append(Abandon(address))
         else:
             time = min(config.unknown_time, config.server_timer_last) if undecided else config.unknown_time
             self._places.refuse(address, "unknown", now + time, now, out)
@@ -335,6 +376,8 @@ class LeaseQuery:
         circuit = modem = None
         if info is not None:
             circuit, modem = places.modems.circuit(info), info.remote_id
+        elif query.refreshes and (known := self._still(answer, now)) is not None:
+            circuit, modem = known.circuit, known.modem
         elif config.locate_by_source:
             circuit = next((each.circuit for each in query.sources if each.chaddr == answer.chaddr), None)
         if query.left and (circuit, answer.chaddr) in query.left:
@@ -352,6 +395,11 @@ class LeaseQuery:
             # A packet from the host itself may still locate it, if that is allowed.
             time = config.modem_wait if config.locate_by_source else config.known_time
             places.refuse(answer.address, "no-location", now + time, now, out)
+
+    def _still(self, answer: Answer, now: float) -> Location | None:
+        """Return the location that an answer confirms without saying where it is, None if there is none."""
+        location = self._places.locations.get(int(answer.address), now)
+        return location if location is not None and location.chaddr == answer.chaddr else None
 
 
 def _number(chaddr: bytes) -> int:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 
 from lq.concentrator.events import Circuit, Location
+from lq.concentrator.timers import NEVER, Timers
+
+_SAME_END = 2.0  # seconds: a lease time is told in whole ones, and takes time to come here
 
 
 class Locations:
     """Locations by address, given as a number; by circuit and by modem too.
 
     A location is held until it is removed or `expire` collects it; `get` gives none that has expired.
+    `ending` holds the addresses, in order, that should be asked about again because their end is near;
+    whoever asks takes them out.
     """
 
     def __init__(self) -> None:
         self._by_address: dict[int, Location] = {}
         self._at: defaultdict[Circuit | bytes, set[int]] = defaultdict(set)
-        self._expiries: list[tuple[float, int]] = []
-        self._scheduled: dict[int, float] = {}  # the earliest expiry in the heap, for each address
+        self._timers: Timers[int] = Timers()  # of each location: when to ask again, after that its end
+        self.ending: dict[int, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_address)
@@ -32,11 +36,12 @@ class Locations:
         location = self._by_address.get(address)
         return location if location is not None and location.expires > now else None
 
-    def put(self, location: Location) -> Location | None:
+    def put(self, location: Location, ask_at: float = NEVER) -> Location | None:
         """Set an address's location; return the former one if it was another host or circuit.
 
         So an address that is assigned to another client, or a client that moved to another circuit,
-        takes its former flows away (R1-4, R1-5).
+        takes its former flows away (R1-4, R1-5). `ask_at` is when it should be asked about again, which
+        comes about once for each end: not if it was, and ends no later for that.
         """
         address = int(location.address)
         former = self._by_address.get(address)
@@ -46,11 +51,12 @@ class Locations:
         self._at[location.circuit].add(address)
         if location.modem is not None:
             self._at[location.modem].add(address)
-        # Renewals move the expiry on: one entry in the heap is enough, it moves when it comes up.
-        scheduled = self._scheduled.get(address)
-        if scheduled is None or location.expires < scheduled:
-            self._scheduled[address] = location.expires
-            heapq.heappush(self._expiries, (location.expires, address))
+        if self.ending:
+            self.ending.pop(address, None)
+        asked = former is not None and self._timers.get(address) >= former.expires
+        if former is not None and asked and location.expires < former.expires + _SAME_END:
+            ask_at = NEVER
+        self._timers.set(address, ask_at if ask_at < location.expires else location.expires)
         moved = former is not None and not location.admits(former.circuit, former.chaddr)
         return former if moved else None
 
@@ -59,6 +65,8 @@ class Locations:
         location = self._by_address.pop(address, None)
         if location is not None:
             self._unlink(address, location)
+            self._timers.cancel(address)
+            self.ending.pop(address, None)
         return location
 
     def at(self, place: Circuit | bytes) -> list[Location]:
@@ -66,24 +74,18 @@ class Locations:
         return [self._by_address[address] for address in sorted(self._at.get(place, ()))]
 
     @property
-    def next_expiry(self) -> float | None:
-        """When to call `expire` next, None if nothing will expire."""
-        return self._expiries[0][0] if self._expiries else None
+    def deadline(self) -> float:
+        """When to call `expire` next."""
+        return self._timers.first
 
     def expire(self, now: float) -> list[Location]:
-        """Remove the locations whose lease has ended, and return them."""
+        """Remove the locations whose lease has ended, and return them; note those that end soon."""
         ended = []
-        while self._expiries and self._expiries[0][0] <= now:
-            when, address = heapq.heappop(self._expiries)
-            if self._scheduled.get(address) != when:
-                continue  # an earlier expiry of this address was entered later
-            del self._scheduled[address]
-            location = self._by_address.get(address)
-            if location is None:
-                continue
+        while (address := self._timers.pop(now)) is not None:
+            location = self._by_address[address]
             if location.expires > now:
-                self._scheduled[address] = location.expires
-                heapq.heappush(self._expiries, (location.expires, address))
+                self._timers.set(address, location.expires)
+                self.ending[address] = None
             else:
                 self.remove(address)
                 ended.append(location)

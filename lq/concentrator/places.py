@@ -28,6 +28,9 @@ from lq.concentrator.events import (
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.modems import Modems
 from lq.concentrator.refused import Refused
+from lq.concentrator.timers import NEVER
+
+_LONGEST_LEAD = 10.0  # seconds
 
 
 class Places:
@@ -35,6 +38,10 @@ class Places:
 
     def __init__(self, config: ConcentratorConfig) -> None:
         self._config = config
+        self._refreshes = config.refresh and config.mode == "leasequery"
+        self._least_lead = 3 * config.retry_first
+        self._most_lead = max(_LONGEST_LEAD, self._least_lead)
+        self._long = 10 * self._most_lead  # seconds: whoever has so long has the whole lead
         self.hosts = AccessAddresses(config.networks, config.giaddr)
         self.locations = Locations()
         self.refused = Refused(config.refused_limit)
@@ -47,10 +54,24 @@ class Places:
         address = int(location.address)
         self.refused.discard(address)
         self.awaiting.remove(address)
-        former = self.locations.put(location)
+        former = self.locations.put(location, self._ask_at(location, now))
         if former is not None:
             out.append(Withdraw(former))
         out.append(Permit(location))
+
+    def _ask_at(self, location: Location, now: float) -> float:
+        """Return when to ask again about a location, so that it does not end while its host renews.
+
+        A tenth of its time before the end, at most `_LONGEST_LEAD`; but early enough for three queries
+        `retry_first` and twice that apart, unless that is more than half of its time.
+        """
+        if not self._refreshes:
+            return NEVER
+        left = location.expires - now
+        if left > self._long:
+            return location.expires - self._most_lead
+        lead = max(min(left / 10, _LONGEST_LEAD), self._least_lead)
+        return location.expires - min(lead, left / 2)
 
     def refuse(self, address: IPv4Address, reason: str, until: float, now: float, out: list[Effect]) -> None:
         """The address is not to be used, and not to be asked about, until then (R7-3)."""

@@ -19,7 +19,8 @@ A server is in one of three states:
 What is taken off the wire, or finds the window full, waits: first come, first served. A full
 queue gives up the one that has waited longest; each takes about 700 octets of memory. A query that
 nobody has asked for during `demand_time` is given up; so is one that is to be sent once, when it would
-be sent again.
+be sent again. A query about a location that is about to end (`Query.refreshes`) does not wait, and takes
+half of the window at most (`spare`): it is nobody's demand. A silent server is not asked so at all.
 
 What was sent about a query that is over, or was given up, may still be answered. Such an answer shows that
 its server lives, and nothing else (R6.6-4); of the last `_MOST_LATE` of them that is known.
@@ -27,7 +28,6 @@ its server lives, and nothing else (R6.6-4); of the last `_MOST_LATE` of them th
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -39,8 +39,8 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, Effect, QueryForm, QueryInfo, ToServer
 from lq.concentrator.query import Composer, Key, Query
 from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timers import NEVER, Timers
 
-NEVER = float("inf")
 _MOST_LATE = 1024
 
 
@@ -72,8 +72,7 @@ class Server:
 class Leg:
     """One query's side to one server. xid stays on resending.
 
-    `due` is when its own timer goes off, `backed_off` how often that has doubled since it was last
-    put on the wire.
+    `backed_off` is how often its own timer has doubled since it was last put on the wire.
     """
 
     query: Query
@@ -81,7 +80,6 @@ class Leg:
     xid: int
     attempts: int = 0
     sent: float = -NEVER
-    due: float = NEVER
     backed_off: int = 0
 
 
@@ -96,13 +94,14 @@ class Queries:
         self._by_xid: dict[int, Leg] = {}
         self._late: OrderedDict[int, Leg] = OrderedDict()  # sent, and over without an answer
         self._intervals = _doubling(config.retry_first, config.retry_last)
-        self._timers: list[tuple[float, int]] = []  # due and xid; out of date if that leg is due otherwise
+        self._timers: Timers[int] = Timers()  # of the legs on the wire, by xid
         self.servers = {
             address: Server(address, NegativeCache(config.refused_limit))
             for address in config.queried_servers
         }
         self.sent = 0
         self.resent = 0
+        self.refreshed = 0
         self.abandoned = 0
         self.unanswered: list[Query] = []  # given up with sources that wait: the caller takes them out
 
@@ -122,6 +121,14 @@ class Queries:
         """Begin a query that is not under way yet, at these servers."""
         self._by_key[query.key] = query
         self._extend(query, servers, now, out)
+
+    def spare(self, server: Server) -> bool:
+        """Whether a query that nobody waits for may be sent now: half of the window is for the others."""
+        if server.waiting or server.failed:
+            return False
+        if server.state is RESPONSIVE:
+            return len(server.outstanding) < max(1, self._config.window // 2)
+        return not server.outstanding
 
     def match(self, server: IPv4Address, xid: int) -> Leg | None:
         """Return the leg that an answer from this server with this xid belongs to."""
@@ -189,10 +196,7 @@ class Queries:
     @property
     def deadline(self) -> float:
         """When to call `wake` next."""
-        timers = self._timers
-        while timers and self._due(timers[0]) is None:
-            heapq.heappop(timers)
-        first = timers[0][0] if timers else NEVER
+        first = self._timers.first
         for server in self.servers.values():
             first = min(first, server.timer)
         return first
@@ -202,11 +206,8 @@ class Queries:
         for server in self.servers.values():
             if server.timer <= now:
                 self._server_timer(server, now, out)
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            leg = self._due(heapq.heappop(timers))
-            if leg is not None:
-                self._query_timer(leg, now, out)
+        while (xid := self._timers.pop(now)) is not None:
+            self._query_timer(self._by_xid[xid], now, out)
         self.pump(now, out)
 
     def _server_timer(self, server: Server, now: float, out: list[Effect]) -> None:
@@ -216,7 +217,7 @@ class Queries:
         if server.state is SILENT:
             server.failed = server.failed or bool(server.outstanding)
             for leg in list(server.outstanding.values()):
-                if self._stale(leg, now):
+                if leg.query.refreshes or self._stale(leg, now):
                     self._give_up(leg, out)
                 else:
                     self._send(leg, now, out)
@@ -228,9 +229,9 @@ class Queries:
             server.interval = config.server_timer
             legs = list(server.outstanding.values())
             for leg in legs:
-                leg.due = NEVER
+                self._timers.cancel(leg.xid)
                 leg.backed_off = 0
-                if leg.query.once or leg.query.settled:
+                if leg.query.once or leg.query.settled or leg.query.refreshes:
                     self._give_up(leg, out)
             # By IP address if there is one: that is what every server answers (R5-4).
             legs = list(server.outstanding.values())
@@ -256,7 +257,7 @@ class Queries:
             self._give_up(leg, out)
             return
         self._send(leg, now, out)
-        if query.reserve:  # the authority is slow: ask the others too
+        if query.reserve and not query.refreshes:  # the authority is slow: ask the others too
             self.ask_reserve(query, now, out)
 
     # -- in and out of the queue and the window
@@ -312,7 +313,10 @@ class Queries:
         server, query, config = leg.server, leg.query, self._config
         leg.attempts += 1
         leg.sent = server.last_sent = now
-        if leg.attempts == 1:
+        refresh = query.until < NEVER
+        if refresh:
+            self.refreshed += 1
+        elif leg.attempts == 1:
             self.sent += 1
         else:
             self.resent += 1
@@ -321,30 +325,25 @@ class Queries:
             server.timer = now + server.interval
         else:
             self._start_timer(leg, now)
-        info = QueryInfo(query.address, query.form, leg.attempts, query.client)
+        info = QueryInfo(query.address, query.form, leg.attempts, query.client, refresh)
         out.append(ToServer(server.address, self._compose(query, leg.xid), info))
 
     def _start_timer(self, leg: Leg, now: float) -> None:
         intervals = self._intervals
-        leg.due = now + intervals[min(leg.backed_off, len(intervals) - 1)]
+        self._timers.set(leg.xid, now + intervals[min(leg.backed_off, len(intervals) - 1)])
         leg.backed_off += 1
-        heapq.heappush(self._timers, (leg.due, leg.xid))
-
-    def _due(self, timer: tuple[float, int]) -> Leg | None:
-        leg = self._by_xid.get(timer[1])
-        return leg if leg is not None and leg.due == timer[0] else None
 
     def _stale(self, leg: Leg, now: float) -> bool:
         """Whether the leg need not be sent again: its query is settled, or nobody asks for it any more."""
         query = leg.query
-        return query.settled or query.demanded + self._config.demand_time < now
+        return query.settled or query.until <= now or query.demanded + self._config.demand_time < now
 
     def _give_up(self, leg: Leg, out: list[Effect]) -> None:
         query = leg.query
         self._end(leg)
         if not query.legs:
             self._close(query)
-            if not query.settled:
+            if not query.settled and not query.refreshes:
                 self.abandoned += 1
                 if query.address is None and query.sources:
                     self.unanswered.append(query)
@@ -362,7 +361,7 @@ class Queries:
 
     def _remove(self, leg: Leg) -> None:
         xid, server = leg.xid, leg.server
-        leg.due = NEVER
+        self._timers.cancel(xid)
         server.outstanding.pop(xid, None)
         server.waiting.pop(xid, None)
         if self._by_xid.pop(xid, None) is None:

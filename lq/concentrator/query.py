@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Circuit, QueryForm, Upstream
+from lq.concentrator.timers import NEVER
 from lq.wire import BOOTREQUEST, Message, OptionCode
 from lq.wire.message import Template
 
@@ -29,8 +30,9 @@ class Query:
     `demanded` is when a packet last asked for it; `sources` are packets from upstream that wait to be
     verified by the answer, `left` the places from which a host gave the address up meanwhile; `legs` are
     its sides to the servers, `reserve` the servers to ask if the authoritative one does not help;
-    `once`: a server that does not answer the first time is not asked again; `answer` is the best one so
-    far, and `settled` says that it has been acted upon.
+    `once`: a server that does not answer the first time is not asked again; `until`: no packet caused it,
+    it is about a location that ends then, and is given up then; `answer` is the best one so far, and
+    `settled` says that it has been acted upon.
     """
 
     key: Key
@@ -41,12 +43,18 @@ class Query:
     chaddr: bytes = b""
     client_id: bytes = b""
     once: bool = False
+    until: float = NEVER
     sources: tuple[Upstream, ...] = ()
     left: tuple[tuple[Circuit, bytes], ...] = ()
     legs: dict[Server, Leg] = field(default_factory=dict)
     reserve: Sequence[Server] = ()
     answer: Answer | None = None
     settled: bool = False
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether it is about a location that is about to end, and no packet waits for its answer."""
+        return self.until < NEVER
 
     @property
     def client(self) -> bytes | None:

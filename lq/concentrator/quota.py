@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable
 
+MOST_SOURCES = 1 << 16
+_OTHERS = object()
+
 
 class Quota:
-    """At most `limit` a source in each interval of `interval` seconds; a limit of 0 means any number."""
+    """At most `limit` a source in each interval of `interval` seconds; a limit of 0 means any number.
+
+    There are as many sources as circuits that the access network has. Should there be more than
+    `MOST_SOURCES` in an interval, those that come later have one share together.
+    """
 
     def __init__(self, limit: int, interval: float) -> None:
         self._limit = limit
@@ -22,7 +29,10 @@ class Quota:
         if now >= self._ends:
             self._used.clear()
             self._ends = now + self._interval
-        if self._used[source] >= self._limit:
+        used = self._used
+        if len(used) >= MOST_SOURCES and source not in used:
+            source = _OTHERS
+        if used[source] >= self._limit:
             return self._ends
-        self._used[source] += 1
+        used[source] += 1
         return None

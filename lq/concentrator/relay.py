@@ -140,7 +140,8 @@ class Relay:
         broadcast = message.broadcast or message.yiaddr == _NO_ADDRESS
         out.append(ToClient(circuit, replace(message, options=options), message.chaddr, broadcast))
         kind = message.message_type
-        if kind == MessageType.ACK and message.yiaddr != _NO_ADDRESS and lease:
+        informs = exchange is not None and exchange.kind == MessageType.INFORM  # that leases nothing
+        if kind == MessageType.ACK and message.yiaddr != _NO_ADDRESS and lease and not informs:
             modem = info.remote_id if info is not None else self._modems.relay_info(circuit).remote_id
             location = Location(message.yiaddr, message.htype, message.chaddr, circuit, modem, now + lease)
             return Gleaned(message.yiaddr, message.chaddr, circuit, location)

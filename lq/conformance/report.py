@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lq import files
 from lq.conformance.rows import ROWS, Row
 from lq.conformance.suite import FAIL, NOT_APPLICABLE, Result
 from lq.conformance.trial import USUAL
@@ -195,14 +197,13 @@ def check_path(path: Path) -> None:
     """Raise BadInput, before the work is done, if the name tells no form or the directory is missing."""
     if path.suffix.lower() not in _FORMS:
         raise BadInput(f"{path}: a report is a .html or a .md file")
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         raise BadInput(f"cannot write the report {path}: make its directory first")
+    if files.exists(path) and not path.is_file():
+        raise BadInput(f"cannot write the report {path}: it is there, and no file")
 
 
 def write(judged: Sequence[Judged], path: Path) -> None:
     """Write the report in the form that the name's ending says. Raises BadInput."""
     check_path(path)
-    try:
-        path.write_text(_FORMS[path.suffix.lower()](judged), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write the report {path}: {error.strerror}") from None
+    files.write(path, _FORMS[path.suffix.lower()](judged).encode(errors="backslashreplace"))

@@ -21,7 +21,11 @@ class Row:
 
 _NO_R = "RFC 4388 has no R flag: the bit has to be clear."
 _BY_CLIENT = (
-    "In RFC 4388 a client without a lease may be answered UNKNOWN: its UNASSIGNED speaks of addresses."
+    "RFC 4388, 6.4: UNASSIGNED answers queries by IP address only; a client without a lease is UNKNOWN."
+)
+_NO_RESERVATION = (
+    "RFC 4388 has no R flag: the bit has to be clear. UNASSIGNED speaks of the address alone (6.4.2), and "
+    "answers queries by IP address only (6.4)."
 )
 _NO_UNIMPLEMENTED = "RFC 4388 has no UNIMPLEMENTED: a form not supported may be left without answer."
 
@@ -52,7 +56,12 @@ ROWS = (
     Row("R6.3-2", "MUST", "A query with none or several of ciaddr, chaddr, client identifier gets no data."),
     Row("R6.3-3", "MUST", "The answer depends on the item asked about alone; giaddr is but its destination."),
     Row("R6.4-1", "MUST", "KNOWN where the server has the address but no lease is active.", _BY_CLIENT),
-    Row("R6.4-2", "MUST", "KNOWN with the R bit and the client for a reservation without a lease.", _NO_R),
+    Row(
+        "R6.4-2",
+        "MUST",
+        "KNOWN with the R bit and the client for a reservation without a lease.",
+        _NO_RESERVATION,
+    ),
     Row(
         "R6.4-3",
         "MUST",
@@ -76,8 +85,8 @@ ROWS = (
     Row(
         "R6.4.1-2",
         "MUST",
-        "By client: an address last used by it; of several, the most recent, or as configured.",
-        _BY_CLIENT,
+        "By client: its lease; of several the most recent, or as configured; without one, its last address.",
+        "RFC 4388, 6.4.1: of several leases the most recent, or as configured. " + _BY_CLIENT,
     ),
     Row("R6.4.1-3", "MUST", "By client, and no address of it is found: UNKNOWN."),
     Row("R6.4.2-1", "MUST", "ACTIVE if leased now by that client, else KNOWN.", _BY_CLIENT),
@@ -85,19 +94,31 @@ ROWS = (
         "R6.4.2-2",
         "MUST",
         "htype, hlen and chaddr are those of the client tied to the address.",
-        "In RFC 4388 UNASSIGNED speaks of the address: it may leave the former client out.",
+        "RFC 4388, 6.4.2: ACTIVE names the client; UNASSIGNED is about the address in ciaddr: it names no "
+        "client and has no further options.",
     ),
     Row("R6.4.2-3", "SHOULD", "The client identifier (option 61) is returned when requested."),
     Row(
         "R6.4.2-4",
         "SHOULD",
         "All addresses of the client are returned in option 50 when requested, most recent first.",
-        "In RFC 4388 they are in option 92, which may leave out the one in ciaddr.",
+        "RFC 4388, 6.4.2: all addresses leased to the client are returned in option 92, whether it was "
+        "requested or not; the one in ciaddr may be left out of them.",
     ),
     Row("R6.4.2-5", "MUST", "Option 51, when requested, is the time left; absent without a valid lease."),
-    Row("R6.4.2-6", "SHOULD", "Options 58 and 59, when requested, are times left; absent without a lease."),
+    Row(
+        "R6.4.2-6",
+        "SHOULD",
+        "Options 58 and 59, when requested, are times left; absent without a lease.",
+        "RFC 4388, 6.4.2: absent as well once these times are in the past.",
+    ),
     Row("R6.4.2-7", "MUST", "Option 82, when requested and saved, is returned octet for octet."),
-    Row("R6.4.2-8", "SHOULD", "Other requested options come as returned to the client, else as sent by it."),
+    Row(
+        "R6.4.2-8",
+        "SHOULD",
+        "Other requested options come as returned to the client, else as sent by it.",
+        "RFC 4388, 6.2: without a Parameter Request List those come that a DHCPREQUEST without one gets.",
+    ),
     Row("R6.4.2-9", "MUST", "Under failover option 82 reaches the secondary by binding update."),
     Row("R6.4.3-1", "MUST", "The answer is unicast to giaddr, at the port of DHCP servers."),
     Row("R6.4.3-2", "MUST NOT", "No reply to any form of query with giaddr zero."),

@@ -33,10 +33,11 @@ listen: {server}
 database: {directory}/bindings.sqlite
 dialect: {dialect}
 lease_time: 600
+max_lease_time: 4294967295
 options: {{routers: [{relay}], domain-name-servers: [{relay}], domain-name: access.example}}
 subnets: [{{network: 198.18.0.0/{prefix}, pools: [198.18.1.10-198.18.1.250]}}]
 reservations: [{{address: 198.18.50.1, hardware: '{mac}'}}]
-leasequery: {{{settings}}}
+leasequery: {{requesters: [{relay}, {second}], {settings}}}
 """
 # Without a threshold dhcpd may answer an early renewal without taking note of it.
 _DHCPD = """
@@ -139,6 +140,7 @@ def running(peer: str, variant: Variant, dialect_name: str, wire: Wire) -> Itera
     settings = {
         "settings": variant.settings,
         "relay": RELAY,
+        "second": SECOND_RELAY,
         "server": SERVER,
         "prefix": PREFIX,
         "mac": hardware_address(RESERVED_MAC),

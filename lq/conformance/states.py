@@ -16,13 +16,14 @@ from ipaddress import IPv4Address
 from lq.conformance.requester import Requester
 from lq.wire import Message, MessageType, OptionCode, RelayInfo
 from lq.wire.message import ANY
-from lq.wire.options import pack_u32
+from lq.wire.options import INFINITE, pack_u32
 
 PAUSE = 1.2
 """Seconds that tell two moments apart for a server that counts whole seconds."""
 
 ASKED_FOR = (1, 3, 6, 12, 15, 51, 54, 58, 59)  # a client's own Parameter Request List
 _TRIED = 3  # sendings of a client's message
+_ENDED = ("expired", "released", "declined", "lapsed", "left")
 
 
 class Unavailable(Exception):
@@ -31,7 +32,7 @@ class Unavailable(Exception):
 
 @dataclass
 class Subscriber:
-    """A client: who it is, what it sent last, and what it was last acknowledged.
+    """A client: who it is, what it sent last, what it asks for, and what it was last acknowledged.
 
     `acked` is (first sending, receipt) of that exchange on the monotonic clock, in seconds.
     """
@@ -40,6 +41,7 @@ class Subscriber:
     client_id: bytes | None = None
     options: dict[int, bytes] = field(default_factory=dict)
     relay_info: bytes = b""
+    asks_for: tuple[int, ...] = ASKED_FOR
     address: IPv4Address = ANY
     ack: Message | None = None
     acked: tuple[float, float] = (0.0, 0.0)
@@ -81,6 +83,7 @@ class States:
         self._count = 0
         self._made: dict[str, Subscriber | IPv4Address | Unavailable] = {}
         self._holding: list[Subscriber] = []
+        self._latest: dict[IPv4Address, Subscriber] = {}  # who was given an address last
 
     # -- what the checks see ------------------------------------------------------------------------
 
@@ -102,6 +105,8 @@ class States:
         found = self._made[name]
         if isinstance(found, Unavailable):
             raise found
+        if name in _ENDED and isinstance(found, Subscriber) and self._latest[found.address] is not found:
+            raise Unavailable(f"the server gave {found.address} to another client at once")
         return found
 
     def new_client(self, name: str = "") -> Subscriber:
@@ -119,9 +124,15 @@ class States:
         return client
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Make the states named that are not there yet, `expired` and both of the pair overlapping."""
+        """Make the states named that are not there yet; their waits overlap."""
         makers: dict[str, Callable[[], Subscriber | IPv4Address]] = {
             "expired": lambda: self.lease(self.new_client(), seconds=self._short_lease),
+            "ageing": lambda: self.lease(self.new_client(), seconds=max(3 * self._short_lease, 6)),
+            "staying": lambda: self.lease(self.new_client("stays")),
+            "lapsed": lambda: self._beside_staying("lapses", self._short_lease),
+            "left": lambda: self.release(self._beside_staying("leaves")),
+            "endless": lambda: self.lease(self.new_client(), seconds=INFINITE),
+            "undemanding": self._undemanding,
             "older": lambda: self.lease(self.new_client("first of two")),
             "leased": self._leased,
             "identified": lambda: self.lease(self.new_client("identified")),
@@ -133,19 +144,29 @@ class States:
             "newer": self._newer,
         }
         wanted = {name for name in names if name not in self._made}
-        wanted |= {"older"} if "newer" in wanted and "older" not in self._made else set()
-        wanted |= {"moved-from"} if "moved-to" in wanted and "moved-from" not in self._made else set()
+        for first, second in (
+            ("older", "newer"),
+            ("moved-from", "moved-to"),
+            ("staying", "lapsed"),
+            ("staying", "left"),
+        ):
+            wanted |= {first} if second in wanted and first not in self._made else set()
         for name, make in makers.items():
             if name in wanted:
                 try:
                     self._made[name] = make()
                 except Unavailable as reason:
                     self._made[name] = reason
-        if "expired" in wanted:
-            try:
-                self._wait_out(self.subscriber("expired"))
-            except Unavailable as reason:
-                self._made["expired"] = reason
+        for name, wait in (
+            ("expired", self._wait_out),
+            ("lapsed", self._wait_out),
+            ("ageing", self._wait_for_renewal),
+        ):
+            if name in wanted:
+                try:
+                    wait(self.subscriber(name))
+                except Unavailable as reason:
+                    self._made[name] = reason
 
     # -- what a client does -------------------------------------------------------------------------
 
@@ -171,6 +192,7 @@ class States:
             raise Unavailable(f"the server does not acknowledge {offer.yiaddr}, which it offered")
         client.address, client.ack, client.acked = ack.yiaddr, ack, times
         self._holding.append(client)
+        self._latest[client.address] = client
         return client
 
     def renew(self, client: Subscriber) -> Subscriber:
@@ -217,6 +239,23 @@ class States:
             raise Unavailable("the server gives a second client of one hardware address no second lease")
         return client
 
+    def _beside_staying(self, name: str, seconds: int | None = None) -> Subscriber:
+        """A later lease of the hardware address that has one already."""
+        staying = self.subscriber("staying")
+        self.wait_for_age(staying)
+        client = self.new_client(name)
+        client.chaddr = staying.chaddr
+        self.lease(client, seconds)
+        if client.address == staying.address:
+            raise Unavailable("the server gives a second client of one hardware address no second lease")
+        return client
+
+    def _undemanding(self) -> Subscriber:
+        """Leased by a client that sends no Parameter Request List."""
+        client = self.new_client()
+        client.asks_for = ()
+        return self.lease(client)
+
     def _moved_to(self) -> Subscriber:
         """A lease of the address that another client had before."""
         return self.lease(self.new_client(), address=self.subscriber("moved-from").address)
@@ -237,6 +276,16 @@ class States:
                 f"waited out ({self._patience:g} s): let it grant short leases or be more patient"
             )
         self.wait_for_age(client, lease + PAUSE)
+
+    def _wait_for_renewal(self, client: Subscriber) -> None:
+        """Wait until T1 has passed: what the client was told, else half of the lease (RFC 2131, 4.4.5)."""
+        lease, renewal = client.granted(OptionCode.LEASE_TIME) or 0, client.granted(OptionCode.RENEWAL_TIME)
+        renewal = lease // 2 if renewal is None else renewal
+        if renewal > self._patience or renewal + 2 * PAUSE > lease:
+            raise Unavailable(
+                f"T1 is {renewal} s of a lease of {lease} s, which leaves no time to ask after it"
+            )
+        self.wait_for_age(client, renewal + PAUSE)
 
     @staticmethod
     def wait_for_age(client: Subscriber, age: float = PAUSE) -> None:
@@ -271,7 +320,8 @@ class States:
         ciaddr: IPv4Address = ANY,
     ) -> tuple[Message | None, tuple[float, float]]:
         message = self._message(client, kind, client.options | extra, ciaddr)
-        message.options[OptionCode.PARAMETER_REQUEST_LIST] = bytes(ASKED_FOR)
+        if client.asks_for:
+            message.options[OptionCode.PARAMETER_REQUEST_LIST] = bytes(client.asks_for)
         arrival = self._requester.exchange(message, self._timeout, _TRIED)
         if arrival is None:
             return None, (0.0, 0.0)

@@ -96,11 +96,12 @@ def _judge(row: Row, check: Callable[[Trial], None], trial: Trial) -> Result:
     except Unavailable as reason:
         if not trial.complaints:
             return Result(row.id, row.level, NOT_APPLICABLE, f"the state cannot be made: {reason}")
+    rule = f". Rule: {row.rfc4388}" if row.rfc4388 and not trial.draft else ""
     if not trial.complaints:
         if not trial.expectations:
             return Result(row.id, row.level, NOT_APPLICABLE, f"nothing to judge. Seen: {trial.evidence}")
-        return Result(row.id, row.level, PASS, trial.evidence)
+        return Result(row.id, row.level, PASS, trial.evidence + rule)
     must = any(complaint.must for complaint in trial.complaints)
     level = row.level if must or not row.level.startswith("MUST") else "SHOULD"
     said = "; ".join(complaint.text for complaint in trial.complaints)
-    return Result(row.id, level, FAIL, f"{said}. Seen: {trial.evidence}")
+    return Result(row.id, level, FAIL, f"{said}. Seen: {trial.evidence}{rule}")

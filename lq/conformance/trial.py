@@ -167,6 +167,13 @@ class Trial:
 
     # -- asking -------------------------------------------------------------------------------------
 
+    def unsupported(self, answer: Answer) -> bool:
+        """Whether this form of query is one that the server need not know and does not; notes it."""
+        found = answer.kind == "unimplemented" or (answer.kind == "silence" and not self.draft)
+        if found:
+            self.note("taken for a form that is not supported")
+        return found
+
     def by_ip(
         self,
         address: IPv4Address,
@@ -175,7 +182,7 @@ class Trial:
         secs: int = 0,
         flags: int = 0,
     ) -> Answer:
-        """Query by IP address."""
+        """Query by IP address; without a Parameter Request List if nothing is requested."""
         message = self._query(requested, ciaddr=address)
         message.hops, message.secs, message.flags = hops, secs, flags
         return self._ask(message)
@@ -279,9 +286,11 @@ def _describe(message: Message, giaddr: IPv4Address) -> str:
     if (identifier := message.options.get(OptionCode.CLIENT_IDENTIFIER)) is not None:
         items.append(f"client identifier {identifier.hex()}")
     asked = f"query by {' and '.join(items) or 'nothing'}"
-    codes = message.options.get(OptionCode.PARAMETER_REQUEST_LIST, b"")
-    if tuple(codes) != USUAL:
-        asked += f" for {' '.join(map(str, codes)) or 'no options'}"
+    codes = message.options.get(OptionCode.PARAMETER_REQUEST_LIST)
+    if codes is None:
+        asked += " without Parameter Request List"
+    elif tuple(codes) != USUAL:
+        asked += f" for {' '.join(map(str, codes))}"
     asked += f", giaddr {message.giaddr}" if message.giaddr != giaddr else ""
     for name in ("flags", "hops", "secs"):
         asked += f", {name} {getattr(message, name)}" if getattr(message, name) else ""

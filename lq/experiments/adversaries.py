@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from lq import yaml_file
 from lq.experiments.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
 
 DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
     "hijack": {
         "topology": {"ingress_filter": False},
+        "server": {
+            "verify_source": False,
+            "any_requester": True,
+            "leases_per_circuit": 0,
+            "leases_per_client": 0,
+        },
         "concentrator": {
             "moves": "always",
             "verify_replies": False,
@@ -18,7 +25,10 @@ DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
             "circuit_messages": 0,
         },
     },
-    "starve": {"concentrator": {"circuit_messages": 0}},
+    "starve": {
+        "server": {"leases_per_circuit": 0, "leases_per_client": 0},
+        "concentrator": {"circuit_messages": 0},
+    },
 }
 """What a scenario's `defences=false` sets, part by part, unless that is set by itself."""
 
@@ -28,10 +38,8 @@ SUBSCRIBERS = 3  # hosts of `starve` with a lease and traffic, beside the attack
 FLOODS: tuple[Flood, ...] = ("discover", "request", "decline", "inform")
 
 
-class Part(BaseModel):
-    """A part of a specification: nothing in it that it does not know, and nothing changed later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Part(yaml_file.Section):
+    """A part of the specification."""
 
 
 class Hijack(Part):

@@ -14,8 +14,10 @@ from lq.errors import BadInput
 from lq.experiments.servers import Server
 from lq.server import importer
 from lq.server.bindings import NEVER, Binding
-from lq.server.storage import Storage
+from lq.server.storage import Storage, StorageError
 from lq.wire import RelayInfo
+
+_COPIES = 5  # attempts to copy what a server is writing
 
 
 def rows(server: Server, kind: str) -> list[dict[str, Any]]:
@@ -32,8 +34,18 @@ def rows(server: Server, kind: str) -> list[dict[str, Any]]:
     return [{"server": server.name, **_row(binding)} for binding in sorted(found, key=lambda b: b.packed)]
 
 
-def _stored(database: Path) -> Iterator[Binding]:
-    """Read a copy of the built-in server's data base, which it has for itself."""
+def _stored(database: Path) -> list[Binding]:
+    """Read a copy of the built-in server's data base, which it has for itself.
+
+    A copy made while the server folds its log into the file may not fit together, and is made again.
+    """
+    for _ in range(_COPIES - 1):
+        with contextlib.suppress(StorageError):
+            return list(_copied(database))
+    return list(_copied(database))
+
+
+def _copied(database: Path) -> Iterator[Binding]:
     with tempfile.TemporaryDirectory(dir=database.parent) as directory:
         copy = Path(directory, database.name)
         for suffix in ("", "-wal"):
@@ -43,10 +55,10 @@ def _stored(database: Path) -> Iterator[Binding]:
             yield from storage.load()
 
 
-def _journal(file: Path) -> Iterator[Binding]:
+def _journal(file: Path) -> list[Binding]:
     """Read dhcpd's lease file up to its last whole entry: it may be writing one."""
     entries, end, _ = file.read_text(encoding="latin-1").rpartition("\n}")
-    return importer.read(entries + end)
+    return importer.read(entries + end, time.time()).bindings
 
 
 def _row(binding: Binding) -> dict[str, Any]:

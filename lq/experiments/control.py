@@ -24,6 +24,7 @@ class Control:
         self._bridge = bridge
         self.generation = -1
         self.process: Process | None = None
+        self.died: list[dict[str, Any]] = []  # those that ended by themselves: `name`, `status`, `said` last
 
     @property
     def _name(self) -> str:
@@ -66,6 +67,7 @@ class Control:
     def kill(self) -> float:
         """Kill the controller at once, and make the bridge forget; return the moment of the kill."""
         assert self.process is not None
+        self._look()
         moment = time.monotonic()
         self.process.kill()
         self.process.wait()
@@ -75,7 +77,15 @@ class Control:
 
     def stop(self) -> None:
         """Have the controller write its counts, and end."""
+        self._look()
         end(self.process)
+
+    def _look(self) -> None:
+        """Note whether the present controller has ended by itself."""
+        status = None if self.process is None else self.process.poll()
+        if status is not None:
+            said = self._programs.last_words(self._name)
+            self.died.append({"name": self._name, "status": status, "said": said})
 
 
 def listening(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,23 @@ def unused(name: str) -> Path:
         number += 1
         path = base.with_name(f"{base.name}-{number}")
     return path
+
+
+def prepare(out: Path) -> Path:
+    """Make a directory, new or empty, and return where it really is. Raises BadInput with the fix.
+
+    In one that is empty no link can lead what is written to another place.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise BadInput(f"{out} is not empty: name a new directory (--out)")
+        (out / ".probe").touch()
+        (out / ".probe").unlink()
+    except (OSError, ValueError) as error:  # no file can have NUL in its name
+        said = error.strerror if isinstance(error, OSError) else "no file can have this name"
+        raise BadInput(f"cannot write to {out}: {said}; name a directory of yours (--out)") from None
+    return Path(os.path.realpath(out))
 
 
 @contextlib.contextmanager

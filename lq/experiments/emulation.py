@@ -109,11 +109,11 @@ class Emulation:
         return Hosts(self.programs, hosts)
 
     def _make_servers(self) -> list[Server]:
-        wanted = self.spec.server
-        pools = plan.pools(wanted.count) if self._pool is None else [self._pool]
+        count = self.spec.server.count
+        pools = plan.pools(count) if self._pool is None else [self._pool]
         places = zip(plan.SERVERS, pools, strict=False)
         return [
-            Server(self.programs, self.raw, self.net[place.name], place, pool, wanted)
+            Server(self.programs, self.raw, self.net[place.name], place, pool, self.spec)
             for place, pool in places
         ]
 
@@ -421,6 +421,7 @@ class Emulation:
         observed["wan"] = self.wan.stop()
         observed["population_drops"] = self.subscribers.lost()
         self.control.stop()
+        observed["died"] = self.control.died
         for server in self.servers:
             server.stop()
         end(self._processors)

@@ -30,6 +30,9 @@ measured is counted in milliseconds. There, without a rival, 30 to 80 microsecon
 at most for a controller that starts, beside rivals 2.6 to 5 ms. The probes' senders are judged by their
 lateness alone: that is what their waiting does harm by.
 
+Faults of the controller: an exception in it, a message that the switch refused, or its death are no property
+of what is studied.
+
 Stolen time: what a hypervisor takes does not show as waiting in the machine that it takes it from.
 """
 
@@ -175,9 +178,27 @@ def judge(
         reasons.append(f"the machine's host took {stolen:.0%} of its processors' time")
     if observed["clock_step_s"] > MAXIMUM_CLOCK_STEP:
         reasons.append(f"the clock jumped by {observed['clock_step_s'] * 1000:.0f} ms")
+    reasons += controller_reasons(observed.get("faults", ()), observed.get("died", ()))
     reasons += attack_reasons(observed.get("attacks", ()))
     reasons += wan_reasons(observed.get("wan"))
     reasons += [f"{observed[key]} {what}" for key, what in DROPS.items() if observed.get(key)]
+    return reasons
+
+
+def controller_reasons(faults: Iterable[Mapping[str, Any]], died: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return where the controllers' own faults have made the figures what they are.
+
+    `faults`: see `lq.experiments.record.faults`; `died`: see `lq.experiments.control.Control`.
+    """
+    reasons = []
+    for number, fault in enumerate(faults):
+        if fault["exceptions"]:
+            reasons.append(f"controller-{number} failed {fault['exceptions']} times: {fault['exception']}")
+        if fault["switch_errors"]:
+            refused = f"the switch refused {fault['switch_errors']} messages of controller-{number}"
+            reasons.append(f"{refused}: {fault['switch_error']}")
+    for dead in died:
+        reasons.append(f"{dead['name']} ended by itself (exit status {dead['status']}): {dead['said']}")
     return reasons
 
 

@@ -6,6 +6,7 @@ phase, start, ready, end
 subscribers, addressed, reached     how many there are; of how many a probe was due between `ready` and `end`,
                                and was delivered
 queries_sent, queries_resent   first transmissions, and further ones
+queries_refresh                both, about locations that were about to end; no other column counts them
 subscriber_queries             first transmissions about subscribers' addresses
 queries_per_subscriber         the same for each subscriber's address that was asked about
 inside_queries, outside_queries     first transmissions about nobody's addresses in and outside the range
@@ -51,6 +52,7 @@ def _row(
     start, ready, end = (phase[key] - zero for key in ("start", "ready", "end"))
     queries, probes = tables["queries"], tables["probes"]
     queries = queries[(queries["at"] >= start) & (queries["at"] < end)]
+    refresh, queries = queries[queries["refresh"]], queries[~queries["refresh"]]
     probes = probes[(probes["due"] >= ready) & (probes["due"] < end)]
     first = queries[queries["attempt"] == 1]
     own = first[first["address"].isin(leased)]
@@ -70,6 +72,7 @@ def _row(
         "reached": probes.loc[delivered, "subscriber"].nunique(),
         "queries_sent": len(first),
         "queries_resent": len(queries) - len(first),
+        "queries_refresh": len(refresh),
         "subscriber_queries": len(own),
         "queries_per_subscriber": float(asked.mean()) if len(asked) else 0.0,
         "inside_queries": len(within),

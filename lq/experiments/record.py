@@ -13,7 +13,7 @@ from controllers.record import read
 from lq.experiments import load, phases
 from lq.experiments.spec import Spec
 
-_QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt"]
+_QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt", "refresh"]
 _ANSWER_COLUMNS = ["at", "server", "address", "client", "reply"]
 
 
@@ -22,7 +22,8 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> dict[str, pd.DataFrame
 
     events:  at, event, generation (of the controller, from 0), and the event's own columns
     queries: at, server, address, or client (MAC address or client identifier), form, attempt (1 = first
-             transmission), answered (when), reply
+             transmission), refresh (about a location that was about to end: no packet caused it), answered
+             (when), reply
     probes:  subscriber (host), address, direction (down: to the host, up: from it), sequence (number among
              all probes of the direction), due, sent, received (NaN: lost)
     phases:  see `lq.experiments.phases`
@@ -58,6 +59,7 @@ def _queries(events: pd.DataFrame) -> pd.DataFrame:
     queries = events[events["event"] == "query"].reindex(columns=_QUERY_COLUMNS)
     answers = events[events["event"] == "answered"].reindex(columns=_ANSWER_COLUMNS)
     answers = answers.rename(columns={"at": "answered"}).sort_values("answered")
+    queries["refresh"] = queries["refresh"].eq(True)
     queries = queries.astype({"at": float, "attempt": "Int64"}).sort_values("at")
     if answers.empty:
         unanswered: pd.DataFrame = queries.assign(answered=np.nan, reply=pd.NA).reset_index(drop=True)
@@ -159,8 +161,9 @@ def summarize(
     `registration_s`: from the new controller's taking over until all modems had registered with it;
     None where they do not register, or without a reboot. `unaddressed`: subscribers without a probe since
     the takeover, which are neither recovered nor not. `queries_per_s`: repeats, too, over the whole phase.
-    `packet_ins`: all that the phase's last controller got while it lived; up to a second less if it was
-    killed (`counters`: see `controller_counters`).
+    `queries_refresh`: those about locations that were about to end, repeats, too; no other key of queries or
+    replies counts them. `packet_ins`: all that the phase's last controller got while it lived; up to a second
+    less if it was killed (`counters`: see `controller_counters`).
     """
     first_phase = tables["phases"].iloc[0]
     end, reboot = first_phase["end"], bool(rebooted(tables["phases"]).iloc[0])
@@ -172,9 +175,12 @@ def summarize(
     recovery, registered = recovery_times(probes, ready), result.get("registered")
     back = recovery.dropna() if reboot else recovery.iloc[:0]
     served = counters[int(events["generation"].max())]
+    refresh, queries = queries[queries["refresh"]], queries[~queries["refresh"]]
     first = queries[queries["attempt"] == 1]
     asked = _subject(first).nunique()
     replies = events[(events["event"] == "answered") & (events["at"] >= 0)]
+    if "refresh" in replies:
+        replies = replies[~replies["refresh"].eq(True)]
     by_kind = replies["reply"].value_counts() if len(replies) else pd.Series(dtype=int)
     after = probes[probes["sent"] >= ready]
     return {
@@ -195,6 +201,7 @@ def summarize(
         "queries_sent": len(first),
         "queries_resent": len(queries) - len(first),
         "queries_per_address": len(first) / asked if asked else 0.0,
+        "queries_refresh": len(refresh),
         "queries_per_s": len(queries) / float(end - first_phase["start"]),
         **{
             f"replies_{kind}": int(by_kind.get(kind, 0))
@@ -218,6 +225,30 @@ def controller_counters(run_dir: Path) -> list[dict[str, Any]]:
         next((line for line in reversed(lines) if line["event"] == "counters"), {})
         for lines in _records(run_dir)
     ]
+
+
+def faults(run_dir: Path) -> list[dict[str, Any]]:
+    """Return for each controller, in the order of their lives, how often it failed.
+
+    `exceptions`, `switch_errors` (what the switch refused), and of each kind the first as a line of text in
+    `exception`, `switch_error`, None without any.
+    """
+    found = []
+    for lines in _records(run_dir):
+        counted: dict[str, Any] = next((c for c in reversed(lines) if c["event"] == "counters"), {})
+        row: dict[str, Any] = {}
+        for kind in ("exception", "switch_error"):
+            told = [line for line in lines if line["event"] == kind]
+            row[f"{kind}s"] = max(len(told), counted.get("controller", {}).get(f"{kind}s", 0))
+            row[kind] = _line(told[0]) if told else None
+        found.append(row)
+    return found
+
+
+def _line(fault: Mapping[str, Any]) -> str:
+    if fault["event"] == "exception":
+        return f"{fault['error']}, of {fault['of']}"
+    return f"OpenFlow error of type {fault['type']}, code {fault['code']}"
 
 
 def _quantile(values: pd.Series, share: float) -> float | None:

@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from lq.errors import BadInput, RunFailed
-from lq.experiments import comparison, directories, fidelity, findings, record
+from lq import files, yaml_file
+from lq.errors import BadInput, RunFailed, shown
+from lq.experiments import comparison, directories, fidelity, findings, record, tables
+from lq.experiments import spec as specification
 from lq.experiments.spec import Spec
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
 from lq.sandbox.switch import datapath_type
 
 Progress = Callable[[str, int, int], None]
+MOST_OF_SUMMARY, MOST_OF_MANIFEST = 1 << 20, 16 << 20  # octets
+MOST_PHASES = 1000
 _PACKAGES = ("leasequery-lab", "mininet", "ryu", "os-ken", "eventlet", "scapy", "pandas", "numpy", "pyarrow")
 _PEERS = {"dhcpd": ["dhcpd", "--version"], "dnsmasq": ["dnsmasq", "--version"]}
 _DATAPATHS = {
@@ -35,27 +38,31 @@ _DATAPATHS = {
 
 
 class Run:
-    """A finished run: a directory of files, and ways to read them. Nothing here starts anything."""
+    """A finished run: a directory of files, and ways to read them. Nothing here starts anything.
+
+    The files may be anybody's: what cannot be read raises BadInput, which names the file.
+    """
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
-        if not (self.directory / "summary.json").exists():
+        if not files.exists(self.directory / "summary.json"):
             raise BadInput(f"{self.directory} is not the directory of a finished run: it has no summary.json")
 
     @property
     def spec(self) -> Spec:
         """The specification that was run."""
-        return Spec.model_validate(yaml.safe_load((self.directory / "spec.yaml").read_text()))
+        return specification.read(yaml_file.load(self.directory / "spec.yaml"))
 
     @property
     def summary(self) -> dict[str, Any]:
         """The summary (DESIGN: the same keys for all scenarios)."""
-        return dict(json.loads((self.directory / "summary.json").read_text()))
+        path = self.directory / "summary.json"
+        return _checked(files.read_object(path, MOST_OF_SUMMARY), path)
 
     @property
     def manifest(self) -> dict[str, Any]:
         """Where the run comes from: versions, kernel, datapath, and how far it may be believed."""
-        return dict(json.loads((self.directory / "manifest.json").read_text()))
+        return files.read_object(self.directory / "manifest.json", MOST_OF_MANIFEST)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
@@ -63,7 +70,11 @@ class Run:
         They count from the reboot. Some scenarios have more: `lq.experiments.findings`,
         `lq.experiments.comparison`.
         """
-        return pd.read_parquet(self.directory / f"{name}.parquet")
+        path = self.directory / f"{name}.parquet"
+        table = tables.read(path, tables.COLUMNS.get(name, {}))
+        if name == "phases" and not 0 < len(table) <= MOST_PHASES:
+            raise BadInput(f"{path} is damaged: it has {len(table)} phases, and not 1 to {MOST_PHASES}")
+        return table
 
     def first_phase(self, name: str) -> pd.DataFrame:
         """Return the rows of `queries`, `probes` or `events` up to the first phase's end.
@@ -108,12 +119,12 @@ def run(
     if spec.scenario == "servers":
         comparison.check()
     directory = prepare_directory(out, spec)
-    (directory / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+    files.write(directory / "spec.yaml", yaml_file.dump(spec.model_dump(mode="json")).encode())
     if spec.scenario == "servers":
         play = functools.partial(run, opened=opened)
         manifest, summary = comparison.compare(spec, directory, play, progress)
-        _write_whole(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
-        _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
+        files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
+        files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
         return Run(directory)
     for part in ("raw", "logs"):
         (directory / part).mkdir()
@@ -121,13 +132,17 @@ def run(
     result = _play(spec, directory, progress, opened)
 
     progress("tables", 0, 1)
-    tables = record.tabulate(directory, result)
-    tables |= findings.tabulate(spec, directory, result, tables)
-    for name, table in tables.items():
-        _write_whole(directory / f"{name}.parquet", table.to_parquet(index=False))
-    windows = record.recovery_windows(tables["probes"], tables["phases"])
-    observed = {**result["observed"], "attacks": [a for phase in result["phases"] for a in phase["attacks"]]}
-    reasons = fidelity.judge(observed, tables["probes"], spec.probe_interval, windows)
+    found = record.tabulate(directory, result)
+    found |= findings.tabulate(spec, directory, result, found)
+    for name, table in found.items():
+        files.write(directory / f"{name}.parquet", table.to_parquet(index=False))
+    windows = record.recovery_windows(found["probes"], found["phases"])
+    observed = {
+        **result["observed"],
+        "attacks": [a for phase in result["phases"] for a in phase["attacks"]],
+        "faults": record.faults(directory),
+    }
+    reasons = fidelity.judge(observed, found["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {
         **provenance(spec),
@@ -138,14 +153,14 @@ def run(
         "counters": counters,
     }
     summary = {
-        **record.summarize(spec, result, tables, counters),
-        **findings.summarize(spec, result, tables),
+        **record.summarize(spec, result, found, counters),
+        **findings.summarize(spec, result, found),
         "valid": not reasons,
         "invalid_reasons": reasons,
         "run_dir": str(directory),
     }
-    _write_whole(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
-    _write_whole(directory / "summary.json", json.dumps(summary, indent=1).encode())
+    files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
+    files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
     progress("tables", 1, 1)
     return Run(directory)
 
@@ -191,15 +206,7 @@ def prepare_directory(out: Path | None, spec: Spec) -> Path:
     """Make the run's directory. Raises BadInput with the reason and the fix."""
     if out is None:
         out = directories.unused(f"{spec.scenario}-{spec.topology.figure}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise BadInput(f"{out} is not empty: give --out a new directory")
-        (out / ".probe").touch()
-        (out / ".probe").unlink()
-    except OSError as error:
-        raise BadInput(f"cannot write to {out}: {error.strerror}; give --out a directory of yours") from None
-    return out.resolve()
+    return directories.prepare(out)
 
 
 def provenance(spec: Spec) -> dict[str, Any]:
@@ -263,8 +270,18 @@ def _commit() -> str | None:
         return None
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+def _checked(summary: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a summary in which all that every run has is what it should be."""
+    reasons = summary.get("invalid_reasons")
+    if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+        raise BadInput(f"{path} is damaged: its invalid_reasons are no list of texts")
+    if not isinstance(summary.get("valid"), bool):
+        raise BadInput(f"{path} is damaged: valid is neither true nor false")
+    outage = summary.get("outage_s")
+    if isinstance(outage, bool) or not isinstance(outage, int | float) or not 0 <= outage <= tables.MOST_TIME:
+        raise BadInput(f"{path} is damaged: outage_s is no number of seconds")
+    for key, value in summary.items():
+        one = value is None or isinstance(value, str | int | float) or key == "invalid_reasons"
+        if not one or (isinstance(value, int) and value.bit_length() > 63):
+            raise BadInput(f"{path} is damaged: {shown(key)} is {shown(value)}")
+    return summary

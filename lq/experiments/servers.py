@@ -9,12 +9,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from lq import yaml_file
 from lq.errors import RunFailed
 from lq.experiments.capturing import Capture
 from lq.experiments.programs import Process, Programs, cpu_seconds, end, python
-from lq.experiments.spec import Server as Wanted
+from lq.experiments.spec import Spec
 from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
 from topologies import plan
@@ -47,7 +46,8 @@ class Server:
 
     `pool` is the first and the last address that it leases; `leasequery`, whether it answers that; and of the
     built-in server `forms`, the forms of query that it answers, and `reservations`, as it is told of them.
-    They count from its next launch on.
+    They count from its next launch on. Leasequery is answered of the concentrator alone, unless
+    `server.any_requester` says otherwise.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Server:
         node: Any,
         place: plan.ServerPlace,
         pool: tuple[IPv4Address, IPv4Address],
-        wanted: Wanted,
+        spec: Spec,
     ) -> None:
         self._programs = programs
         self._raw = raw
@@ -66,7 +66,8 @@ class Server:
         self.leasequery = True
         self.forms = ("address", "hardware", "client-id")
         self.reservations: list[dict[str, str]] = []
-        self._wanted = wanted
+        self._wanted = spec.server
+        self._leases_per_circuit = spec.leases_per_circuit
         self.place = place
         self.capture_file = raw.parent / f"{self.name}.pcap"
         self.process: Process | None = None
@@ -120,7 +121,14 @@ class Server:
             "database": str(self.database),
             "dialect": self._wanted.dialect,
             "service_time": self._wanted.service_time,
-            "leasequery": {"enabled": self.leasequery, "forms": [*self.forms]},
+            "verify_source": self._wanted.verify_source,
+            "leases_per_circuit": self._leases_per_circuit,
+            "leases_per_client": self._wanted.leases_per_client,
+            "leasequery": {
+                "enabled": self.leasequery,
+                "forms": [*self.forms],
+                "requesters": ["0.0.0.0/0" if self._wanted.any_requester else str(plan.GATEWAY)],
+            },
             "subnets": [
                 {
                     "network": str(plan.ACCESS_NETWORK),
@@ -132,7 +140,7 @@ class Server:
             "reservations": self.reservations,
         }
         path = self._raw / f"{self.name}.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        path.write_text(yaml_file.dump(config))
         counters = self._raw / f"{self.name}-counters.json"
         return python("lq.server", str(path), "--counters-json", str(counters))
 

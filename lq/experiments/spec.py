@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from lq import errors
+from lq import errors, yaml_file
 from lq.experiments.adversaries import DEFENCES, Hijack, Starve
 from lq.experiments.adversaries import Part as _Part
 
@@ -20,6 +18,8 @@ MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
 PROBES_PER_SECOND = 5_000  # to all subscribers together, unless their interval is given
 MOST_PROBES_PER_SECOND = 100_000  # about what the senders can do
+MOST_SEED = 2**63 - 1  # what a table's whole numbers hold
+MOST_QUERIES = 1_000_000_000
 
 SCENARIOS = {
     "reboot": "The concentrator loses its memory: how long until each subscriber is reachable again?",
@@ -144,6 +144,27 @@ class Server(_Part):
         le=10,
         description="seconds that each message takes the built-in server, one after the other; 0: its own",
     )
+    verify_source: bool = Field(
+        True,
+        description="the built-in server believes a message only from its giaddr, else from its ciaddr",
+    )
+    any_requester: bool = Field(
+        False, description="the built-in server answers leasequery of anybody, not of the concentrator alone"
+    )
+    leases_per_circuit: int | None = Field(
+        None,
+        ge=0,
+        le=65536,
+        description="addresses that the clients of a circuit may use up (built-in server); 0: any number; if "
+        "not given 16, or twice topology.hosts_per_modem if that is more",
+    )
+    leases_per_client: int = Field(
+        8,
+        ge=0,
+        le=65536,
+        description="addresses that a hardware address or a client identifier may use up (built-in server); "
+        "0: any number",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Server:
@@ -189,19 +210,30 @@ class Concentrator(_Part):
     )
     known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
     unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    refresh: bool = Field(
+        True,
+        description="ask again before a location ends, since renewals at the server are not gleaned (R4.3-1)",
+    )
     admit_reserved: bool = Field(
         False, description="KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
     )
     circuit_queries: int = Field(
-        50, ge=0, description="queries that one circuit may cause in a quota interval; 0: any number"
+        50,
+        ge=0,
+        le=MOST_QUERIES,
+        description="queries that one circuit may cause in a quota interval; 0: any number",
     )
     network_queries: int = Field(
-        0, ge=0, description="queries that the network side may cause in a quota interval; 0: any number"
+        0,
+        ge=0,
+        le=MOST_QUERIES,
+        description="queries that the network side may cause in a quota interval; 0: any number",
     )
     quota_interval: float = Field(10.0, ge=0.1, le=3600, description="seconds of a quota interval")
     circuit_messages: int | None = Field(
         None,
         ge=0,
+        le=MOST_QUERIES,
         description="DHCP messages of one circuit that are passed on in a quota interval; 0: any number; if "
         "not given 100, or 20 for each host of a modem if that is more",
     )
@@ -369,7 +401,7 @@ class Spec(_Part):
         "reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "starve", "servers"
     ] = Field("reboot", description="the experiment")
     backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
-    seed: int = Field(1, ge=0, description="seed of everything random")
+    seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of everything random")
     topology: Topology = Topology()
     modems: Modems = Modems()
     wan: Wan = Wan()
@@ -483,6 +515,12 @@ class Spec(_Part):
         return f"capture.nodes: no captures at {wrong!r}, but at {there}{why}"
 
     @property
+    def leases_per_circuit(self) -> int:
+        """Addresses that the clients of a circuit may use up, as given or by default; 0: any number."""
+        given = self.server.leases_per_circuit
+        return max(16, 2 * (self.topology.hosts_per_modem or 1)) if given is None else given
+
+    @property
     def timeout(self) -> float:
         """Seconds to wait for all subscribers to be back, as given or by default.
 
@@ -521,66 +559,71 @@ def _size_for(raw: dict[str, Any], scenario: str) -> dict[str, Any]:
         return {}  # what is wrong is said where all is validated
 
 
-class _Yaml(yaml.SafeLoader):
-    """YAML, but 1e6 is a number, as in YAML 1.2; before that it was text without a dot and a sign."""
-
-
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
 def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
     """Return the specification that a scenario's name or a YAML file gives, with `settings` on top.
 
     `settings` maps dotted names (`probes.interval`) to values. Raises BadInput with one line.
     """
+    document = None
     if scenario_or_path in SCENARIOS:
-        raw: Any = {"scenario": scenario_or_path}
+        raw: dict[str, Any] = {"scenario": scenario_or_path}
     elif scenario_or_path.endswith((".yaml", ".yml")):
-        raw = _read(Path(scenario_or_path))
+        document = yaml_file.load(scenario_or_path)
+        raw = _mapping(document)
     else:
-        raise errors.BadInput(
-            f"unknown scenario {scenario_or_path!r}: choose from {', '.join(SCENARIOS)}, or give a .yaml file"
-        )
+        scenarios = ", ".join(SCENARIOS)
+        given = errors.shown(scenario_or_path)
+        raise errors.BadInput(f"unknown scenario {given}: choose from {scenarios}, or give a .yaml file")
     for name, value in settings.items():
-        _set(raw, name, value)
+        raw = _with(raw, name.split("."), value, name)
+    return _validated(raw, document, settings)
+
+
+def read(document: yaml_file.Document) -> Spec:
+    """Return the specification that a file holds. Raises BadInput with one line: file, line and key."""
+    return _validated(_mapping(document), document, {})
+
+
+def _mapping(document: yaml_file.Document) -> dict[str, Any]:
+    if not isinstance(document.data, dict):
+        said = "expected a mapping of settings, such as `scenario: reboot`"
+        raise errors.BadInput(document.within([], said))
+    return document.data
+
+
+def _validated(raw: dict[str, Any], document: yaml_file.Document | None, settings: Mapping[str, Any]) -> Spec:
     try:
         return Spec.model_validate(raw)
     except ValidationError as error:
-        raise errors.BadInput(errors.first_problem(error, fields())) from None
+        said, keys = errors.first_problem(error, fields()), error.errors(include_url=False)[0]["loc"]
+        name = ".".join(map(str, keys))
+        of_file = document is not None and not any(f"{name}.".startswith(f"{key}.") for key in settings)
+        raise errors.BadInput(document.within(keys, said) if document and of_file else said) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(), _Yaml)
-    except OSError as error:
-        raise errors.BadInput(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise errors.BadInput(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise errors.BadInput(f"{path} must hold a mapping of settings, such as `scenario: reboot`")
-    return raw
-
-
-def _set(raw: dict[str, Any], name: str, value: Any) -> None:
-    *path, last = name.split(".")
-    for part in path:
-        raw = raw.setdefault(part, {})
-        if not isinstance(raw, dict):
-            raise errors.BadInput(f"{name}: {part} is a value and has no parts")
-    raw[last] = value
+def _with(raw: Mapping[str, Any], path: Sequence[str], value: Any, name: str) -> dict[str, Any]:
+    """Return `raw` with a value at a path; what aliases share is not changed in the other places."""
+    root = inside = dict(raw)
+    for part in path[:-1]:
+        below = inside.get(part, {})
+        if not isinstance(below, dict):
+            raise errors.BadInput(f"{errors.shown(name)}: {errors.shown(part)} is a value and has no parts")
+        inside[part] = inside = dict(below)
+    inside[path[-1]] = value
+    return root
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
     """Take `KEY=VALUE` apart; the value is read as YAML (numbers, true, false, text)."""
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise errors.BadInput(f"--set {text}: write KEY=VALUE, for example --set probes.interval=0.1")
+        raise errors.BadInput(
+            f"--set {errors.shown(text)}: write KEY=VALUE, for example --set probes.interval=0.1"
+        )
     try:
-        return name, yaml.load(value, _Yaml)
-    except yaml.YAMLError:
-        raise errors.BadInput(f"--set {text}: the value is not valid YAML") from None
+        return name, yaml_file.parse(value, name).data
+    except yaml_file.YamlError as error:
+        raise errors.BadInput(f"--set {errors.shown(text)}: {error.said}") from None
 
 
 class Setting(NamedTuple):

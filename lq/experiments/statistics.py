@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -37,9 +36,10 @@ def median(values: Iterable[float | None], confidence: float = CONFIDENCE) -> Me
     n = len(array)
     if n == 0:
         return Median(np.nan, np.nan, np.nan, 0.0, 0)
-    tail, cut = 0.5**n, 0  # the chance that the median lies below value number `cut`, from 0
-    while cut + 1 < n - cut - 1 and tail + comb(n, cut + 1) * 0.5**n <= (1 - confidence) / 2:
-        cut += 1
-        tail += comb(n, cut) * 0.5**n
-    held = 1 - 2 * tail if n > 1 else 0.0
+    # The chance that the median lies below value number `cut`, from 0: `tail` of 2**n, whole numbers.
+    cut, tail, more = 0, 1, n
+    while cut + 1 < n - cut - 1 and (tail + more) / 2**n <= (1 - confidence) / 2:
+        cut, tail = cut + 1, tail + more
+        more = more * (n - cut) // (cut + 1)
+    held = 1 - 2 * (tail / 2**n) if n > 1 else 0.0
     return Median(float(np.median(array)), float(array[cut]), float(array[n - 1 - cut]), held, n)

@@ -17,8 +17,8 @@ random numbers, repeats are different ones.
 from __future__ import annotations
 
 import itertools
+import math
 import os
-import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,18 +28,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
-from lq.errors import BadInput, RunFailed
+from lq import files, yaml_file
+from lq.errors import BadInput, RunFailed, shown
 from lq.experiments import spec as specification
 from lq.experiments.run import Run, run
-from lq.experiments.spec import Spec
+from lq.experiments.spec import MOST_SEED, Spec
 from lq.experiments.statistics import median
 from lq.sandbox.lab import Lab, LabError
 
 Grid = Mapping[str, Sequence[Any]]
 Progress = Callable[[str, int, int], None]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
+MOST_RUNS = 10_000
+MOST_OF_PLAN = 64 << 20  # octets of a sweep.yaml
 GLANCE = 0.2  # seconds between two looks at whether the sweep is going on
 
 
@@ -74,11 +76,16 @@ class Sweep:
             raise BadInput(f"{both[0]} is in the grid, and the same in all runs: use one of the two")
         if "seed" in self.grid and self.repeats > 1:
             raise BadInput("the seed is in the grid, and repeats take seeds of their own: use one of the two")
+        runs = math.prod(map(len, self.grid.values())) * self.repeats
+        if runs > MOST_RUNS:
+            raise BadInput(f"these are more than {MOST_RUNS:,} runs: use fewer values or repeats")
         points = []
         for number, values in enumerate(itertools.product(*self.grid.values()), start=1):
             given = dict(zip(self.grid, values, strict=True))
             spec = specification.load(self.scenario, {**self.settings, **given})
             settings = {name: spec.value(name) for name in given}
+            if spec.seed + self.repeats - 1 > MOST_SEED:
+                raise BadInput(f"the repeats' seeds go beyond {MOST_SEED}: start with a smaller seed")
             for repeat in range(1, self.repeats + 1):
                 each = spec.model_copy(update={"seed": spec.seed + repeat - 1})
                 points.append(Point(number, repeat, settings, each))
@@ -115,17 +122,17 @@ def sweep(
     """
     points = what.points()
     _claim(directory, points)
+    tree = files.Tree(directory)
     failures: dict[str, str] = {}
     waiting = [point for point in points if not _finished(directory / "runs" / point.name)]
     done = len(points) - len(waiting)
     progress("runs", done, len(points))
-    going = directory / "going"
-    going.touch()
+    going = tree.write("going", b"")
     pool = executor or ThreadPoolExecutor(workers or workers_here())
     futures: dict[Future[None], Point] = {}
     try:
         for point in waiting:
-            futures[pool.submit(_play, point.spec, directory / "runs" / point.name, going)] = point
+            futures[pool.submit(_play, point.spec, directory, point.name)] = point
         for future in as_completed(futures):
             point = futures[future]
             try:
@@ -133,13 +140,13 @@ def sweep(
             except BadInput:  # which is not this point's alone
                 raise
             except Exception as error:
-                failures[point.name] = _set_aside(directory, point, error)
+                failures[point.name] = _set_aside(tree, point, error)
             done += 1
             progress("runs", done, len(points))
             if point.name not in failures:
                 _write_table(directory, points)
     finally:
-        going.unlink(missing_ok=True)
+        tree.remove(going.name)
         for future in futures:
             future.cancel()
         if executor is None:
@@ -173,11 +180,14 @@ def aggregate(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFram
     return medians
 
 
-def _play(spec: Spec, directory: Path, going: Path) -> None:
-    """Run one point, for as long as the file `going` is there."""
+def _play(spec: Spec, directory: Path, name: str) -> None:
+    """Run one point of the sweep in `directory`, for as long as the file `going` is there."""
+    going = directory / "going"
     if not going.exists():
         raise RunFailed("the sweep has ended")
-    shutil.rmtree(directory, ignore_errors=True)  # what an interrupted sweep left of it
+    tree = files.Tree(directory)
+    runs = tree.make("runs")
+    tree.remove(f"runs/{name}")  # what an interrupted sweep left of it
     labs: list[Lab] = []
     over = threading.Event()
 
@@ -189,65 +199,73 @@ def _play(spec: Spec, directory: Path, going: Path) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        run(spec, directory, opened=labs.append)
+        run(spec, runs / name, opened=labs.append)
     finally:
         over.set()
 
 
 def _finished(directory: Path) -> bool:
-    return (directory / "summary.json").exists()
+    return files.exists(directory / "summary.json")
 
 
 def _claim(directory: Path, points: Sequence[Point]) -> None:
     """Write down what the directory is for, or check that it is for the same."""
-    plan = yaml.safe_dump(
-        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points],
-        sort_keys=False,
+    plan = yaml_file.dump(
+        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points]
     )
-    path = directory / "sweep.yaml"
+    tree = files.Tree(directory)
+    if tree.has("sweep.yaml"):
+        if files.read(directory / "sweep.yaml", MOST_OF_PLAN) != plan.encode():
+            raise BadInput(f"{directory} holds another sweep: give --out a new directory")
+        return
     try:
-        if path.exists():
-            if path.read_text() != plan:
-                raise BadInput(f"{directory} holds another sweep: give --out a new directory")
-            return
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise BadInput(f"{directory} is not empty and holds no sweep: give --out a new directory")
-        part = path.with_suffix(".part")
-        part.write_text(plan)
-        part.replace(path)
     except OSError as error:
         raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
+    tree.write("sweep.yaml", plan.encode())
 
 
-def _set_aside(directory: Path, point: Point, error: Exception) -> str:
+def _set_aside(tree: files.Tree, point: Point, error: Exception) -> str:
     """Keep what failed apart from what counts; return the error's line."""
-    target = directory / "failed" / point.name
-    shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(exist_ok=True)
-    source = directory / "runs" / point.name
-    if source.exists():
-        source.replace(target)
+    source, target = f"runs/{point.name}", f"failed/{point.name}"
+    tree.remove(target)
+    if tree.has(source):
+        tree.move(source, target)
     else:
-        target.mkdir()
+        tree.make(target)
     line, trace = " ".join(str(error).split()), ""
     if not isinstance(error, (RunFailed, LabError)):  # a fault of ours
         line, trace = f"{type(error).__name__}: {line}", "".join(traceback.format_exception(error))
-    (target / "error.txt").write_text(f"{line}\n{trace}")
+    tree.write(f"{target}/error.txt", f"{line}\n{trace}".encode(errors="backslashreplace"))
     return line
 
 
 def _write_table(directory: Path, points: Sequence[Point]) -> pd.DataFrame:
     rows = []
+    kinds: dict[str, tuple[type, Path]] = {}
     for point in points:
         path = directory / "runs" / point.name
         if _finished(path):
             summary = Run(path).summary
+            _same_kinds(summary, path / "summary.json", kinds)
             summary["invalid_reasons"] = "; ".join(summary["invalid_reasons"])
             summary["run_dir"] = f"runs/{point.name}"
             rows.append({"point": point.number, "repeat": point.repeat, **point.settings, **summary})
     table: pd.DataFrame = pd.DataFrame(rows)
-    part = directory / "table.parquet.part"
-    table.to_parquet(part, index=False)
-    part.replace(directory / "table.parquet")
+    files.Tree(directory).write("table.parquet", table.to_parquet(index=False))
     return table
+
+
+def _same_kinds(summary: Mapping[str, Any], path: Path, kinds: dict[str, tuple[type, Path]]) -> None:
+    """Raise BadInput where a value is of another kind than in the summaries before: no column holds both."""
+    for key, value in summary.items():
+        if value is None:
+            continue
+        kind = float if type(value) is int else type(value)
+        known, where = kinds.setdefault(key, (kind, path))
+        if kind is not known:
+            raise BadInput(
+                f"{path} is damaged: {shown(key)} is {shown(value)}, of another kind than in {where}"
+            )

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from lq import figures
+from lq.errors import BadInput
 from lq.experiments import comparison
 from lq.experiments.record import rebooted
 from lq.experiments.run import Run
@@ -227,15 +228,8 @@ def save(run: Run) -> list[Path]:
 
     Those of `servers` show both runs.
     """
-    directory = run.directory / "figures"
-    directory.mkdir(exist_ok=True)
     drawn = _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
-    files = []
-    for name, figure in drawn.items():
-        files += [directory / f"{name}.png", directory / f"{name}.svg"]
-        for path in files[-2:]:
-            figures.write(figure, path)
-    return files
+    return figures.save(drawn, run.directory)
 
 
 def _of_one(run: Run) -> dict[str, Figure]:
@@ -300,6 +294,8 @@ def _mark_phases(ax: Axes, run: Run) -> None:
 def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
     """Count probes `sent` and `delivered` by bins of the time due; return the bins' width, too (seconds)."""
     probes = run.table("probes")
+    if probes.empty:
+        raise BadInput(f"{run.directory}: no probe was sent, so there is nothing to draw")
     due = probes["due"] - run.summary["outage_s"]
     # Bins hold whole rounds of probes (one to each subscriber), lest the pace show as noise.
     interval = run.spec.probe_interval

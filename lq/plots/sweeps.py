@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,9 +23,10 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures
 from lq.errors import BadInput
+from lq.experiments import tables
 from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
-from lq.experiments.sweep import aggregate
+from lq.experiments.sweep import MOST_RUNS, aggregate
 from lq.figures import BLUE
 from lq.plots.canvas import COLOURS, DASHES, SIZE, WARNING, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
@@ -33,7 +35,9 @@ from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 CROSS = "\N{MULTIPLICATION X}"
 MARKERS = ("o", "s", "^", "D", "v", "P")
 SHORT_LEGEND, SHORT_NAME = 4, 36  # lines, and letters of each, that fit beside what is drawn
+MOST_BARS = 1000
 LINE = 0.2  # inches that a line of a legend takes
+_RUN_DIR = re.compile(r"runs/[0-9]+-[0-9]+", re.ASCII)
 DRAWN = ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address")
 DRAWN_OF_ATTACKS = ("queries_per_s", "server_load", "controller_load", "probes_lost_share")
 
@@ -128,6 +132,8 @@ def categories(
     lines = _lines(table, keys)
     _refuse_mixtures(table, [lines], keys)
     names = list(lines.unique())
+    if len(names) > MOST_BARS:
+        raise BadInput(f"{len(names)} bars are too many for a figure: choose at most {MOST_BARS} points")
     told = ["\n".join(textwrap.wrap(name, SHORT_NAME)) for name in names]
     lines_of_all = sum(text.count("\n") + 1 for text in told)
     figure, ax = canvas(ax, (SIZE[0], 1.2 + LINE * (lines_of_all + len(names))))
@@ -140,7 +146,7 @@ def categories(
             ax.plot(dots, [row] * len(dots), mark, color=colour, clip_on=False)
         if found.isna().all():
             ax.text(0, row, " none", va="center", color="0.35")
-    ax.set_yticks(range(len(names)), told)
+    ax.set_yticks(range(len(names)), told, parse_math=False)
     ax.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
     ax.grid(visible=False, axis="y")
     ax.set(xlabel=label(value), ylabel=label(keys[0]) if len(keys) == 1 else "")
@@ -178,8 +184,8 @@ def heat_map(
             light = not np.isnan(found) and norm(found) > 0.55
             text = "-" if np.isnan(found) else f"{mark}{found:.3g}"
             ax.text(column, row, text, ha="center", va="center", color="black" if light else "white")
-    ax.set_xticks(range(len(cells.columns)), [str(name) for name in cells.columns])
-    ax.set_yticks(range(len(cells.index)), [str(name) for name in cells.index])
+    ax.set_xticks(range(len(cells.columns)), [str(name) for name in cells.columns], parse_math=False)
+    ax.set_yticks(range(len(cells.index)), [str(name) for name in cells.index], parse_math=False)
     ax.grid(visible=False)
     ax.set(xlabel=label(x), ylabel=label(y))
     figure.colorbar(image, ax=ax, label=label(value))
@@ -235,6 +241,27 @@ def _at(curve: pd.Series, moments: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
     return steps[np.searchsorted(curve.index.to_numpy(), moments, side="right") - 1]
 
 
+def sweep_table(directory: Path) -> pd.DataFrame:
+    """Return a sweep's table. Raises BadInput, which names the file, if it cannot be one."""
+    path = directory / "table.parquet"
+    table = tables.read(path, {})
+    if table.empty:
+        return table
+    if len(table) > MOST_RUNS:
+        raise BadInput(f"{path} is damaged: it has more than {MOST_RUNS:,} rows")
+    drawn: dict[str, tables.Kind] = dict.fromkeys((*DRAWN, *DRAWN_OF_ATTACKS), "number?")
+    there: dict[str, tables.Kind] = {key: kind for key, kind in drawn.items() if key in table}
+    if "run_dir" in table:
+        there["run_dir"] = "text"
+    tables.check(table, path, {"repeat": "number", "scenario": "text", "valid": "bool", **there})
+    for key in differing(table):
+        if is_number(table[key]):
+            tables.check(table, path, {key: "number"})
+    if "run_dir" in table and not all(map(_RUN_DIR.fullmatch, table["run_dir"])):
+        raise BadInput(f"{path} is damaged: a run_dir is not as in runs/0001-1")
+    return table
+
+
 def save_sweep(directory: Path) -> list[Path]:
     """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files.
 
@@ -243,7 +270,7 @@ def save_sweep(directory: Path) -> list[Path]:
     point. With two such keys, heat maps. Of reboots the recovery curves, a few points in each figure. Raises
     BadInput if no run has finished.
     """
-    table = pd.read_parquet(directory / "table.parquet")
+    table = sweep_table(directory)
     if table.empty:
         raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     keys = differing(table)
@@ -263,13 +290,7 @@ def save_sweep(directory: Path) -> list[Path]:
                 some.suptitle(name, fontsize="medium")
             made["heat" if others.nunique() == 1 else f"heat-{number}"] = some
     made |= _recoveries(directory, table, keys)
-    (directory / "figures").mkdir(exist_ok=True)
-    files = []
-    for name, figure in made.items():
-        for kind in ("png", "svg"):
-            files.append(directory / "figures" / f"{name}.{kind}")
-            figures.write(figure, files[-1])
-    return files
+    return figures.save(made, directory)
 
 
 def _recoveries(directory: Path, table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Figure]:

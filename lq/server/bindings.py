@@ -6,10 +6,15 @@ for the most recent user (R6.4.1-2). A `Binding` is replaced as a whole when its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
+
+from lq.server.agent import circuit
+from lq.wire.options import FOREVER, OptionCode, parse_field
+
+MOST_SHARED = 4 << 20  # octets of option fields that are held once for all bindings
 
 NEVER = float("-inf")
 
@@ -27,10 +32,15 @@ class State(IntEnum):
 class Binding:
     """One address and its most recent client. Times are seconds of the server's clock.
 
-    `expires` ends the lease, or for DECLINED the time for which the address is held back.
-    `relay_info` is option 82 as last received, octet for octet (R5-9). `sent` and `returned` are option
-    fields in octets: what the client last sent, option 60 included (R5-10), and what it last got.
-    `template` and `template_of` belong to lq.server.answer, which keeps its prepared answer there.
+    `expires` ends the lease (FOREVER for one without end), or for DECLINED the time for which the address
+    is held back.
+    `relay_info` is option 82 octet for octet, as it came with the REQUEST that made the lease, or with the
+    last one that renewed it (R5-9, R6.4.2-7; lq.server.assign says why no other message counts). `sent` and
+    `returned` are option fields in octets: what the client last sent, option 60 included (R5-10), and what
+    it last got. A DECLINED address has no client; `relay_info` tells by which circuit it was declined, and
+    option 61 in `sent` by which hardware address (htype first), so that both answer for it.
+    `template`, `template_of` and `template_until` belong to lq.server.answer, which keeps its prepared
+    answer there.
     """
 
     packed: bytes
@@ -48,6 +58,7 @@ class Binding:
     reserved: bool = False
     template: bytes = field(default=b"", repr=False)
     template_of: object = field(default=None, repr=False)
+    template_until: float = field(default=FOREVER, repr=False)
 
     @property
     def address(self) -> IPv4Address:
@@ -70,11 +81,16 @@ class Binding:
         return self.hardware == hardware != b""
 
 
-class _ByClient:
-    """Bindings by a key of the client. Most clients have one, which is then stored without a list."""
+class _Index:
+    """Bindings by a key. Most keys have one binding, which is then stored without a list.
 
-    def __init__(self) -> None:
+    `answered` says that prepared answers list all bindings of the key, so that a change of one outdates the
+    others.
+    """
+
+    def __init__(self, answered: bool) -> None:
         self._found: dict[bytes, Binding | list[Binding]] = {}
+        self._answered = answered
 
     def of(self, key: bytes) -> list[Binding]:
         found = self._found.get(key)
@@ -94,22 +110,34 @@ class _ByClient:
         else:
             self._found.pop(key, None)
 
-    @staticmethod
-    def _prepared_anew(bindings: list[Binding]) -> list[Binding]:
-        # A prepared answer lists all addresses of its client, so a change of one outdates the others.
-        for binding in bindings:
-            binding.template_of = None
+    def _prepared_anew(self, bindings: list[Binding]) -> list[Binding]:
+        if self._answered:
+            for binding in bindings:
+                binding.template_of = None
         return bindings
 
 
-class Bindings:
-    """All bindings in memory. A change goes through `put`, so that the three indexes agree."""
+def _anywhere(packed: bytes) -> bytes:
+    """Say of every address that it is of the same link."""
+    return b""
 
-    def __init__(self, bindings: Iterable[Binding] = ()) -> None:
+
+class Bindings:
+    """All bindings in memory. A change goes through `put`, so that the indexes agree.
+
+    `place` gives a few octets that tell the link of a packed address from the others: circuits of different
+    links are different, whatever their identifiers.
+    """
+
+    def __init__(self, bindings: Iterable[Binding] = (), place: Callable[[bytes], bytes] = _anywhere) -> None:
         self.by_address: dict[bytes, Binding] = {}
-        self._by_hardware = _ByClient()
-        self._by_client_id = _ByClient()
+        self.place = place
+        self._by_hardware = _Index(answered=True)
+        self._by_client_id = _Index(answered=True)
+        self._by_circuit = _Index(answered=False)
+        self._declined_by = _Index(answered=False)
         self._shared: dict[bytes, bytes] = {}
+        self._octets_shared = 0
         for binding in bindings:
             self.put(binding)
 
@@ -131,32 +159,54 @@ class Bindings:
         """Bindings whose most recent client has this client identifier; do not change."""
         return self._by_client_id.of(client_id)
 
+    def of_circuit(self, key: bytes) -> list[Binding]:
+        """Bindings last used, or declined, by this circuit (place, then circuit); do not change."""
+        return self._by_circuit.of(key)
+
+    def declined_by(self, hardware: bytes) -> list[Binding]:
+        """Bindings of addresses that this hardware address has declined; do not change."""
+        return self._declined_by.of(hardware)
+
     def put(self, binding: Binding) -> None:
         """Take in a binding, in place of the former one of its address."""
         if binding.sent or binding.returned:
             binding.sent, binding.returned = self._one_copy(binding.sent), self._one_copy(binding.returned)
         old = self.by_address.get(binding.packed)
         if old is not None:
-            self._unlink(old)
+            self._in_each(old, _Index.remove)
         self.by_address[binding.packed] = binding
-        if binding.chaddr:
-            self._by_hardware.add(binding.hardware, binding)
-        if binding.client_id is not None:
-            self._by_client_id.add(binding.client_id, binding)
+        self._in_each(binding, _Index.add)
 
     def remove(self, binding: Binding) -> None:
         """Forget a binding."""
         del self.by_address[binding.packed]
-        self._unlink(binding)
+        self._in_each(binding, _Index.remove)
 
-    def _unlink(self, binding: Binding) -> None:
+    def _in_each(self, binding: Binding, do: Callable[[_Index, bytes, Binding], None]) -> None:
+        """Add a binding to, or remove it from, each index that it has a key of."""
         if binding.chaddr:
-            self._by_hardware.remove(binding.hardware, binding)
+            do(self._by_hardware, bytes((binding.htype,)) + binding.chaddr, binding)
         if binding.client_id is not None:
-            self._by_client_id.remove(binding.client_id, binding)
+            do(self._by_client_id, binding.client_id, binding)
+        came_by = circuit(binding.relay_info)
+        if came_by is not None:
+            do(self._by_circuit, self.place(binding.packed) + came_by, binding)
+        if binding.state is State.DECLINED and binding.sent:
+            do(self._declined_by, declined_by(binding), binding)
 
     def _one_copy(self, octets: bytes) -> bytes:
-        # A million clients send and get much the same options; memory holds each kind once.
-        if octets not in self._shared and len(self._shared) >= 65536:
+        """Return the one copy of these octets: a million clients send and get much the same options."""
+        found = self._shared.get(octets)
+        if found is not None:
+            return found
+        if self._octets_shared + len(octets) > MOST_SHARED or len(self._shared) >= 65536:
             self._shared.clear()
-        return self._shared.setdefault(octets, octets)
+            self._octets_shared = 0
+        self._shared[octets] = octets
+        self._octets_shared += len(octets)
+        return octets
+
+
+def declined_by(binding: Binding) -> bytes:
+    """Return the hardware address (htype first) that declined a DECLINED address; empty if not known."""
+    return parse_field(binding.sent).get(OptionCode.CLIENT_IDENTIFIER, b"")

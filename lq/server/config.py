@@ -5,29 +5,30 @@ Every error is one line with file, line number, key and what to write instead.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
-import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
+    FailFast,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from lq.errors import BadInput
+from lq import yaml_file
+from lq.errors import BadInput, shown
 from lq.server.option_values import encode_option, octets
 from lq.wire.dialect import Dialect, dialect
 from lq.wire.text import parse_hardware_address
+from lq.yaml_file import Section, YamlError
 
 
 class ConfigError(BadInput):
@@ -50,7 +51,13 @@ def _pool(value: object) -> object:
 def _options(value: object) -> object:
     if not isinstance(value, dict):
         raise ValueError("expected a mapping of option names to values, as in {routers: [198.18.0.1]}")
-    return dict(encode_option(name, content) for name, content in value.items())
+    found: dict[int, bytes] = {}
+    for name, content in value.items():
+        code, encoded = encode_option(name, content)
+        if code in found:
+            raise ValueError(f"option {code} is there twice, by two names: keep one of the two")
+        found[code] = encoded
+    return found
 
 
 def _hardware(value: object) -> object:
@@ -64,14 +71,13 @@ def _client_id(value: object) -> object:
 Pool = Annotated[tuple[IPv4Address, IPv4Address], BeforeValidator(_pool)]
 Options = Annotated[dict[int, bytes], BeforeValidator(_options)]
 Seconds = Annotated[int, Field(gt=0, lt=2**32)]
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], FailFast()]
+"""A list of which the first bad item is the last that is looked at: there may be a great many."""
 Form = Literal["address", "hardware", "client-id"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Leases(_Strict):
+class Leases(Section):
     """Times and options, set for the server, a subnet or a reservation; the narrower one prevails.
 
     All times in seconds. `max_lease_time` bounds what a client may ask for (by default `lease_time`).
@@ -97,7 +103,7 @@ class Subnet(Leases):
     """A subnet and the ranges that the server hands out there."""
 
     network: IPv4Network
-    pools: tuple[Pool, ...] = ()
+    pools: Several[Pool] = ()
 
     @model_validator(mode="after")
     def _pools_inside(self) -> Subnet:
@@ -109,11 +115,11 @@ class Subnet(Leases):
         return self
 
 
-class SharedNetwork(_Strict):
+class SharedNetwork(Section):
     """Several subnets on one link: a client of any of them may get an address of each."""
 
     name: str
-    subnets: tuple[Subnet, ...] = Field(min_length=1)
+    subnets: Several[Subnet] = Field(min_length=1)
 
 
 class Reservation(Leases):
@@ -142,20 +148,23 @@ class Reservation(Leases):
         return self.hardware_key == hardware
 
 
-class Leasequery(_Strict):
+class Leasequery(Section):
     """How queries are answered.
 
     `enabled: false` makes a server without leasequery, which drops queries in silence (R5-3). `forms`
     lists the forms answered; by address is always among them (R5-4, R5-5, R5-6). `prefer` chooses among
     several addresses of a client (R6.4.1-2). `reservation_as_active` answers ACTIVE without option 51
-    for a reservation without a lease (R6.4-5). `requesters` lists the networks that giaddr may be in.
+    for a reservation without a lease (R6.4-5). `former_client` has UNASSIGNED of RFC 4388 name the last
+    client of the address and its options, as the draft's KNOWN does (R6.4.2-2). `requesters` lists the
+    networks that giaddr may be in; nobody else is told who has which address.
     """
 
     enabled: bool = True
-    forms: tuple[Form, ...] = ("address", "hardware", "client-id")
+    forms: Several[Form] = ("address", "hardware", "client-id")
     prefer: Literal["most-recent", "longest-lease"] = "most-recent"
     reservation_as_active: bool = False
-    requesters: tuple[IPv4Network, ...] = (IPv4Network("0.0.0.0/0"),)
+    former_client: bool = False
+    requesters: Several[IPv4Network] = ()
 
     @field_validator("forms")
     @classmethod
@@ -185,6 +194,9 @@ class ServerConfig(Leases):
     `listen` is the address it binds and names as server identifier; `interface` binds it to one
     device, too. `port` is its own and the relays' UDP port; clients listen one above. `offer_time` and
     `decline_time` are seconds for which an offered, or a declined, address is held back.
+    `verify_source`: a message is believed only from its giaddr, or without one from its ciaddr
+    (lq.server.service). `leases_per_circuit` and `leases_per_client` bound what one circuit or one client may
+    use up (lq.server.limits); 0 means any number.
     `unimplemented_type` and `r_flag` replace the dialect's numbers. `service_time` makes it a slow server:
     seconds that each message takes, one after the other.
     """
@@ -198,10 +210,13 @@ class ServerConfig(Leases):
     r_flag: int | None = Field(default=None, gt=0, lt=0x8000)
     offer_time: Seconds = 60
     decline_time: Seconds = 86400
+    verify_source: bool = True
+    leases_per_circuit: int = Field(default=16, ge=0, lt=2**32)
+    leases_per_client: int = Field(default=8, ge=0, lt=2**32)
     service_time: float = Field(default=0.0, ge=0, le=60)
-    subnets: tuple[Subnet, ...] = ()
-    shared_networks: tuple[SharedNetwork, ...] = ()
-    reservations: tuple[Reservation, ...] = ()
+    subnets: Several[Subnet] = ()
+    shared_networks: Several[SharedNetwork] = ()
+    reservations: Several[Reservation] = ()
     leasequery: Leasequery = Leasequery()
 
     @model_validator(mode="after")
@@ -223,7 +238,8 @@ class ServerConfig(Leases):
             if each.address in seen:
                 raise ValueError(f"{each.address} is reserved twice: keep one of the reservations")
             seen.add(each.address)
-            if not any(link.subnet_of(each.address) for link in self.links):
+            place = bisect.bisect(networks, each.address, key=lambda network: network.network_address)
+            if not place or each.address not in networks[place - 1]:
                 raise ValueError(f"reservation {each.address} lies in no subnet: add the subnet")
         return self
 
@@ -249,40 +265,32 @@ class ServerConfig(Leases):
         return found
 
 
-# What the YAML library raises beside its own errors where a value does not fit its tag, as `!!int x`.
-_YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
-
-
 def load(path: Path | str) -> ServerConfig:
     """Read a configuration file. Raises ConfigError with one line that names line, key and fix."""
     try:
-        text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from None
-    return parse(text, str(path))
+        return _validated(yaml_file.load(path))
+    except BadInput as error:
+        raise ConfigError(str(error)) from None
 
 
 def parse(text: str, name: str = "configuration") -> ServerConfig:
     """Read a configuration from YAML text. Raises ConfigError as `load` does."""
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
-        raise ConfigError(f"{where}: not valid YAML: {error.problem or error.context}") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: not valid YAML: nested too deeply") from None
-    except _YAML_ERRORS as error:
-        raise ConfigError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: expected keys such as listen, database and subnets")
+        return _validated(yaml_file.parse(text, name))
+    except YamlError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _validated(document: yaml_file.Document) -> ServerConfig:
+    if not isinstance(document.data, dict):
+        raise ConfigError(f"{document.name}: expected keys such as listen, database and subnets")
     try:
-        return ServerConfig.model_validate(data)
+        return ServerConfig.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(_one_line(error, tree, name)) from None
+        raise ConfigError(_one_line(error, document)) from None
 
 
-def _one_line(error: ValidationError, tree: Any, name: str) -> str:
+def _one_line(error: ValidationError, document: yaml_file.Document) -> str:
     problem = error.errors(include_url=False)[0]
     keys = [key for key in problem["loc"] if key not in ("function-before",)]
     message = problem["msg"].removeprefix("Value error, ")
@@ -291,27 +299,9 @@ def _one_line(error: ValidationError, tree: Any, name: str) -> str:
     elif problem["type"] == "extra_forbidden":
         message = "unknown key: remove it or correct its spelling"
     elif problem["type"] == "ip_v4_network":
-        message = (
-            f"{problem['input']!r} is no network: write its first address and length, as in 198.18.0.0/16"
-        )
+        found = shown(problem["input"])
+        message = f"{found} is no network: write its first address and length, as in 198.18.0.0/16"
     elif problem["type"] != "value_error" and not isinstance(problem["input"], dict | list):
-        message = f"{message}, found {problem['input']!r}"
+        message = f"{message}, found {shown(problem['input'])}"
     key = ".".join(map(str, keys))
-    return f"{name}:{_line(tree, keys)}: {key + ': ' if key else ''}{' '.join(message.split())}"
-
-
-def _line(node: Any, keys: Sequence[int | str]) -> int:
-    """The line of the innermost of `keys` that the text contains."""
-    line = int(node.start_mark.line) + 1
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == str(key)), None)
-            if pair is None:
-                break
-            line, node = int(pair[0].start_mark.line) + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = int(node.start_mark.line) + 1
-        else:
-            break
-    return line
+    return document.within(keys, f"{key + ': ' if key else ''}{message}")

@@ -14,13 +14,14 @@ import logging
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lq.clocks import time_of_day_ahead
+from lq import files
+from lq.errors import BadInput
 from lq.server import log as server_log
+from lq.server.clock import Clock
 from lq.server.config import ConfigError, ServerConfig, load
 from lq.server.service import Service
 from lq.server.storage import Storage, StorageError
@@ -30,30 +31,24 @@ _log = logging.getLogger(__name__)
 _BATCH = 256  # datagrams taken in before their changes are stored
 _LONGEST = 4096  # octets of a datagram
 _RECEIVE_BUFFER = 4 << 20
-
-
-class Clock:
-    """Seconds since the epoch, as stored in the database, that do not jump when the system clock is set."""
-
-    def __init__(self) -> None:
-        self._ahead = time_of_day_ahead()
-
-    def __call__(self) -> float:
-        """The time now."""
-        return time.monotonic() + self._ahead
+_PATIENCE = 1.0  # seconds that the last words wait for somebody to read them
 
 
 class Daemon:
     """One running server. Raises StorageError or OSError from the constructor if it cannot start."""
 
-    def __init__(self, config: ServerConfig, counters_json: Path | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, output: server_log.Output, counters_json: Path | None = None
+    ) -> None:
         self.config = config
+        self._output = output
         self._counters_json = counters_json
-        self._clock = Clock()
         self._storage = Storage(config.database)
+        self._clock = Clock(self._storage.last)
         gc.disable()  # a million bindings are not garbage, and walking them again and again takes long
         try:
             self.service = Service(config, self._storage.load(), self._clock())
+            self._storage.begin(self._clock.moment)
             self._socket = _listen(config)
         except BaseException:
             self._storage.close()
@@ -72,6 +67,10 @@ class Daemon:
         outside = self.service.counters["bindings outside the configured pools"]
         if outside:
             _log.warning("%d stored bindings are outside the configured pools and left alone", outside)
+        if self.config.leasequery.enabled and not self.config.leasequery.requesters:
+            _log.warning("no leasequery is answered: name those who may ask in leasequery.requesters")
+        if self._clock.said:
+            _log.warning("%s", self._clock.told(self.service.bindings))
         _log.info("serving with %d bindings", len(self.service.bindings))
         with self._signals() as wakeup:
             print(f"ready {self.config.listen}:{self.config.port}", flush=True)
@@ -91,7 +90,7 @@ class Daemon:
                     with contextlib.suppress(BlockingIOError):
                         wakeup.recv(64)
                     self.report()
-        self.report()
+        self.report(patience=_PATIENCE)
 
     def close(self) -> None:
         """Release the socket and the database."""
@@ -117,13 +116,13 @@ class Daemon:
         waiting: list[tuple[bytes | bytearray, tuple[str, int]]] = []
         for _ in range(most):
             try:
-                octets, _source = receive(_LONGEST)
+                octets, source = receive(_LONGEST)
             except BlockingIOError:
                 break
             except OSError:
                 self.service.counters["receive errors"] += 1
                 break
-            outgoing = handle(octets, clock())
+            outgoing = handle(octets, clock(), source)
             if outgoing is None:
                 continue
             if changed or waiting:
@@ -168,20 +167,23 @@ class Daemon:
             reader.close()
             writer.close()
 
-    def report(self) -> None:
-        """Print the counters on stderr, and write them as JSON if a file was named."""
+    def report(self, patience: float = 0.0) -> None:
+        """Print the counters on stderr, and write them as JSON if a file was named.
+
+        Whoever reads stderr is waited for so many seconds at most.
+        """
         counters = dict(sorted(self.service.counters.items()))
         counters["bindings"] = len(self.service.bindings)
+        if self._output.lost:
+            counters["lines of the log that nobody read"] = self._output.lost
         width = max(map(len, counters))
-        print("\n".join(f"{name:{width}} {count}" for name, count in counters.items()), file=sys.stderr)
-        sys.stderr.flush()
+        lines = "\n".join(f"{name:{width}} {count}" for name, count in counters.items())
+        self._output.write(lines, patience)
         if self._counters_json is not None:
-            temporary = self._counters_json.with_name(self._counters_json.name + ".new")
             try:
-                temporary.write_text(json.dumps(counters, indent=1) + "\n")
-                temporary.replace(self._counters_json)
-            except OSError as error:
-                print(f"cannot write the counters: {error}", file=sys.stderr)
+                files.write(self._counters_json, (json.dumps(counters, indent=1) + "\n").encode())
+            except BadInput as error:
+                self._output.write(str(error), patience)
 
 
 def _listen(config: ServerConfig) -> socket.socket:
@@ -205,26 +207,26 @@ def serve(config_path: Path | str, counters_json: Path | str | None = None, log:
     the end, as JSON to `counters_json`, too. Faults are one line on stderr. `log` is the level of what
     is written on stderr while it serves (lq.server.log).
     """
-    server_log.set_up(log)
+    output = server_log.set_up(log)
     where = ""
     try:
         config = load(config_path)
         where = f"cannot listen on {config.listen}:{config.port}"
-        daemon = Daemon(config, None if counters_json is None else Path(counters_json))
+        daemon = Daemon(config, output, None if counters_json is None else Path(counters_json))
     except (ConfigError, StorageError) as error:
-        print(error, file=sys.stderr)
+        output.write(str(error), _PATIENCE)
         return 2
     except PermissionError as error:
-        print(f"{where}: {error.strerror}; run as root or choose a port above 1023", file=sys.stderr)
+        output.write(f"{where}: {error.strerror}; run as root or choose a port above 1023", _PATIENCE)
         return 2
     except OSError as error:
         fix = "`listen` is to be an address of this machine on which no other server runs"
-        print(f"{where}: {error.strerror}; {fix}", file=sys.stderr)
+        output.write(f"{where}: {error.strerror}; {fix}", _PATIENCE)
         return 2
     try:
         daemon.run()
     except StorageError as error:
-        print(error, file=sys.stderr)
+        output.write(str(error), _PATIENCE)
         return 1
     finally:
         daemon.close()

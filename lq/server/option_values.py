@@ -33,7 +33,9 @@ def option_code(name: str | int) -> int:
 
 
 def octets(value: object) -> bytes:
-    """Octets from `0x...` or colon-separated hexadecimal, else from the text itself."""
+    """Octets from `0x...` or colon-separated hexadecimal, else from the text itself. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("expected text, or octets as 0x0102 or '01:02'")
     text = str(value)
     parts = text.split(":")
     try:
@@ -43,7 +45,7 @@ def octets(value: object) -> bytes:
             return bytes.fromhex("".join(parts))
     except ValueError:
         pass
-    return text.encode()
+    return text.encode(errors="surrogateescape")  # as they came from a command line
 
 
 def _listed(value: object) -> Sequence[object]:
@@ -55,13 +57,13 @@ def _addresses(value: object) -> bytes:
 
 
 def _u32(value: object) -> bytes:
-    if not isinstance(value, int) or not 0 <= value < 2**32:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
         raise ValueError("expected a whole number of 32 bits")
     return pack_u32(value)
 
 
 def _u16(value: object) -> bytes:
-    if not isinstance(value, int) or not 0 <= value < 2**16:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**16:
         raise ValueError("expected a whole number of 16 bits")
     return value.to_bytes(2, "big")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lq.server.bindings import NEVER
 from lq.server.config import Leases, Link, Reservation, ServerConfig, Subnet
 from lq.wire.message import ANY, BOOTREPLY, Message, MessageType
-from lq.wire.options import OptionCode, pack_u32
+from lq.wire.options import INFINITE, OptionCode, lease_end, pack_u32
 
 DEFAULT_LEASE_TIME = 3600
 
@@ -36,11 +37,20 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds from now until expiry, renewal (T1) and rebinding (T2)."""
+    """Seconds from now until expiry, renewal (T1) and rebinding (T2).
+
+    A lease of INFINITE seconds has no end, and so neither T1 nor T2 (RFC 2131, 3.3).
+    """
 
     lease: int
     renewal: int
     rebinding: int
+
+    def from_now(self, now: float) -> tuple[float, float, float]:
+        """The three moments, in seconds as `now` is."""
+        if self.lease == INFINITE:
+            return lease_end(self.lease, now), NEVER, NEVER
+        return now + self.lease, now + self.renewal, now + self.rebinding
 
 
 class AllTerms:
@@ -49,16 +59,19 @@ class AllTerms:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._reservations = {each.address.packed: each for each in config.reservations}
-        self._merged: dict[tuple[IPv4Address, bytes | None], Terms] = {}
+        self._merged: dict[tuple[int, bytes | None], Terms] = {}
 
     def of(self, packed: bytes, link: Link) -> Terms:
         """The terms of an address on this link."""
-        subnet = link.subnet_of(IPv4Address(packed)) or link.subnets[0]
+        subnet = link.subnets[0]
+        if len(link.subnets) > 1:
+            subnet = link.subnet_of(IPv4Address(packed)) or subnet
         reservation = self._reservations.get(packed)
-        key = (subnet.network.network_address, packed if reservation is not None else None)
-        if key not in self._merged:
-            self._merged[key] = self._merge(subnet, reservation)
-        return self._merged[key]
+        key = (id(subnet), packed if reservation is not None else None)  # the configuration stays as it is
+        found = self._merged.get(key)
+        if found is None:
+            found = self._merged[key] = self._merge(subnet, reservation)
+        return found
 
     def _merge(self, subnet: Subnet, reservation: Reservation | None) -> Terms:
         levels: list[Leases] = [self._config, subnet] + ([reservation] if reservation is not None else [])
@@ -78,37 +91,40 @@ class AllTerms:
 
 
 class Replies:
-    """Builds the replies of one server, named by its identifier (option 54)."""
+    """Builds the replies of one server, named by its identifier (option 54).
+
+    `server_id` of a message, if not None, is the identifier that its relay agent wants instead (RFC 5107).
+    """
 
     def __init__(self, server_id: bytes) -> None:
         self._server_id = server_id
 
-    def offer(self, message: Message, packed: bytes, terms: Terms) -> Message:
+    def offer(self, message: Message, packed: bytes, terms: Terms, server_id: bytes | None) -> Message:
         """The OFFER of an address."""
-        reply = self._start(message, MessageType.OFFER)
+        reply = self._start(message, MessageType.OFFER, server_id)
         return self._with_lease(message, reply, packed, terms)
 
-    def ack(self, message: Message, packed: bytes, terms: Terms) -> Message:
+    def ack(self, message: Message, packed: bytes, terms: Terms, server_id: bytes | None) -> Message:
         """The ACK that leases an address."""
-        reply = self._start(message, MessageType.ACK)
+        reply = self._start(message, MessageType.ACK, server_id)
         reply.ciaddr = message.ciaddr
         return self._with_lease(message, reply, packed, terms)
 
-    def informed(self, message: Message, terms: Terms) -> Message:
+    def informed(self, message: Message, terms: Terms, server_id: bytes | None) -> Message:
         """The ACK to an INFORM: options, and neither address nor times (RFC 2131, 4.3.5)."""
-        reply = self._start(message, MessageType.ACK)
+        reply = self._start(message, MessageType.ACK, server_id)
         reply.ciaddr = message.ciaddr
         return self._with_options(message, reply, terms)
 
-    def nak(self, message: Message, reason: str) -> Message:
+    def nak(self, message: Message, reason: str, server_id: bytes | None) -> Message:
         """The NAK: the client has to begin anew."""
-        reply = self._start(message, MessageType.NAK)
+        reply = self._start(message, MessageType.NAK, server_id)
         if message.giaddr != ANY:
             reply.broadcast = True  # the client may have no valid address (RFC 2131, 4.3.2)
         reply.options[OptionCode.MESSAGE] = reason.encode()
         return self._with_echoes(message, reply)
 
-    def _start(self, message: Message, kind: MessageType) -> Message:
+    def _start(self, message: Message, kind: MessageType, server_id: bytes | None) -> Message:
         return Message(
             op=BOOTREPLY,
             htype=message.htype,
@@ -118,7 +134,7 @@ class Replies:
             chaddr=message.chaddr,
             options={
                 OptionCode.MESSAGE_TYPE: bytes((kind,)),
-                OptionCode.SERVER_IDENTIFIER: self._server_id,
+                OptionCode.SERVER_IDENTIFIER: server_id or self._server_id,
             },
         )
 
@@ -126,8 +142,9 @@ class Replies:
         duration = terms.granted(message)
         reply.yiaddr = IPv4Address(packed)
         reply.options[OptionCode.LEASE_TIME] = pack_u32(duration.lease)
-        reply.options[OptionCode.RENEWAL_TIME] = pack_u32(duration.renewal)
-        reply.options[OptionCode.REBINDING_TIME] = pack_u32(duration.rebinding)
+        if duration.lease != INFINITE:
+            reply.options[OptionCode.RENEWAL_TIME] = pack_u32(duration.renewal)
+            reply.options[OptionCode.REBINDING_TIME] = pack_u32(duration.rebinding)
         return self._with_options(message, reply, terms)
 
     def _with_options(self, message: Message, reply: Message, terms: Terms) -> Message:

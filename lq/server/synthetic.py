@@ -14,6 +14,7 @@ from pathlib import Path
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, Pool, ServerConfig, load
 from lq.server.pools import Ranges
+from lq.server.schema import Over
 from lq.server.storage import Storage
 from lq.wire.relay_info import RelayInfo
 
@@ -50,8 +51,8 @@ def _generate(pools: list[Pool], count: int, now: float, lease_time: float) -> I
         )
 
 
-def store(config: ServerConfig, found: Iterable[Binding]) -> int:
-    """Put bindings into the configured database, over those of the same addresses; how many.
+def store(config: ServerConfig, found: Iterable[Binding], over: Over = Over.ANY) -> int:
+    """Put bindings into the configured database, over those that `over` names; how many.
 
     Raises StorageError if a server uses the database or it cannot be written.
     """
@@ -60,9 +61,7 @@ def store(config: ServerConfig, found: Iterable[Binding]) -> int:
         count = 0
         waiting = iter(found)
         for one in waiting:
-            some = [one, *islice(waiting, _TOGETHER - 1)]
-            storage.commit(some)
-            count += len(some)
+            count += storage.commit([one, *islice(waiting, _TOGETHER - 1)], over)
         return count
     finally:
         storage.close()
@@ -71,7 +70,8 @@ def store(config: ServerConfig, found: Iterable[Binding]) -> int:
 def fill(config_path: Path | str, count: int) -> int:
     """Store `count` synthetic bindings, heard now, for the server of this configuration; how many.
 
-    Raises ConfigError or StorageError (both BadInput).
+    An address that another client has leased is left to it. Raises ConfigError or StorageError (both
+    BadInput).
     """
     config = load(config_path)
-    return store(config, bindings(config, count, time.time()))
+    return store(config, bindings(config, count, time.time()), Over.ENDED)

@@ -23,10 +23,14 @@ class Binding:
     htype: int = 1
     reserved: bool = False
 
+    def leased(self, now: float) -> bool:
+        """Whether a lease stands now."""
+        return self.expires is not None and self.expires > now
+
 
 @dataclass
 class ServerModel:
-    """Answers queries about `bindings` in the networks it manages (section 6.4).
+    """Answers queries about `bindings` in the networks it manages (section 6.4), by its dialect's rules.
 
     `alive` False: a dead server. `literate` False: one without leasequery, silent to queries.
     `forms` are the forms of query it implements. `received` counts the queries
@@ -66,13 +70,16 @@ class ServerModel:
             for each in self.bindings.values()
             if (each.chaddr == message.chaddr if form == "mac" else each.client_id == client_id)
         ]
-        if not found:
-            return self._reply(message, self.dialect.unknown)
         found.sort(key=lambda each: each.since or 0.0, reverse=True)
-        reply = self._describe(message, found[0], now)
-        if len(found) > 1:
-            others = found if self.dialect.r_flag else found[1:]
-            value = pack_addresses(each.address for each in others)
+        leased = [each for each in found if each.leased(now)]
+        candidates = leased or (found if self.dialect.tells_history else [])
+        if not candidates:
+            return self._reply(message, self.dialect.unknown)
+        reply = self._describe(message, candidates[0], now)
+        # The draft lists all addresses that the client had; of RFC 4388, real servers list its other leases.
+        listed = found if self.dialect.tells_history else leased[1:]
+        if len(found) > 1 and listed:
+            value = pack_addresses(each.address for each in listed)
             reply.options[self.dialect.client_addresses_option] = value
         return reply
 
@@ -84,8 +91,10 @@ class ServerModel:
         return self._reply(message, self.dialect.known if managed else self.dialect.unknown)
 
     def _describe(self, message: Message, binding: Binding, now: float) -> Message:
-        active = binding.expires is not None and binding.expires > now
+        active = binding.leased(now)
         reply = self._reply(message, self.dialect.active if active else self.dialect.known)
+        if not (active or self.dialect.tells_history):
+            return reply
         reply.ciaddr, reply.htype, reply.chaddr = binding.address, binding.htype, binding.chaddr
         if binding.reserved:
             reply.flags |= self.dialect.r_flag

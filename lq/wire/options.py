@@ -70,6 +70,12 @@ class OptionCode(IntEnum):
 FRAMING = frozenset({OptionCode.PAD, OptionCode.OVERLOAD, OptionCode.END})
 """Codes that shape the field and are never an option of a message."""
 
+INFINITE = 0xFFFFFFFF
+"""Seconds of a lease that has no end (RFC 2131, 3.3)."""
+
+FOREVER = float(2**40)
+"""When such a lease ends: far beyond any clock, and still a number that a database and JSON keep."""
+
 _U32 = struct.Struct("!I")
 _PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are compared for each octet
 
@@ -77,6 +83,11 @@ _PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are
 def pack_u32(value: float) -> bytes:
     """A number (seconds, say) as 4 octets; fractions are cut off, the range is kept to 0..2**32-1."""
     return _U32.pack(int(min(max(value, 0), 0xFFFFFFFF)))
+
+
+def lease_end(seconds: int, now: float) -> float:
+    """When a lease of so many seconds from now ends, in seconds as `now` is; FOREVER if it never does."""
+    return FOREVER if seconds == INFINITE else now + seconds
 
 
 def unpack_u32(value: bytes) -> int:

@@ -114,6 +114,9 @@ class Bounds(RuleBasedStateMachine):
         self.owing = False
         self.wanted: set[object] = set()
         self.located: dict[object, Location] = {}
+        self.learnt: dict[object, float] = {}  # when that was
+        self.refreshed: dict[object, float] = {}  # the end that was asked about
+        self.refreshed_in_vain = 0
         self.refused: dict[object, float] = {}
         if warm:  # the server has just answered, and the first three hosts are located
             for address in ADDRESSES[:3]:
@@ -238,11 +241,14 @@ class Bounds(RuleBasedStateMachine):
             number = ADDRESSES.index(location.address)
             assert location.admits(*subscriber(number)), "whoever asked, the owner is located"
             assert number in self.leased, "whatever was on its way when it was given up"
+            if self.located.get(location.address) != location:  # else the switch is told once more
+                self.learnt[location.address] = now
             self.located[location.address] = location
             self.refused.pop(location.address, None)
             self.ends(location.address)  # by an answer, or by gleaning
         elif isinstance(effect, Withdraw):
             assert self.located.pop(effect.location.address, None) is not None
+            self.ends(effect.location.address)
         elif isinstance(effect, Abandon):
             self.ends(effect.address)
 
@@ -254,7 +260,10 @@ class Bounds(RuleBasedStateMachine):
     def sees_query(self, effect, now):
         about = effect.query.address or effect.query.client
         assert now >= self.refused.get(about, now), "not while it is refused (R7-3)"
-        assert not self.is_located(about), "not while located"
+        if effect.query.refresh:
+            self.sees_refresh(about, effect.query.attempt, now)
+        else:
+            assert not self.is_located(about), "not while located"
         self.sees_rate(now)
         xid = effect.message.xid
         if effect.query.attempt == 1:
@@ -271,6 +280,19 @@ class Bounds(RuleBasedStateMachine):
         flight.sent = self.last_sent = now
         if not self.silent:
             assert len(self.on_the_wire(now)) <= WINDOW, "the window (R6.6-4)"
+
+    def sees_refresh(self, about, attempt, now):
+        """Only about a location that is about to end, once for each end; not to a server that is silent."""
+        location = self.located[about]
+        left = location.expires - self.learnt[about]
+        lead = min(max(min(left / 10, 10.0), 3 * RETRY), left / 2)
+        assert location.expires - lead - 1e-6 <= now < location.expires
+        if attempt == 1:
+            assert abs(self.refreshed.get(about, 0.0) - location.expires) >= 1.0
+            self.refreshed[about] = location.expires
+        if self.silent:
+            self.refreshed_in_vain += 1
+            assert self.refreshed_in_vain <= 1
 
     def sees_rate(self, now):
         """To a server that does not answer at most one packet in 10 s (R6.6-2, R6.6-3, R6.6-6)."""
@@ -289,6 +311,7 @@ class Bounds(RuleBasedStateMachine):
         flight = self.flights.pop(message.xid, None)
         if flight is None:
             return
+        self.refreshed_in_vain = 0
         if message.message_type != DRAFT_03.unimplemented:
             if self.silent or now >= self.fast_until:  # what was off the wire begins anew
                 for each in self.flights.values():
@@ -315,7 +338,7 @@ class Bounds(RuleBasedStateMachine):
             assert not set(server.outstanding) & set(server.waiting)
             assert len(pending) <= 2 * HOSTS
             if server.state != "silent":
-                assert all(leg.due < float("inf") for leg in server.outstanding.values()), "none is stuck"
+                assert all(xid in pending._timers for xid in server.outstanding), "none is stuck"
             elif legs:
                 assert server.timer < float("inf"), "somebody polls"
 

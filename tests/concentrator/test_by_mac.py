@@ -3,7 +3,7 @@
 import pytest
 
 from lq.concentrator.events import Downstream, Drop, Permit, Upstream
-from lq.wire import OptionCode
+from lq.wire import DRAFT_03, RFC4388, OptionCode
 from lq.wire.options import pack_addresses
 from tests.concentrator.helpers import (
     CIRCUIT,
@@ -98,6 +98,28 @@ def test_a_host_without_a_lease_is_not_asked_about_again_for_a_time(kind):
         concentrator.handle(answer(poll, "known"), 51.0)  # the server was not asked for long
     [again] = queries(upstream(concentrator, HOST + 1, 51.0))
     assert again.query.form == "mac"
+
+
+@pytest.mark.requirement("R5-7")
+@pytest.mark.parametrize("dialect", [DRAFT_03, RFC4388], ids=lambda each: each.name)
+def test_a_client_without_a_lease_shuts_no_address_out(dialect):
+    """By MAC address UNKNOWN speaks of that client: the address that it bore is asked about as ever."""
+    model = server_model(binding(chaddr=OTHER_MAC, info=info(OTHER_CIRCUIT)), dialect=dialect)
+    network = world(model, ask_by="mac-upstream", dialect=dialect)
+    network.give(Downstream(ELSEWHERE))
+    network.run(1.0)
+    network.give(Upstream(CIRCUIT, MAC, HOST))
+    network.run(2.0)
+    assert network.concentrator.refused.get(int(HOST), 2.0) is None
+    assert [each.reason for _, each in network.record if isinstance(each, Drop)] == ["spoofed"]
+    network.give(Downstream(HOST))
+    network.run(3.0)
+    assert [each.query.form for each in queries([effect for _, effect in network.record])] == [
+        "ip",
+        "mac",
+        "ip",
+    ]
+    assert network.concentrator.locations.get(int(HOST), 3.0).admits(OTHER_CIRCUIT, OTHER_MAC)
 
 
 def test_a_host_that_spoofs_ever_other_addresses_costs_one_query():

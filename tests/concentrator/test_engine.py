@@ -16,8 +16,8 @@ from lq.concentrator.events import (
     Upstream,
     Withdraw,
 )
-from lq.wire import RFC4388, Message, OptionCode, decode
-from lq.wire.options import pack_addresses
+from lq.wire import DRAFT_03, RFC4388, Message, OptionCode, decode
+from lq.wire.options import FOREVER, pack_addresses
 from tests.concentrator.helpers import (
     CIRCUIT,
     GIADDR,
@@ -151,7 +151,8 @@ def test_active_locates_until_the_lease_expires():
     assert (location.circuit, location.modem, location.expires) == (CIRCUIT, MODEM, 1.25 + LEASE)
     assert concentrator.counters["replies_active"] == 1
     # The server's own timer lets it rest; the lease is what ends later.
-    concentrator.wake(concentrator.deadline)
+    while concentrator.deadline < location.expires:
+        concentrator.wake(concentrator.deadline)
     assert concentrator.deadline == location.expires
     assert concentrator.wake(location.expires) == [Withdraw(location)]
 
@@ -356,6 +357,26 @@ def test_a_reservation_is_admitted_only_where_that_is_configured():
     without = {**fields, "reserved": False}
     other = engine(admit_reserved=True)
     assert of_type(Refuse, other.handle(answer(ask(other), "known", **without), 0.0))
+
+
+@pytest.mark.requirement("R6.4.2-5")
+@pytest.mark.requirement("R6.5-1")
+def test_a_lease_without_end_locates_for_ever():
+    for lease, end in ((0xFFFFFFFE, 1.0 + 0xFFFFFFFE), (0xFFFFFFFF, FOREVER)):
+        concentrator = engine()
+        [permit] = of_type(Permit, concentrator.handle(active(ask(concentrator), lease=lease), 1.0))
+        assert permit.location.expires == end
+        assert concentrator.wake(1e10) == ([] if end == FOREVER else [Withdraw(permit.location)])
+
+
+@pytest.mark.requirement("R6.5-2")
+@pytest.mark.requirement("R6.5-4")
+@pytest.mark.parametrize("dialect", [DRAFT_03, RFC4388], ids=lambda each: each.name)
+def test_an_unassigned_address_is_refused_though_no_client_is_named(dialect):
+    concentrator = engine(dialect=dialect, known_time=50.0)
+    effects = concentrator.handle(answer(ask(concentrator), "known"), 1.0)
+    [refuse] = of_type(Refuse, effects)
+    assert (refuse.address, refuse.reason, refuse.until) == (HOST, "known", 51.0)
 
 
 @pytest.mark.requirement("R6.4-5")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from lq.concentrator.events import Circuit, Location
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.refused import NegativeCache, Refusal, Refused
+from lq.concentrator.timers import NEVER
 from tests.concentrator.helpers import CIRCUIT, HOST, MAC, MODEM, OTHER_CIRCUIT, OTHER_MAC
 
 KEY = int(HOST)
@@ -20,11 +21,11 @@ def test_a_location_holds_until_its_lease_expires():
     table.put(location(expires=10.0))
     assert table.get(KEY, 9.999) == location(expires=10.0)
     assert table.get(KEY, 10.0) is None
-    assert table.next_expiry == 10.0
+    assert table.deadline == 10.0
     assert table.expire(9.9) == []
     assert table.expire(10.0) == [location(expires=10.0)]
     assert len(table) == 0
-    assert table.next_expiry is None
+    assert table.deadline == NEVER
 
 
 def test_a_renewal_moves_the_expiry_and_a_shorter_lease_moves_it_back():
@@ -32,9 +33,9 @@ def test_a_renewal_moves_the_expiry_and_a_shorter_lease_moves_it_back():
     table.put(location(expires=10.0))
     assert table.put(location(expires=20.0)) is None
     assert table.expire(15.0) == []
-    assert table.next_expiry == 20.0
+    assert table.deadline == 20.0
     table.put(location(expires=16.0))
-    assert table.next_expiry == 16.0
+    assert table.deadline == 16.0
     assert table.expire(16.0) == [location(expires=16.0)]
     assert table.expire(30.0) == []
 
@@ -89,8 +90,8 @@ def test_the_table_is_a_mapping_with_indexes_and_expiry(script):
         for place in (CIRCUIT, OTHER_CIRCUIT, Circuit(1), MODEM):
             expected = [model[a] for a in sorted(model) if place in (model[a].circuit, model[a].modem)]
             assert table.at(place) == expected
-        first = min((each.expires for each in model.values()), default=None)
-        assert first is None or table.next_expiry <= first
+        first = min((each.expires for each in model.values()), default=NEVER)
+        assert table.deadline <= first
 
 
 def test_hosts_wait_for_their_modem_within_bounds():

@@ -143,7 +143,7 @@ def test_searches_are_bounded_and_the_oldest_makes_room():
     effects = [e for n in range(100) for e in concentrator.handle(Downstream(HOST + n), 0.0)]
     assert of_type(Abandon, effects) == [Abandon(HOST + n) for n in range(96)]
     assert len(concentrator._arp) == 4
-    assert len(concentrator._arp._timers) <= 2 * 4 + 1
+    assert len(concentrator._arp._timers) == 4
     again = [effect.address for _, effect in pass_time(concentrator, 1.0)]
     assert again == [HOST + n for n in range(96, 100)], "nothing is forgotten that is still on"
 

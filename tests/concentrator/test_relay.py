@@ -164,7 +164,7 @@ def test_replies_from_elsewhere_or_not_for_us_or_unreadable_are_dropped():
 
 @pytest.mark.requirement("R1-7")
 def test_an_ack_is_gleaned_for_the_lease_time():
-    concentrator = engine()
+    concentrator = engine(refresh=False)
     to_client, permit = lease(concentrator, now=5.0, seconds=60)
     assert isinstance(to_client, ToClient)
     assert permit == Permit(concentrator.locations.get(int(HOST), 5.0))

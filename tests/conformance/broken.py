@@ -20,6 +20,7 @@ port: {port}
 database: not-used
 dialect: {dialect}
 lease_time: 600
+max_lease_time: 4294967295
 options: {{routers: [198.18.0.1], domain-name: access.example}}
 shared_networks:
   - name: access
@@ -27,7 +28,8 @@ shared_networks:
       - network: {net}.0/24
       - {{network: 198.18.0.0/16, pools: [198.18.1.10-198.18.1.250]}}
 reservations: [{{address: 198.18.50.1, hardware: '02:00:00:00:00:77'}}]
-leasequery: {{{leasequery}}}
+verify_source: false
+leasequery: {{requesters: [{net}.0/24], {leasequery}}}
 """
 _NETS = (f"127.77.{number}" for number in itertools.count(1))
 
@@ -47,7 +49,7 @@ class Exchange:
 
     def answer_as(self, query: Message) -> None:
         """Answer as if another query had come."""
-        self.reply, self.destination = self.server.handle(query, self.now)
+        self.reply, self.destination = self.server.handle(query, self.now, self.source)
         if self.reply is not None:
             self.reply.xid, self.reply.giaddr = self.query.xid, self.query.giaddr
 
@@ -97,13 +99,13 @@ class Server(threading.Thread):
                 self.fault = fault
         self.socket.close()
 
-    def handle(self, message, now):
-        outgoing = self.service.handle(message.encode(), now)
+    def handle(self, message, now, source):
+        outgoing = self.service.handle(message.encode(), now, source)
         return (decode(outgoing[0]), outgoing[1]) if outgoing is not None else (None, ("", 0))
 
     def answer(self, message, source):
         now = time.monotonic()
-        reply, destination = self.handle(message, now)
+        reply, destination = self.handle(message, now, source)
         exchange = Exchange(self, message, source, reply, destination, now, self.memory)
         if message.message_type != 10:
             getattr(self.rule, "hears", lambda exchange: None)(exchange)

@@ -272,6 +272,28 @@ class FormerAddress:
             exchange.reply.ciaddr = former
 
 
+def prefers_what_ended(exchange):
+    """Of several addresses the one heard of last, though its lease has ended and another stands."""
+    found = exchange.server.service.bindings.of_hardware(b"\x01" + exchange.query.chaddr)
+    newest = max(found, key=lambda each: each.last_transaction, default=None)
+    if by_mac(exchange.query) and len(found) > 1 and not newest.leased(exchange.now):
+        exchange.answer_as(replace(exchange.query, ciaddr=newest.address, htype=0, chaddr=b""))
+
+
+def unknown_after_a_release(exchange):
+    """A client with a lease is UNKNOWN because another of its leases ended."""
+    found = exchange.server.service.bindings.of_hardware(b"\x01" + exchange.query.chaddr)
+    if by_mac(exchange.query) and not all(each.leased(exchange.now) for each in found):
+        exchange.answer_with(UNKNOWN)
+
+
+def unassigned_by_client(exchange):
+    """A client without a lease is told of by the address that it had."""
+    found = exchange.server.service.bindings.of_hardware(b"\x01" + exchange.query.chaddr)
+    if by_mac(exchange.query) and is_kind(exchange, UNKNOWN) and found:
+        exchange.answer_as(replace(exchange.query, ciaddr=found[0].address, htype=0, chaddr=b""))
+
+
 def silent_about_unknown_clients(exchange):
     if is_kind(exchange, UNKNOWN) and not by_ip(exchange.query):
         exchange.reply = None
@@ -298,6 +320,64 @@ def another_htype(exchange):
 def ended_lease_of_another(exchange):
     if is_kind(exchange, KNOWN):
         another_client(exchange)
+
+
+def names_the_last_client(exchange):
+    if is_kind(exchange, KNOWN) and exchange.binding is not None:
+        exchange.reply.htype, exchange.reply.chaddr = exchange.binding.htype, exchange.binding.chaddr
+
+
+def talkative_about_addresses(exchange):
+    if is_kind(exchange, KNOWN):
+        exchange.reply.options[15] = b"access.example"
+
+
+def lists_if_requested(exchange):
+    """Option 92 as an option like any other."""
+    if exchange.reply is not None and 92 not in exchange.query.options.get(55, b""):
+        exchange.reply.options.pop(92, None)
+
+
+def lists_what_ended(exchange):
+    found = exchange.server.service.bindings.of_hardware(b"\x01" + exchange.query.chaddr)
+    if by_mac(exchange.query) and len(found) > 1 and is_kind(exchange, ACTIVE):
+        recent = sorted(found, key=lambda each: each.last_transaction, reverse=True)
+        exchange.reply.options[92] = b"".join(each.packed for each in recent)
+
+
+def lists_leases_alone(exchange):
+    if exchange.reply is not None and 50 in exchange.reply.options:
+        value, bindings = exchange.reply.options[50], exchange.server.service.bindings
+        addresses = [value[at : at + 4] for at in range(0, len(value), 4)]
+        leased = [each for each in addresses if bindings.by_address[each].leased(exchange.now)]
+        exchange.reply.options[50] = b"".join(leased)
+
+
+def counts_down_for_ever(exchange):
+    if exchange.reply is not None and exchange.reply.options.get(51) == b"\xff" * 4:
+        exchange.reply.options[51] = b"\xff\xff\xff\xfd"
+
+
+def renews_what_has_no_end(exchange):
+    if is_kind(exchange, ACTIVE) and exchange.binding.expires > 2**39:
+        exchange.reply.options[58] = b"\x7f\xff\xff\xff"
+
+
+def nothing_left_until_renewal(exchange):
+    """T1 that is past is said to be now."""
+    if is_kind(exchange, ACTIVE) and 58 in exchange.query.options.get(55, b""):
+        exchange.reply.options.setdefault(58, bytes(4))
+
+
+def renewal_was_long_ago(exchange):
+    """T1 that is past, as a negative number."""
+    if is_kind(exchange, ACTIVE) and 58 in exchange.query.options.get(55, b""):
+        exchange.reply.options.setdefault(58, b"\xff\xff\xff\xfe")
+
+
+def nothing_without_a_list(exchange):
+    if is_kind(exchange, ACTIVE) and 55 not in exchange.query.options:
+        exchange.reply.options = {code: exchange.reply.options[code] for code in (53, 54)}
 
 
 def one_address(exchange):
@@ -395,10 +475,13 @@ CASES = [
     Case("R6.4-1", knows_no_free_addresses),
     Case("R6.4-1", forgets_ended_leases),
     Case("R6.4-1", always_active),
+    Case("R6.4-1", unassigned_by_client, RFC),
+    Case("R6.4-1", knows_no_macs, DRAFT),
     Case("R6.4-2", clears_r, DRAFT),
     Case("R6.4-2", sets_r),
     Case("R6.4-2", knows_no_reservation),
-    Case("R6.4-2", reservation_of_nobody),
+    Case("R6.4-2", reservation_of_nobody, DRAFT),
+    Case("R6.4-2", unassigned_by_client, RFC),
     Case("R6.4-3", sets_r),
     Case("R6.4-3", knows_strangers),
     Case("R6.4-3", talkative_about_strangers, DRAFT, level="SHOULD"),
@@ -416,6 +499,8 @@ CASES = [
     Case("R6.4.1-1", another_address),
     Case("R6.4.1-2", least_recent),
     Case("R6.4.1-2", FormerAddress()),
+    Case("R6.4.1-2", prefers_what_ended),
+    Case("R6.4.1-2", unknown_after_a_release),
     Case("R6.4.1-2", None, told={"longest_lease": True}),
     Case("R6.4.1-3", knows_strangers),
     Case("R6.4.1-3", silent_about_unknown_clients, DRAFT),
@@ -424,23 +509,33 @@ CASES = [
     Case("R6.4.2-1", known_by_mac),
     Case("R6.4.2-2", another_client),
     Case("R6.4.2-2", another_htype),
-    Case("R6.4.2-2", ended_lease_of_another),
+    Case("R6.4.2-2", ended_lease_of_another, DRAFT),
+    Case("R6.4.2-2", names_the_last_client, RFC, level="SHOULD"),
+    Case("R6.4.2-2", talkative_about_addresses, RFC, level="SHOULD"),
     Case("R6.4.2-2", leaves_client_out),
     Case("R6.4.2-3", WithoutOption(61)),
     Case("R6.4.2-4", one_address, DRAFT),
     Case("R6.4.2-4", one_address, RFC),
     Case("R6.4.2-4", oldest_first),
+    Case("R6.4.2-4", lists_if_requested, RFC),
+    Case("R6.4.2-4", lists_what_ended, RFC),
+    Case("R6.4.2-4", lists_leases_alone, DRAFT),
     Case("R6.4.2-4", the_other_dialects_option),
     Case("R6.4.2-5", SetOption(ACTIVE, FULL, 51)),
     Case("R6.4.2-5", SetOption(KNOWN, bytes(4), 51)),
     Case("R6.4.2-5", WithoutOption(51)),
+    Case("R6.4.2-5", counts_down_for_ever),
     Case("R6.4.2-6", SetOption(ACTIVE, FULL, 58)),
     Case("R6.4.2-6", SetOption(KNOWN, bytes(4), 59)),
     Case("R6.4.2-6", WithoutOption(59)),
+    Case("R6.4.2-6", renews_what_has_no_end),
+    Case("R6.4.2-6", nothing_left_until_renewal, RFC),
+    Case("R6.4.2-6", renewal_was_long_ago),
     Case("R6.4.2-7", usual_order),
     Case("R6.4.2-7", drops_unknown_sub_options),
     Case("R6.4.2-8", WithoutOption(15)),
     Case("R6.4.2-8", WithoutOption(12)),
+    Case("R6.4.2-8", nothing_without_a_list, RFC),
     Case("R6.4.3-1", answers_the_senders_port),
     Case("R6.4.3-2", answers_the_sender_by_client),
 ]

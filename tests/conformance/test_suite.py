@@ -79,6 +79,70 @@ def test_evidence_shows_what_was_sent_and_what_came():
     assert "giaddr 0.0.0.0 -> silence" in silence.evidence
 
 
+def test_evidence_names_the_rule_of_rfc_4388_where_that_judges():
+    for name in ("rfc4388", "draft-03"):
+        (result,) = judge(None, name, rows=["R6.4-1"])
+        assert result.verdict == "pass"
+        assert ("Rule: RFC 4388, 6.4: UNASSIGNED" in result.evidence) == (name == "rfc4388")
+
+
+def test_octets_of_zero_beside_an_address_are_noted_and_not_judged():
+    def silent(exchange):
+        if exchange.query.chaddr == bytes(6):
+            exchange.reply = None
+
+    for rule, said in ((None, "answered as by IP"), (silent, "left without answer")):
+        (result,) = judge(rule, rows=["R6.3-2"])
+        assert result.verdict == "pass"
+        assert f"hlen 6 and chaddr all zero, as some requesters ask, is {said}" in result.evidence
+
+
+def test_a_server_that_tells_no_t1_is_not_accused_of_its_own():
+    class Untold:
+        """T1 is a second before the end, and no client is told so."""
+
+        @staticmethod
+        def hears(exchange):
+            if exchange.reply is not None:
+                exchange.reply.options.pop(58, None)
+                exchange.reply.options.pop(59, None)
+
+        def __call__(self, exchange):
+            if exchange.reply is not None and 58 in exchange.query.options.get(55, b""):
+                exchange.reply.options.pop(58, None)
+                exchange.reply.options.pop(59, None)
+                if exchange.binding is not None and exchange.binding.leased(exchange.now):
+                    left = int(min(exchange.binding.expires - exchange.now, 4000))
+                    exchange.reply.options[58] = max(left - 1, 1).to_bytes(4, "big")
+
+    (result,) = judge(Untold(), "rfc4388", rows=["R6.4.2-6"], short_lease=1)
+    assert "whose T1 is past" not in result.evidence
+    assert re.search(r"for 58 59 -> ACTIVE \S+ \S+ 54=\S+ 58=[0-9]+;", result.evidence)
+
+
+def test_an_address_given_to_the_next_client_at_once_accuses_nobody():
+    """As dnsmasq does: the released address is the next client's lease, and is so answered."""
+
+    class Reuses:
+        @staticmethod
+        def hears(exchange):
+            server, message = exchange.server.service, exchange.query
+            if message.message_type == 7:  # RELEASE: forget the client, and hand out the address next
+                binding = server.bindings.get(message.ciaddr)
+                server.bindings.remove(binding)
+                server._assigner._pools[server.config.links[0]].give_back(binding.packed)
+
+        def __call__(self, exchange):
+            pass
+
+    for name in ("rfc4388", "draft-03"):
+        results = judge(Reuses(), name)
+        assert [result for result in results if result.verdict == "fail"] == []
+        evidence = {result.id: result.evidence for result in results}
+        for row in ("R6.4.1-2", "R6.4.2-4"):
+            assert "to another client at once" in evidence[row]
+
+
 def test_rows_come_in_the_drafts_order_and_one_at_a_time():
     results = judge(None, rows=["R6.4.2-7", "R5-4"])
     assert [result.id for result in results] == ["R5-4", "R6.4.2-7"]

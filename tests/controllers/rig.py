@@ -1,6 +1,7 @@
 """Runs inside the lab: the concentrator's bridge and controller alone, raw sockets at both ends of it.
 
-Arguments: the channel, and fields of `controllers.settings.Settings` as JSON. The tests are what the
+Arguments: the channel, and fields of `controllers.settings.Settings` as JSON; `program` names the module that
+is run, `controllers` by default. The tests are what the
 network would be: they send frames into the uplink or the access side, and see every frame that comes
 out, tags included. A model of a server answers the queries that come out of the uplink.
 """
@@ -69,6 +70,7 @@ class Rig:
     def __init__(self, fields: dict) -> None:
         self.directory = Path("/run/rig")
         self.directory.mkdir()
+        self.program = fields.pop("program", "controllers")
         self.fields = fields
         self.server = ServerModel((plan.ACCESS_NETWORK,))
         self.controller: subprocess.Popen | None = None
@@ -126,7 +128,7 @@ class Rig:
         }
         Settings(**fields).save(path)
         with (self.directory / "controller.log").open("ab") as log:
-            command = [sys.executable, "-W", "ignore", "-m", "controllers", str(path)]
+            command = [sys.executable, "-W", "ignore", "-m", self.program, str(path)]
             self.controller = subprocess.Popen(command, stdout=log, stderr=log)
         self._sh(f"ovs-vsctl set-controller cmts tcp:127.0.0.1:{PORT}")
         self._sh("ovs-vsctl set Controller cmts max_backoff=1000")

@@ -113,6 +113,23 @@ def test_a_circuit_that_has_used_up_its_queries_costs_nothing_more(act):
     assert act("seen", "uplink", b"up".hex())
 
 
+@pytest.mark.requirement("R1-5")
+def test_ever_other_spoofed_sources_cost_a_few_flows_and_then_nothing(rig):
+    """3,000 hardware addresses with a located host's address: the circuit's share, then one flow for all."""
+    modems = [{"mac": plan.modem_mac(number), "tags": [number]} for number in (TAG, TAG + 1)]
+    act = rig(life=None, modems=modems, engine={"circuit_queries": 20, "quota_interval": 60, "drop_time": 60})
+    act("lease", "198.18.3.1", HOST, plan.modem_mac(TAG + 1))
+    act("send", "uplink", downstream("198.18.3.1"))
+    assert act("seen", "access", b"down".hex())
+    behind_the_ethernet_vendor = 6 + 2
+    flood = ("access", upstream("198.18.3.1"), behind_the_ethernet_vendor, "10.0.0.0", 3000, 3000)
+    act("flood", *flood)
+    act("settle")
+    assert int(act("sh", "ovs-ofctl -O OpenFlow13 dump-flows cmts | grep -c priority=40,")) <= 20
+    assert cost(act, *flood)["upstream"] == 0
+    assert act("record", "switch_error") == []
+
+
 def test_nothing_went_past_the_meters(act):
     """The last of this rig: not even for what a switch may report on its own, such as a TTL that ran out."""
     counted = sum(act("to_controller").values())

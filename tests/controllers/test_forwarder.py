@@ -13,6 +13,7 @@ import pytest
 from controllers import openflow
 from controllers.record import Recorder
 from controllers.settings import Modem, Settings
+from lq.concentrator.timers import SLACK
 from lq.sim.server import Binding, ServerModel
 from lq.wire import RelayInfo, decode, frames
 from topologies import plan
@@ -86,6 +87,20 @@ def packet_in(address: IPv4Address) -> bytes:
     return struct.pack("!BBHI", 4, 10, 8 + len(body), 0) + body
 
 
+def packet_from(address: IPv4Address, mac: int, tag: int) -> bytes:
+    """What the switch sends of a packet from a host whose source it has not verified."""
+    packet = frames.udp_packet((address, 9), (plan.INTERNET, 9), b"held")
+    macs = octets(plan.CONCENTRATOR_ACCESS_MAC), mac.to_bytes(6, "big")
+    frame = frames.ethernet(*macs, (tag,), frames.ETHERTYPE_IPV4, packet)
+    fixed = struct.pack("!IHBBQ", openflow.NO_BUFFER, len(frame), 0, 2, 0)
+    body = fixed + openflow.match(openflow.in_port(2)) + b"\0\0" + frame
+    return struct.pack("!BBHI", 4, 10, 8 + len(body), 0) + body
+
+
+def forwarder_module():
+    return importlib.import_module("controllers.forwarder")
+
+
 def answer_all(forwarder, server, now: float) -> int:
     """Answer what is asked until nothing more is; return how many queries that were."""
     asked = 0
@@ -143,9 +158,9 @@ def test_the_record_tells_of_all_of_it_in_one_piece(make, record, server):
     address, server_address = str(FIRST), str(plan.SERVER)
     assert [line for line in lines if line["address"] == address] == [
         {"at": 1.0, "event": "query", "server": server_address, "address": address, "client": None,
-         "form": "ip", "attempt": 1},
+         "form": "ip", "attempt": 1, "refresh": False},
         {"at": 1.25, "event": "answered", "address": address, "client": None, "server": server_address,
-         "form": "ip", "reply": "active", "rtt": 0.25, "attempts": 1},
+         "form": "ip", "reply": "active", "rtt": 0.25, "attempts": 1, "refresh": False},
         {"at": 1.25, "event": "permit", "address": address, "tags": [1], "expires": 3599.25},
     ]  # fmt: skip
 
@@ -157,6 +172,54 @@ def test_no_more_than_so_many_packets_are_held(make, record, server, monkeypatch
         forwarder.packet_in(packet_in(FIRST + number), 1.0)
     assert answer_all(forwarder, server, 1.2) == HOSTS
     assert kinds(forwarder.to_switch).count(13) == 10
+
+
+def test_a_flood_of_spoofed_sources_makes_no_more_flows_than_so_many(make, record, server):
+    """From one circuit after the other, each with ever other hardware addresses, for a located host."""
+    limit, flood = forwarder_module().MAXIMUM_SPOOFED, 20_000
+    forwarder = make(record, circuit_queries=0, drop_time=10.0)
+    forwarder.packet_in(packet_in(FIRST), 1.0)
+    answer_all(forwarder, server, 1.0)
+    forwarder.to_switch.clear()
+    for number in range(flood):
+        forwarder.packet_in(packet_from(FIRST, 0x020C00000000 + number, 2 + number % 250), 1.0 + number / 1e5)
+        assert len(forwarder._spoofed) <= limit
+    assert kinds(forwarder.to_switch) == [14] * limit
+    assert forwarder.counts["flows_declined"] == flood - limit
+    forwarder.to_switch.clear()
+    now = 20.0
+    while forwarder.deadline <= now:
+        forwarder.wake(now)
+    assert kinds(forwarder.to_switch)[:limit] == [14] * limit, "all of them are taken out"
+    assert len(forwarder._spoofed) == 0
+    assert forwarder._spoofed._ends.entries <= 2 * SLACK
+
+
+def test_a_flow_that_is_renewed_again_and_again_leaves_nothing_behind(make, record, server):
+    forwarder = make(record, known_time=0.5)
+    for number in range(20_000):
+        now = 1.0 + number * 0.6
+        forwarder.packet_in(packet_in(FIRST - 5), now)
+        answer_all(forwarder, server, now)
+        forwarder.to_switch.clear()
+        while forwarder.deadline <= now + 0.55:
+            forwarder.wake(now + 0.55)
+        assert forwarder._refused._ends.entries <= 3 + 2 * SLACK
+    assert len(forwarder._refused) == 0
+
+
+def test_too_many_flows_of_one_kind_do_not_keep_the_others_out(make, record, server, monkeypatch):
+    monkeypatch.setattr(forwarder_module(), "MAXIMUM_SPOOFED", 5)
+    forwarder = make(record, circuit_queries=8)
+    forwarder.packet_in(packet_in(FIRST), 1.0)
+    answer_all(forwarder, server, 1.0)
+    for number in range(20):
+        forwarder.packet_in(packet_from(FIRST, 0x020C00000000 + number, 9), 1.0)
+    assert (len(forwarder._spoofed), len(forwarder._exhausted)) == (5, 1)
+    assert forwarder.counts["flows_declined"] == 3
+    forwarder.packet_in(packet_in(FIRST - 5), 1.1)
+    answer_all(forwarder, server, 1.1)
+    assert len(forwarder._refused) == 1
 
 
 def test_a_host_on_another_medium_gets_no_flow(make, record, server):
@@ -185,7 +248,7 @@ def test_what_is_no_packet_of_ours_is_passed_over(make, record):
 def test_values_that_json_does_not_know_are_text(record):
     record.write("refuse", 2.5, address=IPv4Address("198.18.0.9"), reason='a "reason"')
     record.query(2.5, "198.19.1.2", None, "mac", 2, b"\x02\x0a")
-    record.query(2.5, "198.19.1.2", IPv4Address("198.18.0.9"), "ip", 1)
+    record.query(2.5, "198.19.1.2", IPv4Address("198.18.0.9"), "ip", 1, refresh=True)
     record.answered(2.5, None, "198.19.1.2", "mac", "known", 0.125, 2, b"\x02\x0a")
     record.permit(2.5, IPv4Address("198.18.0.9"), (3, 4), 1e9)
     record.flush()
@@ -194,8 +257,8 @@ def test_values_that_json_does_not_know_are_text(record):
     by_address = {"address": "198.18.0.9", "client": None, "form": "ip"}
     assert [json.loads(line) for line in record.path.read_text().splitlines()] == [
         {"at": 2.5, "event": "refuse", "address": "198.18.0.9", "reason": 'a "reason"'},
-        {**common, "event": "query", "attempt": 2},
-        {**common, **by_address, "event": "query", "attempt": 1},
-        {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2},
+        {**common, "event": "query", "attempt": 2, "refresh": False},
+        {**common, **by_address, "event": "query", "attempt": 1, "refresh": True},
+        {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2, "refresh": False},
         {"at": 2.5, "event": "permit", "address": "198.18.0.9", "tags": [3, 4], "expires": 1e9},
     ]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 import pytest
 
 from lq.errors import BadInput
+from lq.experiments.servers import Server
 from lq.experiments.spec import Spec, fields, load, parse_setting
+from lq.server.config import load as configuration
+from topologies import plan
 
 
 def test_a_name_is_enough():
@@ -126,3 +131,44 @@ def test_every_field_is_described():
     assert settings["server.kind"].values == "builtin, dhcpd, dnsmasq"
     assert settings["probes.interval"].default is None
     assert settings["capture.nodes"].values == "[NAME, ...], 8 at most"
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, 16),
+        ({"topology.hosts_per_modem": 8}, 16),
+        ({"topology.hosts_per_modem": 250}, 500),
+        ({"topology.hosts_per_modem": 250, "server.leases_per_circuit": 3}, 3),
+        ({"server.leases_per_circuit": 0}, 0),
+    ],
+)
+def test_a_circuit_may_have_what_its_hosts_need_twice(settings, wanted):
+    assert load("reboot", settings).leases_per_circuit == wanted
+
+
+def test_the_built_in_server_is_told_whom_to_believe_and_what_to_give(tmp_path):
+    """The lab's server answers leasequery of the concentrator alone, unless a study wants otherwise."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    place, pool = plan.SERVERS[0], plan.pools(1)[0]
+
+    def told(**settings):
+        spec = load("reboot", settings)
+        server = Server(programs=None, raw=raw, node=None, place=place, pool=pool, spec=spec)
+        server.builtin()
+        return configuration(raw / "server.yaml")
+
+    usual = told()
+    assert usual.leasequery.requesters == (IPv4Network("198.18.0.1/32"),)
+    assert (usual.verify_source, usual.leases_per_circuit, usual.leases_per_client) == (True, 16, 8)
+    bare = told(
+        **{
+            "server.any_requester": True,
+            "server.verify_source": False,
+            "server.leases_per_circuit": 0,
+            "server.leases_per_client": 0,
+        }
+    )
+    assert bare.leasequery.requesters == (IPv4Network("0.0.0.0/0"),)
+    assert (bare.verify_source, bare.leases_per_circuit, bare.leases_per_client) == (False, 0, 0)

@@ -123,7 +123,8 @@ def test_whatever_fails_does_not_keep_the_others_from_running(tmp_path, monkeypa
         directory.mkdir(parents=True)
         if spec.concentrator.mode == "leasequery":
             raise error
-        (directory / "summary.json").write_text(json.dumps({"recovered": 0, "invalid_reasons": []}))
+        summary = {"recovered": 0, "outage_s": 1.0, "valid": True, "invalid_reasons": []}
+        (directory / "summary.json").write_text(json.dumps(summary))
 
     monkeypatch.setattr(sweeping, "run", fail_first)
     done = sweep(TWO, tmp_path / "sweep", workers=1)

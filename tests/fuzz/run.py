@@ -10,7 +10,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
-LONGEST = {"wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096}  # octets of one input
+# octets of one input
+LONGEST = {"wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096, "spec": 2048, "run": 8192}
 
 
 def main() -> int:

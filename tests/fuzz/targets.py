@@ -5,15 +5,25 @@ one, `tests.fuzz.test_corpus` replays those kept in `corpus/`.
 """
 
 import functools
+import shutil
 import struct
+import tempfile
 from dataclasses import fields
+from ipaddress import IPv4Address
+from pathlib import Path
 
+from lq import yaml_file
+from lq.errors import BadInput
+from lq.experiments import spec as specification
+from lq.experiments.run import Run
+from lq.plots.runs import reachable
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service
 from lq.server.storage import Storage
 from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
 from tests.fuzz.concentrator import concentrator
+from tests.server.oracle import judge
 
 CONFIGURATIONS = [
     """
@@ -23,6 +33,7 @@ subnets:
   - network: 198.18.0.0/16
     pools: [198.18.0.10-198.18.0.12]
     options: {routers: [198.18.0.1], domain-name: example, 43: 0x0102}
+leasequery: {requesters: [198.18.0.0/16]}
 reservations:
   - {address: 198.18.50.1, hardware: '02:00:00:00:00:02', options: {host-name: two}}
 """,
@@ -40,16 +51,30 @@ shared_networks:
 reservations:
   - {address: 198.18.0.10, client_id: '0x00'}
   - {address: 198.18.0.99, hardware: '02:00:00:00:00:02', client_id: two}
-leasequery: {prefer: longest-lease, reservation_as_active: true}
+leasequery: {prefer: longest-lease, reservation_as_active: true, requesters: [0.0.0.0/0]}
+leases_per_circuit: 2
+leases_per_client: 1
 """,
     """
 listen: 198.19.1.2
 database: unused.sqlite
 dialect: draft-03
-max_lease_time: 4000000000
+max_lease_time: 4294967295
 subnets:
   - {network: 0.0.0.0/0, pools: [198.18.0.10-198.18.0.20]}
 leasequery: {forms: [address], requesters: [198.18.0.0/15]}
+verify_source: false
+leases_per_circuit: 0
+""",
+    """
+listen: 198.19.1.2
+database: unused.sqlite
+max_lease_time: 4294967295
+subnets:
+  - {network: 198.18.0.0/16, pools: [198.18.0.10-198.18.0.12], options: {routers: [198.18.0.1]}}
+reservations:
+  - {address: 198.18.50.1, hardware: '02:00:00:00:00:02', client_id: two}
+leasequery: {former_client: true}
 """,
 ]
 STEPS = (0.0, 0.5, 1.0, 30.0, 61.0, 1800.0, 3600.0, 86400.0)  # seconds between datagrams
@@ -64,7 +89,7 @@ DISCOVER = b"".join(
     ]
 )
 FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
-KEPT = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+KEPT = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
 
 def wire(data):
@@ -94,8 +119,8 @@ def wire(data):
 
 
 def server(data):
-    """Whatever arrives in whatever order: replies are messages, queries change nothing (R3-1), and
-    what has changed can be stored and comes back the same."""
+    """Whatever arrives in whatever order: replies are messages, queries change nothing (R3-1) and are
+    answered as the oracle says, and what has changed can be stored and comes back the same."""
     if not data:
         return
     service = Service(_configured(data[0] % len(CONFIGURATIONS)), now=1e9)
@@ -107,10 +132,11 @@ def server(data):
         position += length
         now += STEPS[step % len(STEPS)]
         before = dict(service.bindings.by_address)
-        outgoing = service.handle(octets, now)
+        outgoing = service.handle(octets, now, _source(step, octets))
         if service.counters["received: leasequery"] and _is_query(octets):
             assert not service.changed
             assert service.bindings.by_address == before
+            judge(service, octets, outgoing, now)
         if outgoing is not None:
             reply, (host, port) = outgoing
             assert decode(reply).op == 2
@@ -130,17 +156,86 @@ def config(data):
     try:
         found = parse(data.decode("utf-8", "surrogateescape"), "fuzzed")
     except ConfigError as error:
-        line = str(error)
-        assert line.startswith("fuzzed:")
-        assert "\n" not in line
+        _is_one_line(error, "fuzzed:")
         return
     service = Service(found, now=1e9)
     for link in found.links[:4]:
         giaddr = link.subnets[0].network.network_address.packed
-        service.handle(DISCOVER[:24] + giaddr + DISCOVER[28:], 1e9)
+        octets = DISCOVER[:24] + giaddr + DISCOVER[28:]
+        service.handle(octets, 1e9, _source(0, octets))
 
 
-TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator}
+def spec(data):
+    """A specification is refused in one line, or it is whole, and is the same when written and read again."""
+    try:
+        found = specification.read(yaml_file.decode(data, "fuzzed"))
+    except BadInput as error:
+        _is_one_line(error, "fuzzed:")
+        return
+    assert found.probe_interval > 0
+    assert found.timeout > 0
+    written = yaml_file.dump(found.model_dump(mode="json"))
+    assert specification.read(yaml_file.parse(written, "written")) == found
+
+
+FILES = ("summary.json", "spec.yaml", "manifest.json", "phases.parquet", "probes.parquet", "queries.parquet")
+
+
+def run(data):
+    """One file of a run, by the first octet, holds anything: it is refused by its name, or can be read."""
+    if not data:
+        return
+    path = _run_directory() / FILES[data[0] % len(FILES)]
+    whole = path.read_bytes()
+    path.write_bytes(data[1:])
+    try:
+        found = Run(_run_directory())
+        assert found.summary["outage_s"] >= 0
+        assert found.manifest is not None
+        assert found.spec.probe_interval > 0
+        for name in ("phases", "probes", "queries"):
+            assert len(found.table(name).columns) < 1001
+        assert len(found.recovery) <= len(found.table("probes"))
+        assert reachable(found).between(0, 1).all()
+    except BadInput as error:
+        _is_one_line(error, "")
+        if path.name not in str(error):
+            raise
+    finally:
+        path.write_bytes(whole)
+
+
+TARGETS = {
+    "wire": wire,
+    "server": server,
+    "config": config,
+    "concentrator": concentrator,
+    "spec": spec,
+    "run": run,
+}
+
+
+def _is_one_line(error, begin):
+    assert str(error).startswith(begin)
+    assert str(error).isprintable()
+
+
+@functools.cache
+def _run_directory():
+    """A whole run, in a copy that may be changed. The copy is kept as long as the program lives."""
+    _KEPT.append(tempfile.TemporaryDirectory())
+    return Path(shutil.copytree(Path(__file__).parent / "whole-run", Path(_KEPT[-1].name) / "run"))
+
+
+_KEPT = []
+
+
+def _source(step, octets):
+    """Where a datagram comes from: mostly giaddr, port 67, or without one ciaddr; else somebody else."""
+    claimed = octets[24:28] if any(octets[24:28]) else octets[12:16]
+    if step >> 4 == 15:
+        claimed = b"\xc6\x13\x02\x02"
+    return str(IPv4Address(claimed.rjust(4, b"\0"))), 67
 
 
 def _is_query(octets):

@@ -32,6 +32,9 @@ def test_nothing_in_the_corpus_breaks_its_target(path):
         ("wire", "decode", IndexError),
         ("server", "decode", IndexError),
         ("config", "Service", KeyError),
+        ("spec", "specification", AttributeError),
+        ("run", "Run", KeyError),
+        ("run", "reachable", ZeroDivisionError),
     ],
 )
 def test_a_target_breaks_if_what_it_tries_does(monkeypatch, target, broken, error):

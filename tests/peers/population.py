@@ -8,12 +8,14 @@ from lq.server.config import parse
 from lq.server.service import Service
 from lq.wire import RelayInfo
 
+RELAY = ("198.18.0.1", 67)
 NOW = 1e9  # when the leases were given
 LEASE = 7200.0  # seconds
 CONFIG = """
 listen: 198.18.0.2
 database: unused.sqlite
 subnets: [{network: 198.18.0.0/16, pools: [198.18.1.0-198.18.40.255]}]
+leasequery: {requesters: [198.18.0.1], %s}
 reservations: [{address: 198.18.50.1, hardware: '02:00:00:00:00:77'}]
 """
 ADDRESS = IPv4Address("198.18.1.0")
@@ -52,5 +54,6 @@ def bindings(**changed):
     return result
 
 
-def service(extra="", **changed):
-    return Service(parse(CONFIG + extra), bindings(**changed), NOW)
+def service(leasequery="", **changed):
+    """A server with these bindings; `leasequery` are settings of that part."""
+    return Service(parse(CONFIG % leasequery), bindings(**changed), NOW)

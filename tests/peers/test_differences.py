@@ -11,15 +11,15 @@ from scapy.utils import rdpcap
 
 from lq.wire import OptionCode, decode
 
-from .population import NOW, relay_info, service
+from .population import NOW, RELAY, relay_info, service
 
 DATA = Path(__file__).parents[1] / "wire" / "data"
 
 UNKNOWN_WITH_54 = {"theirs alone: 54"}  # R6.4-3: UNKNOWN carries no other options
 ALL_ADDRESSES = {"differs: 92"}  # they leave out the address in ciaddr; R6.4.2-4 says all addresses
 NOT_ASKED_FOR = "theirs alone: 51 58 59 82 91"  # the Parameter Request List named option 1 alone
-LAST_CLIENT = {"differs: htype chaddr", "ours alone: 82 91"}  # R6.4.2-2: the most recent client is known
-RESERVATION = {"kind: 12/11", "differs: htype chaddr"}  # R6.4-2: there is information on this address
+RESERVATION = {"kind: 12/11"}  # R6.4-2: there is information on this address
+LAST_CLIENT = {"differs: htype chaddr", "ours alone: 82 91"}  # as the draft has it, in RFC 4388's wire form
 REFUSED = {"silence: ours"}  # R6.3-2: a query for several things or for nothing gets no data
 
 DHCPD = {
@@ -32,9 +32,8 @@ DHCPD = {
     0x0B: REFUSED,  # none of the three: dhcpd says UNKNOWN
     0x0D: {NOT_ASKED_FOR},
     0x0E: RESERVATION,
-    0x0F: LAST_CLIENT,  # released
-    0x10: LAST_CLIENT,  # expired
 }
+FORMER_CLIENT = {0x0E: RESERVATION | {"differs: htype chaddr"}, 0x0F: LAST_CLIENT, 0x10: LAST_CLIENT}
 KEA = {
     **DHCPD,
     **{number: {"ours alone: 58 59"} for number in (0x01, 0x05, 0x08)},  # Kea was not configured to have them
@@ -81,10 +80,12 @@ def differences(theirs, ours):
     return found | {f"{which}: {' '.join(names)}" for which, names in alone.items() if names}
 
 
+@pytest.mark.parametrize("former", [False, True], ids=["", "former_client"])
 @pytest.mark.parametrize("name", SET_UPS)
-def test_we_differ_from_them_only_where_the_documentation_says(name):
+def test_we_differ_from_them_only_where_the_documentation_says(name, former):
     expected, changed = SET_UPS[name]
-    server = service(**changed)
+    server = service("leasequery: {former_client: true}\n" if former else "", **changed)
+    expected = expected | (FORMER_CLIENT if former else {})
     octets = [bytes(packet[UDP].payload) for packet in rdpcap(str(DATA / f"{name}-leasequery.pcap"))]
     replies = {message.xid: message for message in map(decode, octets) if message.op == 2}
     found = {}
@@ -92,7 +93,7 @@ def test_we_differ_from_them_only_where_the_documentation_says(name):
         asked = decode(query)
         theirs = replies.get(asked.xid)
         passed = theirs.options.get(91, b"\3") if theirs is not None else b"\3"  # seconds since the lease
-        outgoing = server.handle(query, NOW + int.from_bytes(passed, "big"))
+        outgoing = server.handle(query, NOW + int.from_bytes(passed, "big"), RELAY)
         ours = None if outgoing is None else decode(outgoing[0])
         found[asked.xid & 0xFF] = differences(theirs, ours)
     assert sorted(found) == list(range(1, 17))
@@ -101,9 +102,9 @@ def test_we_differ_from_them_only_where_the_documentation_says(name):
 
 @pytest.mark.requirement("R6.4-5")
 def test_a_reservation_without_a_lease_is_active_if_so_configured():
-    server = service("leasequery: {reservation_as_active: true}\n")
+    server = service("reservation_as_active: true")
     octets = [bytes(packet[UDP].payload) for packet in rdpcap(str(next(DATA.glob("kea*"))))]
     query = next(each for each in octets if each[0] == 1 and decode(each).xid == 0x4C51000E)
-    reply = decode(server.handle(query, NOW)[0])
+    reply = decode(server.handle(query, NOW, RELAY)[0])
     assert reply.message_type == 13
     assert OptionCode.LEASE_TIME not in reply.options

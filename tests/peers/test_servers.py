@@ -18,6 +18,7 @@ needs_dnsmasq = pytest.mark.skipif(find("dnsmasq") is None, reason="dnsmasq is n
 OURS = """
 listen: 198.18.0.2
 database: {database}
+leasequery: {{requesters: [198.18.0.1]}}
 subnets: [{{network: 198.18.0.0/16, pools: [198.18.1.0-198.18.40.255]}}]
 reservations: [{{address: 198.18.50.1, hardware: '02:00:00:00:00:77'}}]
 """

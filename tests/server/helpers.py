@@ -1,12 +1,17 @@
 """Clients, relays and requesters as messages, for the server's tests."""
 
+import json
+import re
 from ipaddress import IPv4Address
+
+import yaml
 
 from lq.server.config import parse
 from lq.server.service import Service
 from lq.wire import Message, MessageType, RelayInfo, decode
 
 GIADDR = IPv4Address("198.18.0.1")
+RELAY = ("198.18.0.1", 67)
 SERVER = IPv4Address("198.19.1.2")
 CONFIG = """
 listen: 198.19.1.2
@@ -16,11 +21,17 @@ subnets:
     pools: [198.18.0.10-198.18.0.20]
     lease_time: 3600
     options: {routers: [198.18.0.1], domain-name: example}
+leasequery: {requesters: [198.18.0.1]}
 """
 
 
 def service(extra="", config=CONFIG, bindings=(), now=1000.0):
-    return Service(parse(config + extra), bindings, now)
+    """A server; the settings of leasequery in `extra` are added to those of `config`."""
+    text = config + extra
+    if "leasequery:" in extra:
+        found = yaml.safe_load(config)["leasequery"] | yaml.safe_load(extra)["leasequery"]
+        text = re.sub("(?m)^leasequery:.*$", "", text) + f"leasequery: {json.dumps(found)}\n"
+    return Service(parse(text), bindings, now)
 
 
 def mac(number):
@@ -40,7 +51,7 @@ class Host:
         self.kept = kept or {}
         self.address = IPv4Address(0)
 
-    def send(self, kind, now, ciaddr="0.0.0.0", relayed=True, **options):
+    def send(self, kind, now, ciaddr="0.0.0.0", relayed=True, source=None, **options):
         message = Message(htype=1, xid=0x1234, chaddr=self.chaddr, ciaddr=IPv4Address(ciaddr))
         message.message_type = kind
         message.options |= {int(code[1:]): value for code, value in options.items()} | self.kept
@@ -50,11 +61,15 @@ class Host:
             message.giaddr = self.giaddr
             if self.relay_info:
                 message.options[82] = self.relay_info
-        outgoing = self.server.handle(message.encode(), now)
+        outgoing = self.server.handle(message.encode(), now, source or self.source(message))
         if outgoing is None:
             return None
         octets, self.destination = outgoing
         return decode(octets)
+
+    def source(self, message):
+        """Where the datagram comes from, if all is in order: the relay agent, or the client itself."""
+        return (str(self.giaddr), 67) if message.giaddr == self.giaddr else (str(message.ciaddr), 68)
 
     def discover(self, now, **options):
         return self.send(MessageType.DISCOVER, now, **options)
@@ -101,7 +116,7 @@ def query(ciaddr="0.0.0.0", chaddr=b"", client_id=None, requested=ALL, giaddr=GI
 
 def ask(server, now, ciaddr="0.0.0.0", **rest):
     """The answer to one query, None for silence."""
-    outgoing = server.handle(query(str(ciaddr), **rest), now)
+    outgoing = server.handle(query(str(ciaddr), **rest), now, RELAY)
     if outgoing is None:
         return None
     octets, destination = outgoing

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lq.server.service import Service
 from lq.wire import Message, MessageType, decode
 
-from .helpers import GIADDR, SERVER, mac, service
+from .helpers import GIADDR, RELAY, SERVER, mac, service
 
 ADDRESSES = [
     IPv4Address(each) for each in ("0.0.0.0", "198.18.0.10", "198.18.0.11", "198.18.50.1", "198.19.0.1")
@@ -53,7 +53,7 @@ def test_any_message_is_answered_or_dropped(dialect, sent):
         now += passed
         message.message_type = kind
         octets = message.encode()
-        outgoing = server.handle(octets, now)
+        outgoing = server.handle(octets, now, (str(message.giaddr), 67))
         if outgoing is not None:
             reply = decode(outgoing[0])
             assert (reply.op, reply.xid, reply.chaddr == message.chaddr or kind == 10) == (
@@ -64,5 +64,5 @@ def test_any_message_is_answered_or_dropped(dialect, sent):
     again = Service(server.config, list(server.changed.values()), now)
     for address in ADDRESSES[1:]:
         query = Message(ciaddr=address, giaddr=GIADDR, options={53: b"\x0a", 55: bytes(range(1, 255))})
-        before, after = (each.handle(query.encode(), now) for each in (server, again))
+        before, after = (each.handle(query.encode(), now, RELAY) for each in (server, again))
         assert decode(before[0]).message_type == decode(after[0]).message_type

@@ -1,5 +1,7 @@
 """The running server: a real process on the loopback interface."""
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -13,7 +15,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lq.server.log import Bounded
+from lq.server.log import Bounded, Output
 from lq.wire import Message, MessageType, decode
 
 from .helpers import ALL, mac, option_82, query
@@ -23,6 +25,7 @@ CONFIG = """
 listen: 127.0.0.1
 port: {port}
 database: {path}/bindings.sqlite
+leasequery: {{requesters: [127.0.0.2]}}
 shared_networks:
   - name: access
     subnets:
@@ -65,15 +68,13 @@ def relay():
     relay.socket.close()
 
 
-def run(tmp_path, relay, *arguments, more="", **options):
+def run(tmp_path, relay, *arguments, more="", text=CONFIG, **options):
     config = tmp_path / "server.yaml"
-    config.write_text(CONFIG.format(port=relay.port, path=tmp_path) + more)
+    config.write_text(text.format(port=relay.port, path=tmp_path) + more)
     process = subprocess.Popen(
         [sys.executable, "-m", "lq.server", str(config), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
     line = process.stdout.readline()
     assert line == f"ready 127.0.0.1:{relay.port}\n", process.communicate()
@@ -282,3 +283,48 @@ def test_a_slow_server_takes_its_time_for_each_message(tmp_path, relay):
     process.terminate()
     process.communicate(timeout=10)
     assert process.returncode == 0
+
+
+def test_a_pipe_that_nobody_reads_does_not_stop_it(tmp_path, relay):
+    """5,000 bad queries at the default log level, and both reports: no line of it is ever read."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    process = run(tmp_path, relay, "--counters-json", str(tmp_path / "counters.json"), stderr=writing)
+    bad = query("198.18.1.0", chaddr=mac(1), giaddr=IPv4Address(RELAY))
+    for number in range(5000):
+        relay.send(bad)
+        if number % 50 == 0:
+            assert relay.ask("198.18.1.0").message_type == MessageType.KNOWN
+        if number % 1000 == 0:
+            os.set_blocking(writing, False)
+            with contextlib.suppress(BlockingIOError):
+                while os.write(writing, b"x"):  # as if it had logged for a long time
+                    pass
+            os.set_blocking(writing, True)
+            process.send_signal(signal.SIGUSR1)
+            assert relay.ask("198.18.1.0").message_type == MessageType.KNOWN
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    counters = json.loads((tmp_path / "counters.json").read_text())
+    assert counters["dropped: query for several things"] == 5000
+    assert counters["lines of the log that nobody read"] > 0
+    os.close(writing)
+    os.close(reading)
+
+
+def test_an_output_without_room_leaves_lines_out_and_says_how_many():
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    output = Output(writing)
+    for number in range(200):
+        output.write(f"line {number} {'x' * 50}")
+    assert os.get_blocking(writing)  # the descriptor that the parent shares is as it was
+    found = os.read(reading, 65536).decode().splitlines()
+    assert all(line.startswith("line ") and line.endswith("x") for line in found)
+    assert 0 < len(found) == 200 - output.lost
+    output.write("room again")
+    assert os.read(reading, 65536).decode() == f"room again ({output.lost} lines before were not read)\n"
+    output.close()
+    os.close(reading)
+    Output(writing).write("nobody is there")
+    os.close(writing)

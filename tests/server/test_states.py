@@ -20,13 +20,15 @@ from lq.server.bindings import Binding, State
 from lq.server.config import Reservation
 from lq.server.offers import Client, Offers
 from lq.wire import MessageType
+from lq.wire.options import FOREVER
 
-from .helpers import CONFIG, Host, ask, mac, option_82, seconds, service
+from . import oracle
+from .helpers import ALL, CONFIG, Host, ask, mac, option_82, query, seconds, service
 
 POOL = "198.18.0.10-198.18.0.13"
 RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
 numbers = st.integers(0, 5)
-NAMES = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
+NAMES = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
 
 def values(binding):
@@ -36,7 +38,9 @@ def values(binding):
 class Network(RuleBasedStateMachine):
     """Six clients and a pool of four; `leases` is what the clients believe, from ACKs alone."""
 
-    @initialize(dialect=st.sampled_from(["rfc4388", "draft-03"]))
+    @initialize(
+        dialect=st.sampled_from(["rfc4388", "draft-03", "rfc4388\nleasequery: {former_client: true}"])
+    )
     def start(self, dialect):
         self.extra = RESERVED + f"dialect: {dialect}\n"
         self.now = 1000.0
@@ -44,7 +48,6 @@ class Network(RuleBasedStateMachine):
         self.leases = {}
         self.declined = {}
         self.offers = {}
-        self.circuits = {}
         self.boot()
 
     def boot(self):
@@ -81,16 +84,35 @@ class Network(RuleBasedStateMachine):
         self.hosts[number].address = reply.yiaddr
 
     def discover(self, number, **options):
+        before = self.server.counters["offers taken back"]
         offer = self.hosts[number].discover(self.now, **options)
         if offer is None:
             self.offers.pop(number, None)
             return
         assert str(offer.yiaddr) != "198.18.0.12" or number == 2
-        for other, standing in self.offers.items():
-            assert other == number or not self.stands(offer, *standing)
-        for other, leases in self.leases.items():
-            assert other == number or leases.get(offer.yiaddr, 0) <= self.now
+        lost = [n for n, standing in self.offers.items() if n != number and self.stands(offer, *standing)]
+        if self.server.counters["offers taken back"] == before:
+            assert not lost
+        for other in lost:
+            del self.offers[other]
+        assert not self.leased_to_others(number, offer.yiaddr)
+        if self.declined.get(offer.yiaddr, 0) > self.now:
+            assert all(self.taken(number, IPv4Address(f"198.18.0.{last}")) for last in (10, 11, 13))
+            del self.declined[offer.yiaddr]
         self.offers[number] = offer, self.now + self.server.config.offer_time
+
+    def leased_to_others(self, number, address):
+        leases = (found for other, found in self.leases.items() if other != number)
+        return any(found.get(address, 0) > self.now for found in leases)
+
+    def taken(self, number, address):
+        """Whether this client cannot have the address: leased or offered to another, or declined."""
+        offered = (standing for other, standing in self.offers.items() if other != number)
+        return (
+            self.leased_to_others(number, address)
+            or any(offer.yiaddr == address and end > self.now for offer, end in offered)
+            or self.declined.get(address, 0) > self.now
+        )
 
     def stands(self, reply, offer, end):
         """Whether an offer holds the address of a reply back."""
@@ -100,17 +122,25 @@ class Network(RuleBasedStateMachine):
     def seek(self, number):
         self.discover(number)
 
-    @rule(number=numbers)
-    def select(self, number):
+    @rule(number=numbers, brief=st.booleans())
+    def select(self, number, brief=False):
         if number in self.offers:
-            reply = self.hosts[number].select(self.offers.pop(number)[0], self.now)
+            asked = {"o51": (60).to_bytes(4, "big")} if brief else {}
+            reply = self.hosts[number].select(self.offers.pop(number)[0], self.now, **asked)
             if reply.message_type == MessageType.ACK:
                 self.took(number, reply)
 
-    @rule(number=numbers)
-    def lease(self, number):
+    @rule(number=numbers, brief=st.booleans())
+    def lease(self, number, brief):
         self.discover(number)
-        self.select(number)
+        self.select(number, brief)
+
+    @rule(brief=st.booleans())
+    def lease_twice(self, brief):
+        """The two clients of one hardware address, one after the other."""
+        self.lease(5, brief)
+        self.now += 1.0
+        self.lease(1, not brief)
 
     @rule(number=numbers, last=st.integers(9, 14), selecting=st.booleans(), offered=st.booleans())
     def demand(self, number, last, selecting, offered):
@@ -186,6 +216,10 @@ class Network(RuleBasedStateMachine):
     def decline(self, number):
         host = self.hosts[number]
         if self.leases.get(number, {}).get(host.address, 0) > self.now:
+            if self.stored[host.address.packed].relay_info != host.relay_info:
+                host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
+                assert not self.server.changed  # from another circuit than the lease's
+                return
             self.offers = {n: o for n, o in self.offers.items() if o[0].yiaddr != host.address}
             host.send(MessageType.DECLINE, self.now, o50=host.address.packed)
             del self.leases[number][host.address]
@@ -204,16 +238,23 @@ class Network(RuleBasedStateMachine):
                 self.hosts[number].address = max(leases, key=leases.get)
         self.offers.clear()
 
-    @rule(number=numbers, last=st.integers(9, 14))
-    def query(self, number, last):
+    def asked(self, **item):
+        """A query, with three Parameter Request Lists, whose answers are those due."""
+        for requested in (ALL + b"\x32\x03", b"\x33", None):
+            octets = query(requested=requested, **item)
+            oracle.judge(self.server, octets, self.server.handle(octets, self.now), self.now)
+
+    @rule()
+    def query(self):
         before = {packed: values(binding) for packed, binding in self.server.bindings.by_address.items()}
-        for item in (
-            {"ciaddr": f"198.18.0.{last}"},
-            {"chaddr": mac(number)},
-            {"client_id": b"\0four"},
-            {"chaddr": mac(number), "client_id": b"x"},
-        ):
-            ask(self.server, self.now, **item)
+        for last in range(9, 15):
+            self.asked(ciaddr=f"198.18.0.{last}")
+        self.asked(ciaddr="198.18.0.10", chaddr=bytes(6))
+        for number in range(6):
+            self.asked(chaddr=mac(number))
+        for client_id in (b"\0four", b"\0five"):
+            self.asked(client_id=client_id)
+        self.asked(chaddr=mac(1), client_id=b"x")
         assert {packed: values(each) for packed, each in self.server.bindings.by_address.items()} == before
         assert not self.server.changed  # R3-1
 
@@ -270,6 +311,28 @@ def forgetful(store):
     return store_half
 
 
+def naming(of_address):
+    """UNASSIGNED with a client, as the draft's KNOWN has it."""
+
+    def name(self, sent, packed):
+        reply = of_address(self, sent, packed)
+        reply[1:3], reply[28:34] = b"\1\6", mac(1)
+        return reply
+
+    return name
+
+
+def kept_for_ever(addresses):
+    """The list of a client's addresses as it was first, whatever ends."""
+
+    def keep(self, binding, form, now):
+        value = addresses(self, binding, form, now)
+        binding.template_until = FOREVER
+        return value
+
+    return keep
+
+
 FAULTS = {
     "a lease to two clients": (
         Assigner,
@@ -281,6 +344,18 @@ FAULTS = {
     "bindings of others": (Client, "holds", lambda f: lambda *_: True),
     "a query that changes bindings": (Answerer, "answer", touching),
     "an acknowledgement that is not stored": (Assigner, "_store", forgetful),
+    "a lease that ended before one that stands": (
+        Answerer,
+        "_chosen",
+        lambda f: lambda self, found, now: max(found, key=lambda each: each.last_transaction, default=None),
+    ),
+    "addresses listed whose lease has ended": (
+        Answerer,
+        "_addresses",
+        lambda f: lambda self, binding, form, now: f(self, binding, form, 0.0),
+    ),
+    "a list of addresses kept for too long": (Answerer, "_addresses", kept_for_ever),
+    "the last client of an address": (Answerer, "_of_address", naming),
     "leases that never end": (Binding, "leased", lambda f: lambda self, _: self.state == State.LEASED),
 }
 

@@ -11,7 +11,7 @@ from scapy.utils import wrpcap
 from lq.server.query import build
 from lq.wire import DRAFT_03, RFC4388, MessageType
 
-from .helpers import Host, mac, query, service
+from .helpers import RELAY, Host, mac, query, service
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -25,8 +25,8 @@ def conversation(extra):
     sent = []
     handle = server.handle
 
-    def recording(octets, now):
-        outgoing = handle(octets, now)
+    def recording(octets, now, source=RELAY):
+        outgoing = handle(octets, now, source)
         if outgoing is not None:
             sent.append(outgoing[0])
         return outgoing
@@ -46,7 +46,7 @@ def conversation(extra):
     recording(query(client_id=b"\0none"), 1300.0)
     less = service(extra + RESERVED + LESS)
     for item in ({"ciaddr": "198.18.50.1"}, {"chaddr": mac(1)}, {"client_id": b"\0none"}):
-        outgoing = less.handle(query(**item), 1300.0)
+        outgoing = less.handle(query(**item), 1300.0, RELAY)
         sent += [] if outgoing is None else [outgoing[0]]
     return sent
 

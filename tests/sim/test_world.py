@@ -1,4 +1,5 @@
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from random import Random
 
 import pytest
@@ -14,9 +15,14 @@ from lq.concentrator.events import (
     Upstream,
     Withdraw,
 )
-from lq.sim.server import ServerModel
+from lq.server import bindings as server_bindings
+from lq.server.config import parse
+from lq.server.query import build
+from lq.server.service import Service
+from lq.sim.server import Binding, ServerModel
 from lq.sim.world import Link, World
-from lq.wire import RFC4388
+from lq.wire import RFC4388, RelayInfo, decode
+from lq.wire import dialect as of_name
 from tests.concentrator.helpers import (
     CIRCUIT,
     HOST,
@@ -125,6 +131,44 @@ def test_the_server_model_knows_what_it_manages(state, expected):
     network.give(Downstream(HOST))
     network.run(1.0)
     assert [each.reason for each in effects(network, Refuse)] == [expected]
+
+
+@pytest.mark.parametrize("dialect", ["draft-03", "rfc4388"])
+def test_the_server_model_answers_as_the_built_in_server(dialect):
+    """Addresses leased, ended and free, clients with a lease, with one beside one that ended, without."""
+    config = f"listen: 198.18.0.2\ndatabase: x\ndialect: {dialect}\n"
+    config += "subnets: [{network: 198.18.0.0/16, pools: [198.18.1.0-198.18.1.9]}]\n"
+    kept = [  # address, client, until when, since when
+        (1, 1, 500.0, 10.0), (2, 1, 100.0, 50.0), (3, 2, 90.0, 20.0),
+        (4, 3, 500.0, 30.0), (5, 3, 400.0, 40.0),
+    ]  # fmt: skip
+    first = IPv4Address("198.18.1.0")
+    model = ServerModel((IPv4Network("198.18.1.0/28"),), dialect=of_name(dialect))
+    bindings = []
+    for number, client, until, since in kept:
+        chaddr = bytes((2, 0, 0, 0, 0, client))
+        relay_info = RelayInfo(b"circuit", b"modem")
+        model.bind(Binding(first + number, chaddr, relay_info, until, since))
+        packed = (first + number).packed
+        stored = server_bindings.Binding(packed, 1, chaddr, expires=until, last_transaction=since)
+        bindings.append(replace(stored, relay_info=relay_info.encode()))
+    service = Service(parse(config), bindings)
+    queries = [{"address": first + number} for number in range(10)] + [{"address": "198.19.7.7"}]
+    queries += [{"hardware": bytes((2, 0, 0, 0, 0, client))} for client in range(5)]
+    asked = {"giaddr": "198.18.0.1", "requested": (51, 82, 91, 50, 92), "dialect": of_name(dialect)}
+    for query in queries:
+        message = build(**asked, **query)
+        theirs = decode(service.handle(message.encode(), 200.0)[0])
+        ours = model.respond(message, 200.0)
+        for name in ("message_type", "ciaddr", "xid", "giaddr", "flags"):
+            assert getattr(ours, name) == getattr(theirs, name), (query, name)
+        if ours.message_type != RFC4388.unknown:
+            assert (ours.htype, ours.chaddr) == (theirs.htype, theirs.chaddr), query
+        by_ip = "address" in query  # the model lists addresses only where a client is named
+        for code in (51, 82, 91) if by_ip else (51, 82, 91, 50):
+            assert ours.options.get(code) == theirs.options.get(code), (query, code)
+        others = theirs.options.get(92, b"").replace(theirs.ciaddr.packed, b"")  # ciaddr may be left out
+        assert by_ip or ours.options.get(92, b"") == others, query
 
 
 def test_reports_that_reach_nobody_do_no_harm():

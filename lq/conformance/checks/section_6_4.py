@@ -22,8 +22,8 @@ def known_without_a_lease(trial: Trial) -> None:
     _expect_known(trial, trial.by_ip(trial.states.free))
     for client in trial.subscribers("released", "expired", "declined"):
         _expect_known(trial, trial.by_ip(client.address))
-    (released,) = trial.subscribers("released")
-    _expect_known_client(trial, trial.by_mac(released.chaddr))
+    ended = trial.subscribers("released", "expired")[0]
+    _expect_known_client(trial, trial.by_mac(ended.chaddr))
 
 
 def _expect_known(trial: Trial, answer: Answer) -> None:
@@ -32,10 +32,9 @@ def _expect_known(trial: Trial, answer: Answer) -> None:
 
 def _expect_known_client(trial: Trial, answer: Answer) -> None:
     """What may be said of a client whose lease has ended; a form that is not supported is no matter here."""
-    unsupported = ("unimplemented",) if trial.draft else ("silence", "unknown")
-    trial.expect(
-        answer.kind in ("known", *unsupported), f"{answer.asked}, a client whose lease ended: {answer.kind}"
-    )
+    due = "known" if trial.draft else "unknown"
+    if not trial.unsupported(answer):
+        trial.expect(answer.kind == due, f"{answer.asked}, a client whose lease ended: {answer.kind}")
 
 
 def _reservation(trial: Trial) -> tuple[IPv4Address, bytes]:
@@ -56,21 +55,30 @@ def _expect_r(trial: Trial, answer: Answer, reserved: bool) -> None:
 
 @check("R6.4-2", "leased", "free")
 def known_for_a_reservation(trial: Trial) -> None:
-    """R6.4-2: with R bit and client by IP and by MAC; and no R bit where nothing is reserved."""
+    """R6.4-2: with R bit and client by IP and by MAC; and no R bit where nothing is reserved.
+
+    RFC 4388: the address by IP; its client has no lease, so that by MAC it is UNKNOWN.
+    """
     address, chaddr = _reservation(trial)
     if trial.target.reservation_as_active:
         raise NotApplicable("the server is said to answer ACTIVE for a reservation (R6.4-5)")
-    for answer in (trial.by_ip(address), trial.by_mac(chaddr)):
-        lenient = answer.kind == "unimplemented" or not trial.draft  # RFC 4388: no KNOWN by MAC needed
-        if answer.kind != "known" and lenient and "by MAC" in answer.asked:
-            continue
-        trial.expect(answer.kind == "known", f"{answer.asked}, reserved and not leased: {answer.kind}")
-        if answer.kind != "known":
-            continue
-        trial.expect(answer.ciaddr == address, f"{answer.asked}: ciaddr is {answer.ciaddr}")
-        trial.expect(answer.client == (1, chaddr), f"{answer.asked}: the reservation's client is not named")
-        _expect_r(trial, answer, reserved=True)
+    by_ip, by_mac = trial.by_ip(address), trial.by_mac(chaddr)
+    _expect_reserved(trial, by_ip, address, chaddr)
+    if trial.draft and not trial.unsupported(by_mac):
+        _expect_reserved(trial, by_mac, address, chaddr)
+    elif not trial.draft:
+        _expect_known_client(trial, by_mac)
     _expect_r(trial, trial.by_ip(trial.states.free), reserved=False)
+
+
+def _expect_reserved(trial: Trial, answer: Answer, address: IPv4Address, chaddr: bytes) -> None:
+    trial.expect(answer.kind == "known", f"{answer.asked}, reserved and not leased: {answer.kind}")
+    if answer.kind != "known":
+        return
+    trial.expect(answer.ciaddr == address, f"{answer.asked}: ciaddr is {answer.ciaddr}")
+    if trial.draft:
+        trial.expect(answer.client == (1, chaddr), f"{answer.asked}: the reservation's client is not named")
+    _expect_r(trial, answer, reserved=True)
 
 
 @check("R6.4-3", "leased")
@@ -164,16 +172,15 @@ def by_ip_the_address_asked_for(trial: Trial) -> None:
         trial.expect(answer.kind == "unknown", f"{answer.asked}, not managed: {answer.kind}")
 
 
-@check("R6.4.1-2", "leased", "identified", "released", "moved-to", "newer")
+@check("R6.4.1-2", "leased", "identified", "released", "moved-to", "lapsed", "left", "newer")
 def by_client_its_address(trial: Trial) -> None:
-    """R6.4.1-2: one address; one that went to another client; two, in both orders of use."""
+    """R6.4.1-2: one address; one that went to another client; one lease beside others that ended later;
+    two leases, in both orders of use."""
     leased, identified = trial.states.subscriber("leased"), trial.states.subscriber("identified")
     _expect_address(trial, trial.by_mac(leased.chaddr), leased)
     _expect_address(trial, trial.by_id(identified.client_id or b""), identified)
-    (released,) = trial.subscribers("released")
-    ended = trial.by_mac(released.chaddr)
-    if ended.has_binding or trial.draft:
-        _expect_address(trial, ended, released)
+    if trial.draft:
+        _expect_last_address(trial)
     try:
         former, latter = trial.states.subscriber("moved-from"), trial.states.subscriber("moved-to")
     except Unavailable as reason:
@@ -184,12 +191,41 @@ def by_client_its_address(trial: Trial) -> None:
         trial.expect(
             answer.ciaddr != former.address, f"{answer.asked}: {former.address}, which another client has"
         )
+    _expect_the_lease(trial)
     _expect_one_of_two(trial)
 
 
+def _expect_last_address(trial: Trial) -> None:
+    try:
+        released = trial.states.subscriber("released")
+    except Unavailable as reason:
+        trial.note(f"no client has released its address: {reason}")
+    else:
+        _expect_address(trial, trial.by_mac(released.chaddr), released)
+
+
+def _expect_the_lease(trial: Trial) -> None:
+    """A client with a lease has it, although another one of it was released, or expired, more recently."""
+    staying, others = None, []
+    for name in ("lapsed", "left"):
+        try:
+            others.append(f"{trial.states.subscriber(name).address} {name}")
+            staying = trial.states.subscriber("staying")
+        except Unavailable as reason:
+            trial.note(f"no client has a lease and another that has {name}: {reason}")
+    if staying is None:
+        return
+    answer = trial.by_mac(staying.chaddr)
+    if not trial.unsupported(answer):
+        trial.expect(
+            answer.kind == "active" and answer.ciaddr == staying.address,
+            f"{answer.asked}: {answer.kind} with ciaddr {answer.ciaddr}, but {staying.address} is leased "
+            f"({', '.join(others)} more recently)",
+        )
+
+
 def _expect_address(trial: Trial, answer: Answer, client: Subscriber) -> None:
-    if answer.kind == "unimplemented" or (answer.kind == "silence" and not trial.draft):
-        trial.note("taken for a form that is not supported")
+    if trial.unsupported(answer):
         return
     trial.expect(
         answer.has_binding and answer.ciaddr == client.address,
@@ -219,7 +255,5 @@ def by_client_without_an_address(trial: Trial) -> None:
     """R6.4.1-3: clients that the server never heard of."""
     nobody = trial.states.new_client("nobody")
     for answer in (trial.by_mac(nobody.chaddr), trial.by_id(nobody.client_id or b"")):
-        if answer.kind == "unimplemented" or (answer.kind == "silence" and not trial.draft):
-            trial.note("taken for a form that is not supported")
-            continue
-        trial.expect(answer.kind == "unknown", f"{answer.asked}: {answer.kind}")
+        if not trial.unsupported(answer):
+            trial.expect(answer.kind == "unknown", f"{answer.asked}: {answer.kind}")
