@@ -399,7 +399,7 @@ class Emulation:
             capture.stop()
         namespaces = {node.pid for node in self.net.hosts} | {os.getpid(), *self.subscribers.namespaces()}
         observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), [c.log for c in captures])
-        observed["wan"] = self.wan.stop()
+        observed.update(wan=self.wan.stop(), wan_emulator=self.wan.emulator)
         observed["population_drops"] = self.subscribers.lost()
         self.control.stop()
         for server in self.servers:

@@ -105,6 +105,16 @@ class Wan(_Part):
         0.0, ge=0, le=10, description="seconds more or less than that, uniform; at most the delay"
     )
     loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that is lost, in each direction")
+    duplication: float = Field(
+        0.0, ge=0, le=1, description="share of the packets, in each direction, of which a copy comes at once"
+    )
+    reordering: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the packets, in each direction, that leaves at once, ahead of those that wait "
+        "for the delay; needs a delay",
+    )
     rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
     limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
     emulator: Literal["auto", "netem", "user-space"] = Field(
@@ -116,6 +126,11 @@ class Wan(_Part):
         if self.jitter > self.delay:
             raise PydanticCustomError(
                 "jitter", "jitter is more than the delay, {delay} s", {"delay": self.delay}
+            )
+        if self.reordering and not self.delay:
+            raise PydanticCustomError(
+                "reordering",
+                "a reordered packet leaves at once, ahead of those that wait for the delay: give wan.delay",
             )
         return self
 
@@ -398,6 +413,8 @@ class Spec(_Part):
         never = backoff.server in ("silent", "slow") or self.server.kind == "dnsmasq"
         if self.scenario == "backoff" and backoff.heard and never:
             return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+        if self.scenario == "backoff" and backoff.server == "slow" and self.wan.reordering:
+            return "a reordered answer would not be late: leave wan.reordering out, or another backoff.server"
         if self.scenario == "failover":
             if self.server.count != 2:
                 return "failover is between two servers: set server.count=2"
