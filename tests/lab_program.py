@@ -70,6 +70,7 @@ class Program:
             lab.lease_all(lambda *_: None)
         else:
             lab.wan.start()
+            lab.launch_agent()
 
     def leases(self) -> dict[str, str | None]:
         """Return the address of each subscriber."""

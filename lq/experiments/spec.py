@@ -65,6 +65,12 @@ class Topology(_Part):
         "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
     )
 
+    intermediate_agent: bool = Field(
+        False,
+        description="the DSLAM inserts option 82 into the subscribers' messages itself, and the concentrator "
+        "trusts it (dsl; TR-101, RFC 3046)",
+    )
+
     @property
     def subscribers(self) -> int:
         """How many hosts there are."""
@@ -74,6 +80,10 @@ class Topology(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Topology:
+        if self.intermediate_agent and self.figure != "dsl":
+            raise PydanticCustomError(
+                "agent", "only a DSLAM inserts option 82 itself: set topology.figure=dsl, or leave it out"
+            )
         if (self.modems or 0) > MOST_DEVICES and not self.population:
             raise PydanticCustomError(
                 "devices", "at most {most} modems are devices of their own: set topology.population=true",
