@@ -401,15 +401,23 @@ class Spec(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _sizes(cls, raw: Any) -> Any:
-        """`failover` has two servers, `arp` 8 modems, and 3 hosts behind each, unless told otherwise."""
+    def _usual(cls, raw: Any) -> Any:
+        """What one setting makes usual for others, unless they are given.
+
+        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each. A DSLAM that inserts option 82
+        is trusted on all circuits.
+        """
         if not isinstance(raw, dict):
             return raw
-        part, usual = _SIZES.get(str(raw.get("scenario")), ("", {}))
-        given = raw.get(part, {})
-        if not part or not isinstance(given, dict):
-            return raw
-        return {**raw, part: {**usual, **given}}
+        parts = [_SIZES.get(str(raw.get("scenario")), ("", {}))]
+        topology = raw.get("topology")
+        if isinstance(topology, dict) and topology.get("intermediate_agent") in (True, "true"):
+            parts.append(("concentrator", {"trusted_circuits": ("all",)}))
+        for part, usual in parts:
+            given = raw.get(part, {})
+            if part and isinstance(given, dict):
+                raw = {**raw, part: {**usual, **given}}
+        return raw
 
     @model_validator(mode="after")
     def _fits(self) -> Spec:
