@@ -10,7 +10,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
-LONGEST = {"wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096}  # octets of one input
+LONGEST = {
+    "agent": 1500,
+    "wire": 2048,
+    "server": 4096,
+    "config": 2048,
+    "concentrator": 4096,
+}  # octets of one input
 
 
 def main() -> int:
@@ -21,7 +27,7 @@ def main() -> int:
             "fuzz: atheris has no ready-made files for this machine (Linux on x86_64 only)", file=sys.stderr
         )
         return 1
-    with atheris.instrument_imports(include=["lq", "yaml", "tests.fuzz.targets"]):
+    with atheris.instrument_imports(include=["lq", "yaml", "tests.fuzz.targets", "topologies.agent"]):
         from tests.fuzz.targets import TARGETS
 
     logging.disable()

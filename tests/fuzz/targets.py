@@ -6,14 +6,16 @@ one, `tests.fuzz.test_corpus` replays those kept in `corpus/`.
 
 import functools
 import struct
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service
 from lq.server.storage import Storage
-from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
+from lq.wire import MalformedMessage, MessageType, RelayInfo, decode, frames
+from lq.wire.message import ANY
 from tests.fuzz.concentrator import concentrator
+from topologies.agent import Agent
 
 CONFIGURATIONS = [
     """
@@ -63,6 +65,7 @@ DISCOVER = b"".join(
         b"\x35\1\1\x37\2\1\x79\xff",
     ]
 )
+OPTION = RelayInfo(b"dslam1 eth 0/2:1", bytes(6)).encode()
 FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
 KEPT = [field.name for field in fields(Binding) if field.name not in ("template", "template_of", "reserved")]
 
@@ -140,7 +143,32 @@ def config(data):
         service.handle(DISCOVER[:24] + giaddr + DISCOVER[28:], 1e9)
 
 
-TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator}
+def agent(data):
+    """A DSLAM's agent gives one frame for each or none, and what it writes is right."""
+    if len(data) < 1:
+        return
+    up, raw = data[0] & 1, data[0] & 2
+    packet = frames.udp_packet((ANY, 68 - up), (frames.BROADCAST, 67 if up else 68), data[1:])
+    frame = data[1:] if raw else frames.ethernet(bytes(6), bytes(6), (1,), frames.ETHERTYPE_IPV4, packet)
+    one = Agent({(1,): OPTION})
+    after = one.carry(frame)
+    assert sum(one.counts.values()) == 1
+    if after is None or after == frame:
+        return
+    before, found = (frames.parse(each).payload for each in (frame, after))
+    assert frames.udp_intact(found)
+    message = decode(frames.udp_payload(before))
+    options = dict(message.options)
+    changed = decode(frames.udp_payload(found))
+    if one.counts["inserted"]:
+        assert 82 not in options
+        options[82] = OPTION
+    else:
+        del options[82]
+    assert changed == replace(message, options=options)
+
+
+TARGETS = {"wire": wire, "server": server, "config": config, "concentrator": concentrator, "agent": agent}
 
 
 def _is_query(octets):
