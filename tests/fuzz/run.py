@@ -10,7 +10,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
-LONGEST = {
+# Octets of one input at most.
+LONGEST = {"agent": 1500, "wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096}
     "agent": 1500,
     "wire": 2048,
     "server": 4096,
