@@ -78,6 +78,8 @@ class Wan:
                 self._netem(self.net["network"], f"network-eth{number}", seeded)
 
     def _netem(self, node: Any, interface: str, seeded: bool) -> None:
+        # An impairment that is there would keep what the new one does not name: its rate, its reordering.
+        node.popen(["tc", "qdisc", "del", "dev", interface, "root"], stderr=subprocess.DEVNULL).wait()
         seed = f"{self._seed} {interface}" if seeded else None
         tc = node.popen(netem_command(interface, self.impairment, seed), stderr=subprocess.PIPE)
         _, complaint = tc.communicate()

@@ -12,12 +12,6 @@ HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
 # Octets of one input at most.
 LONGEST = {"agent": 1500, "wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096}
-    "agent": 1500,
-    "wire": 2048,
-    "server": 4096,
-    "config": 2048,
-    "concentrator": 4096,
-}  # octets of one input
 
 
 def main() -> int:

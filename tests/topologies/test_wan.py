@@ -341,6 +341,16 @@ def test_reorderings_are_real(any_link):
 
 
 @pytest.mark.lab
+def test_an_impairment_leaves_nothing_of_the_one_before(any_link):
+    before = {"delay": 0.05, "jitter": 0.01, "loss": 0.3, "duplication": 0.3, "reordering": 0.3, "rate": 1e5}
+    any_link("change_wan", before)
+    any_link("change_wan", {"delay": DELAY})
+    found = echoes(any_link, "-c 60 -i 0.01")
+    assert [number for number, _ in found] == list(range(1, 61))
+    assert min(time for _, time in found) >= 2 * DELAY * 1000
+
+
+@pytest.mark.lab
 def test_more_than_the_link_can_hold_is_counted_and_makes_a_run_invalid(link):
     link("change_wan", {"delay": 0.5, "limit": 5})
     times = round_trips(link, "-c 40 -i 0.01")
