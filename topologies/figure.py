@@ -28,7 +28,8 @@ class Figure(Topo):  # type: ignore[misc]
     tag, or two with `stacked_tags` or where one is not enough. `servers` is 1 or 2. With `wan_lines` there
     is a node on the way to each server, for a delay line (`topologies.wan`). With `population` one node
     stands for all modems and hosts (`topologies.population`). With `access_veth` the concentrator's access
-    link is a veth pair, at whose ends frames can be captured, not a patch port.
+    link is a veth pair, at whose ends frames can be captured, not a patch port. With `intermediate_agent`
+    a DSLAM inserts option 82 itself (`topologies.agent`).
 
     `stacked_tags`, `population` and `modem_places` say what became of it.
     """
@@ -44,6 +45,7 @@ class Figure(Topo):  # type: ignore[misc]
         wan_lines: bool = False,
         population: bool = False,
         access_veth: bool = False,
+        intermediate_agent: bool = False,
         **_: Any,
     ) -> None:
         """Build the network that both figures share, then what is particular."""
@@ -51,6 +53,7 @@ class Figure(Topo):  # type: ignore[misc]
         self.stacked_tags = stacked_tags or len(hosts) > plan.MOST_CIRCUITS
         self.population = population
         self.access_veth = access_veth
+        self.intermediate_agent = intermediate_agent
         self.modem_places = tuple(
             plan.modem_place(number, self.stacked_tags) for number in range(1, len(hosts) + 1)
         )

@@ -65,6 +65,12 @@ class Topology(_Part):
         "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
     )
 
+    intermediate_agent: bool = Field(
+        False,
+        description="the DSLAM inserts option 82 into the subscribers' messages itself, and the concentrator "
+        "trusts it (dsl; TR-101, RFC 3046)",
+    )
+
     @property
     def subscribers(self) -> int:
         """How many hosts there are."""
@@ -74,6 +80,10 @@ class Topology(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Topology:
+        if self.intermediate_agent and self.figure != "dsl":
+            raise PydanticCustomError(
+                "agent", "only a DSLAM inserts option 82 itself: set topology.figure=dsl, or leave it out"
+            )
         if (self.modems or 0) > MOST_DEVICES and not self.population:
             raise PydanticCustomError(
                 "devices", "at most {most} modems are devices of their own: set topology.population=true",
@@ -105,6 +115,16 @@ class Wan(_Part):
         0.0, ge=0, le=10, description="seconds more or less than that, uniform; at most the delay"
     )
     loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that is lost, in each direction")
+    duplication: float = Field(
+        0.0, ge=0, le=1, description="share of the packets, in each direction, of which a copy comes at once"
+    )
+    reordering: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the packets, in each direction, that leaves at once, ahead of those that wait "
+        "for the delay; needs a delay",
+    )
     rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
     limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
     emulator: Literal["auto", "netem", "user-space"] = Field(
@@ -116,6 +136,11 @@ class Wan(_Part):
         if self.jitter > self.delay:
             raise PydanticCustomError(
                 "jitter", "jitter is more than the delay, {delay} s", {"delay": self.delay}
+            )
+        if self.reordering and not self.delay:
+            raise PydanticCustomError(
+                "reordering",
+                "a reordered packet leaves at once, ahead of those that wait for the delay: give wan.delay",
             )
         return self
 
@@ -408,15 +433,23 @@ class Spec(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _sizes(cls, raw: Any) -> Any:
-        """`failover` has two servers, `arp` 8 modems, and 3 hosts behind each, unless told otherwise."""
+    def _usual(cls, raw: Any) -> Any:
+        """What one setting makes usual for others, unless they are given.
+
+        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each. A DSLAM that inserts option 82
+        is trusted on all circuits.
+        """
         if not isinstance(raw, dict):
             return raw
-        part, usual = _SIZES.get(str(raw.get("scenario")), ("", {}))
-        given = raw.get(part, {})
-        if not part or not isinstance(given, dict):
-            return raw
-        return {**raw, part: {**usual, **given}}
+        parts = [_SIZES.get(str(raw.get("scenario")), ("", {}))]
+        topology = raw.get("topology")
+        if isinstance(topology, dict) and topology.get("intermediate_agent") in (True, "true"):
+            parts.append(("concentrator", {"trusted_circuits": ("all",)}))
+        for part, usual in parts:
+            given = raw.get(part, {})
+            if part and isinstance(given, dict):
+                raw = {**raw, part: {**usual, **given}}
+        return raw
 
     @model_validator(mode="after")
     def _fits(self) -> Spec:
@@ -430,6 +463,8 @@ class Spec(_Part):
         never = backoff.server in ("silent", "slow") or self.server.kind == "dnsmasq"
         if self.scenario == "backoff" and backoff.heard and never:
             return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+        if self.scenario == "backoff" and backoff.server == "slow" and self.wan.reordering:
+            return "a reordered answer would not be late: leave wan.reordering out, or another backoff.server"
         if self.scenario == "failover":
             if self.server.count != 2:
                 return "failover is between two servers: set server.count=2"
