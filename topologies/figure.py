@@ -29,7 +29,8 @@ class Figure(Topo):  # type: ignore[misc]
     is a node on the way to each server, for a delay line (`topologies.wan`). With `population` one node
     stands for all modems and hosts (`topologies.population`). With `access_veth` the concentrator's access
     link is a veth pair, at whose ends frames can be captured, not a patch port. With `intermediate_agent`
-    a DSLAM inserts option 82 itself (`topologies.agent`).
+    a DSLAM inserts option 82 itself (`topologies.agent`). With `ingress_filter` the router drops packets
+    whose source cannot come from where they come.
 
     `stacked_tags`, `population` and `modem_places` say what became of it.
     """
@@ -46,13 +47,14 @@ class Figure(Topo):  # type: ignore[misc]
         population: bool = False,
         access_veth: bool = False,
         intermediate_agent: bool = False,
+        ingress_filter: bool = True,
         **_: Any,
     ) -> None:
         """Build the network that both figures share, then what is particular."""
         hosts = hosts_behind_modems(modems, hosts_per_modem)
         self.stacked_tags = stacked_tags or len(hosts) > plan.MOST_CIRCUITS
         self.population = population
-        self.access_veth = access_veth
+        self.access_veth, self.ingress_filter = access_veth, ingress_filter
         self.intermediate_agent = intermediate_agent
         self.modem_places = tuple(
             plan.modem_place(number, self.stacked_tags) for number in range(1, len(hosts) + 1)
@@ -78,7 +80,8 @@ class Figure(Topo):  # type: ignore[misc]
 
     def _add_network(self, servers: int, wan_lines: bool) -> None:
         self.addSwitch(self.concentrator, cls=Concentrator, dpid=plan.CONCENTRATOR.datapath_id)
-        self.addHost("network", cls=Router, ip=f"{plan.UPLINK_ROUTER}/30", mac=plan.ROUTER_UPLINK_MAC)
+        own = {"ip": f"{plan.UPLINK_ROUTER}/30", "mac": plan.ROUTER_UPLINK_MAC}
+        self.addHost("network", cls=Router, ingress_filter=self.ingress_filter, **own)
         self.addLink("network", self.concentrator, port1=0, port2=Concentrator.UPLINK)
         internet = plan.ServerPlace("internet", plan.INTERNET, plan.INTERNET_ROUTER)
         for port, (name, address, router) in enumerate((*plan.SERVERS[:servers], internet), start=1):

@@ -90,11 +90,16 @@ class Subscriber(Station):
             stderr=subprocess.DEVNULL,
         )
 
-    def restart_client(self) -> None:
-        """Kill the client, which forgets its lease and tells nobody, and start it anew."""
+    def stop_client(self) -> None:
+        """Kill the client, which tells nobody."""
         if self.client is not None:
             self.client.kill()
             self.client.wait()
+            self.client = None
+
+    def restart_client(self) -> None:
+        """Kill the client, which forgets its lease and tells nobody, and start it anew."""
+        self.stop_client()
         (LEASES / self.name).unlink(missing_ok=True)
         self.start_client()
 
@@ -108,14 +113,25 @@ class Subscriber(Station):
 
 
 class Router(Station):
-    """The "-...-" of the figures: a router between the concentrator, the servers and the world."""
+    """The "-...-" of the figures: a router between the concentrator, the servers and the world.
+
+    With `ingress_filter` it drops what cannot come from where it comes (BCP 38): a packet whose source
+    has its route by another interface, or none at all.
+    """
+
+    def __init__(self, name: str, ingress_filter: bool = True, **parameters: Any) -> None:
+        super().__init__(name, **parameters)
+        self.ingress_filter = ingress_filter
 
     def config(
         self, mac: str | None = None, ip: str | None = None, defaultRoute: str | None = None, **_: Any
     ) -> dict[str, Any]:
-        """Forward, send no redirects, and know the way to the subscribers."""
+        """Forward, send no redirects, filter sources or not, and know the way to the subscribers."""
         result = super().config(mac, ip, defaultRoute)
         settings = {"ip_forward": "1", "conf/all/send_redirects": "0", "conf/default/send_redirects": "0"}
+        # What counts is the greater of "all" and the interface's own, and that may be the machine's.
+        for scope in ("all", "default", *map(str, self.intfList())):
+            settings[f"conf/{scope}/rp_filter"] = "1" if self.ingress_filter else "0"
         with namespace.network_of(self.pid):
             for key, value in settings.items():
                 Path(f"/proc/sys/net/ipv4/{key}").write_text(value)

@@ -46,7 +46,8 @@ def run(
 ) -> None:
     """Run one experiment in a sealed lab.
 
-    Scenarios: reboot, replace, dos, claim, backoff, failover, arp, servers; --explain says what each asks.
+    Scenarios: reboot, replace, dos, claim, backoff, failover, arp, hijack, starve, servers; --explain says
+    what each asks.
     """
     from lq.experiments import spec as specification
 

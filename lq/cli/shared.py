@@ -149,7 +149,7 @@ def print_settings(settings: Mapping[str, Setting]) -> None:
     """Print the fields that can be set, with their values, defaults and meaning."""
     table = Table(show_edge=False)
     table.add_column("key", style="cyan", no_wrap=True)
-    table.add_column("default", no_wrap=True)
+    table.add_column("default", max_width=16, overflow="fold")
     table.add_column("values", max_width=24)
     table.add_column("meaning")
     for name, setting in settings.items():

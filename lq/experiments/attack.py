@@ -95,7 +95,9 @@ def frames(
     return rows
 
 
-def flood(out: socket.socket, rows: Frames, rate: float, maximum: int, ended: Event) -> dict[str, Any]:
+def flood(
+    out: socket.socket, rows: Frames | Sequence[bytes], rate: float, maximum: int, ended: Event
+) -> dict[str, Any]:
     """Send the rows over and over at `rate` per second, `maximum` in all or until `ended`; return a report:
 
     rate            as asked for, packets per second

@@ -67,6 +67,7 @@ class Emulation:
         self._captures: list[Capture] = []
         self.watch = fidelity.Watch()
         self._concentrator = spec.concentrator
+        self._pool: tuple[IPv4Address, IPv4Address] | None = None
 
     # -- bringing it up
 
@@ -91,6 +92,7 @@ class Emulation:
             population=topology.population,
             access_veth="concentrator" in self.spec.capture.nodes,
             intermediate_agent=topology.intermediate_agent,
+            ingress_filter=topology.ingress_filter,
         )
         nodes.BridgeDevice.setup()
         self.net = LabNet(self.figure)
@@ -112,7 +114,8 @@ class Emulation:
         return Hosts(self.programs, hosts)
 
     def _make_servers(self) -> list[Server]:
-        places = zip(plan.SERVERS, plan.pools(self.spec.server.count), strict=False)
+        pools = plan.pools(self.spec.server.count) if self._pool is None else [self._pool]
+        places = zip(plan.SERVERS, pools, strict=False)
         return [
             Server(self.programs, self.raw, self.net[place.name], place, pool, self.spec)
             for place, pool in places
@@ -353,6 +356,10 @@ class Emulation:
         link = interface.link
         return link.intf2 if link.intf1 is interface else link.intf1
 
+    def limit_pool(self, addresses: int) -> None:
+        """Have the first server lease no more than so many addresses; its `pool` says which."""
+        self._pool = (plan.POOL_FIRST, plan.POOL_FIRST + (addresses - 1))
+
     def share_bindings(self) -> None:
         """Give each server a copy of the others' bindings, and the whole pool: what a failover pair has.
 
@@ -368,27 +375,39 @@ class Emulation:
         for number in range(len(self.servers)):
             self.start_server(number, pool=plan.pools(1)[0])
 
+    def plug(self, host: str, modem: str) -> float:
+        """Plug a host in behind another modem; its client asks anew. Return the moment."""
+        node, port = self.net[host], self._modem_port(host)
+        self.net[modem].adopt(port.name, port.node)
+        moment = time.monotonic()
+        node.restart_client()
+        return moment
+
     def move(self, host: str, modem: str) -> str:
         """Plug a host in behind another modem; return the address that its client leases there.
 
         Raises RunFailed if it gets none.
         """
-        node, port = self.net[host], self._modem_port(host)
-        self.net[modem].adopt(port.name, port.node)
-        node.restart_client()
-        deadline = time.monotonic() + LEASE_TIMEOUT
+        deadline, node = self.plug(host, modem) + LEASE_TIMEOUT, self.net[host]
         while node.leased_address is None:
             if time.monotonic() > deadline:
                 raise RunFailed(f"{host} got no lease behind {modem} for {LEASE_TIMEOUT:.0f} s")
             time.sleep(0.05)
         return str(node.leased_address)
 
-    def lease_all(self, tell: Tell) -> dict[str, str]:
-        """Start every subscriber's DHCP client; return address by name when all have one."""
-        self.subscribers.start_clients()
+    def lease_all(self, tell: Tell, first: int | None = None) -> dict[str, str]:
+        """Start every subscriber's DHCP client, or those of the `first` so many hosts.
+
+        Returns address by name when all of these have one. Raises RunFailed.
+        """
+        if first is None:
+            self.subscribers.start_clients()
+        else:
+            for name in list(self.subscribers.leases())[:first]:
+                self.net[name].start_client()
         most, deadline = 0, time.monotonic() + LEASE_TIMEOUT
         while True:
-            leases = self.subscribers.leases()
+            leases = dict(list(self.subscribers.leases().items())[:first])
             leased = {name: address for name, address in leases.items() if address is not None}
             tell("leases", len(leased), len(leases))
             if len(leased) > most:

@@ -99,6 +99,10 @@ class Probing:
         arrived = np.array([flow.latest >= since for flow in self._flows.values()])
         return int(((arrived | ~addressed).all(axis=0) & addressed.any(axis=0)).sum())
 
+    def latest(self, subscriber: int) -> float:
+        """Return when the latest probe of a subscriber, by its number, had arrived in each direction."""
+        return min(float(flow.latest[subscriber]) for flow in self._flows.values())
+
     def reached_since(self, moment: float) -> list[bool]:
         """Return for each subscriber whether a probe arrived since a moment in each direction."""
         found: list[bool] = np.all([flow.latest >= moment for flow in self._flows.values()], axis=0).tolist()

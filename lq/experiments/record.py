@@ -159,8 +159,8 @@ def summarize(
 
     `recovered` and `recovery_*` are None without a reboot in it (`rebooted`), and `outage_s` is 0.
     `registration_s`: from the new controller's taking over until all modems had registered with it;
-    None where they do not register. `unaddressed`: subscribers without a probe since the takeover, which
-    are neither recovered nor not. `queries_per_s`: repeats, too, over the whole phase.
+    None where they do not register, or without a reboot. `unaddressed`: subscribers without a probe since
+    the takeover, which are neither recovered nor not. `queries_per_s`: repeats, too, over the whole phase.
     `queries_refresh`: those about locations that were about to end, repeats, too; no other key of queries or
     replies counts them. `packet_ins`: all that the phase's last controller got while it lived; up to a second
     less if it was killed (`counters`: see `controller_counters`).
@@ -197,7 +197,7 @@ def summarize(
         "recovery_p99_s": _quantile(back, 0.99),
         "recovery_max_s": _quantile(back, 1.0),
         "outage_s": ready,
-        "registration_s": None if registered is None else registered - float(result["ready"]),
+        "registration_s": registered - float(result["ready"]) if reboot and registered is not None else None,
         "queries_sent": len(first),
         "queries_resent": len(queries) - len(first),
         "queries_per_address": len(first) / asked if asked else 0.0,

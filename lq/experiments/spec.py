@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lq import errors, yaml_file
+from lq.experiments.adversaries import DEFENCES, Hijack, Starve
+from lq.experiments.adversaries import Part as _Part
 
 MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
@@ -30,12 +32,11 @@ SCENARIOS = {
     "counts (R4.4-1, R6.7-1)?",
     "arp": "Broadcast ARP or leasequery: what does each host have to process, and can a neighbour steal "
     "its traffic (R4.1-1)?",
+    "hijack": "Whom do server and concentrator believe: can a subscriber, or somebody on or off the path, "
+    "take over, cut off or spy on another?",
+    "starve": "One subscriber floods with DHCP: do others still get a lease, and answers to leasequery?",
     "servers": "The built-in server and ISC dhcpd under the same reboot: who answers how well?",
 }
-
-
-class _Part(yaml_file.Section):
-    """A part of the specification."""
 
 
 class Topology(_Part):
@@ -63,6 +64,10 @@ class Topology(_Part):
     )
     access_node: str = Field(
         "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
+    )
+    ingress_filter: bool = Field(
+        True,
+        description="the router drops packets whose source cannot come from where they come (BCP 38)",
     )
 
     intermediate_agent: bool = Field(
@@ -403,6 +408,11 @@ class Capture(_Part):
         return (nodes,) if isinstance(nodes, str) else nodes
 
 
+_ADVERSARIES: dict[str, tuple[type[Hijack] | type[Starve], int]] = {
+    "hijack": (Hijack, 3),
+    "starve": (Starve, 1),
+}
+"""Scenarios with attackers in the access network, and the hosts behind each modem unless told otherwise."""
 _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "failover": ("server", {"count": 2}),
     "arp": ("topology", {"modems": 8, "hosts_per_modem": 3}),
@@ -412,9 +422,9 @@ _SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 class Spec(_Part):
     """One run, completely."""
 
-    scenario: Literal["reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "servers"] = Field(
-        "reboot", description="the experiment"
-    )
+    scenario: Literal[
+        "reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "starve", "servers"
+    ] = Field("reboot", description="the experiment")
     backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
     seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of everything random")
     topology: Topology = Topology()
@@ -429,6 +439,8 @@ class Spec(_Part):
     backoff: Backoff = Backoff()
     failover: Failover = Failover()
     arp: Arp = Arp()
+    hijack: Hijack = Hijack()
+    starve: Starve = Starve()
     capture: Capture = Capture()
 
     @model_validator(mode="before")
@@ -436,19 +448,27 @@ class Spec(_Part):
     def _usual(cls, raw: Any) -> Any:
         """What one setting makes usual for others, unless they are given.
 
-        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each. A DSLAM that inserts option 82
-        is trusted on all circuits.
+        `failover` has two servers, `arp` 8 modems, and 3 hosts behind each, `hijack` and `starve` as many as
+        they need; a scenario's `defences=false` stands for all of them. A DSLAM that inserts option 82 is
+        trusted on all circuits.
         """
         if not isinstance(raw, dict):
             return raw
-        parts = [_SIZES.get(str(raw.get("scenario")), ("", {}))]
-        topology = raw.get("topology")
+        scenario, topology = str(raw.get("scenario")), raw.get("topology")
+        usual = [_SIZES.get(scenario, ("", {}))]
+        own = raw.get(scenario)
+        if isinstance(own, dict) and own.get("defences") in (False, "false"):
+            usual += list(DEFENCES.get(scenario, {}).items())
+        if scenario in _ADVERSARIES:
+            usual.append(("topology", _size_for(raw, scenario)))
+        if scenario == "hijack":
+            usual.append(("probes", {"interval": 0.2}))
         if isinstance(topology, dict) and topology.get("intermediate_agent") in (True, "true"):
-            parts.append(("concentrator", {"trusted_circuits": ("all",)}))
-        for part, usual in parts:
+            usual.append(("concentrator", {"trusted_circuits": ("all",)}))
+        for part, settings in usual:
             given = raw.get(part, {})
             if part and isinstance(given, dict):
-                raw = {**raw, part: {**usual, **given}}
+                raw = {**raw, part: {**settings, **given}}
         return raw
 
     @model_validator(mode="after")
@@ -479,9 +499,29 @@ class Spec(_Part):
             return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
             return "frames are counted at each host: at least two hosts, and topology.population=false"
+        if self.scenario in _ADVERSARIES and (problem := self._too_few_hosts()):
+            return problem
         if self.scenario in ("dos", "claim") and self.attack.kind == "spoof" and population:
             return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
         return self._too_many_probes() or self._no_such_capture()
+
+    def _too_few_hosts(self) -> str | None:
+        """Return why an adversary's scenario cannot have the hosts that it needs."""
+        if self.topology.population:
+            return f"{self.scenario}: attackers and victims are nodes, so topology.population=false"
+        if self.server.kind == "dnsmasq":
+            return f"{self.scenario}: leases of dnsmasq are not read; use server.kind=builtin or dhcpd"
+        if self.scenario == "hijack" and (self.probes.direction == "up" or self.probes.pattern != "steady"):
+            return "hijack judges what victims are sent: set probes.pattern=steady and direction=down or both"
+        if self.scenario == "starve" and self.server.count != 1:
+            return "starve fills one server's pool: set server.count=1"
+        needed = getattr(self, self.scenario).modems(self.topology.hosts_per_modem or 1)
+        if (self.topology.modems or 2) >= needed:
+            return None
+        return (
+            f"{self.scenario} needs hosts of their own behind {needed} modems: leave topology.modems out, "
+            "raise it, or try less"
+        )
 
     def _too_many_probes(self) -> str | None:
         least = self._flows / MOST_PROBES_PER_SECOND
@@ -536,6 +576,17 @@ class Spec(_Part):
         for part in name.split("."):
             value = getattr(value, part)
         return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _size_for(raw: dict[str, Any], scenario: str) -> dict[str, Any]:
+    """Return how large the network of an adversary's scenario is unless told otherwise."""
+    part, usual = _ADVERSARIES[scenario]
+    topology = raw.get("topology", {})
+    try:
+        behind = int(topology.get("hosts_per_modem") or usual)
+        return {"hosts_per_modem": usual, "modems": part.model_validate(raw.get(scenario, {})).modems(behind)}
+    except (AttributeError, ValidationError, TypeError, ValueError, ZeroDivisionError):
+        return {}  # what is wrong is said where all is validated
 
 
 def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
@@ -630,7 +681,9 @@ def _values(info: FieldInfo) -> str:
     kinds = [kind for kind in get_args(info.annotation) or (info.annotation,) if kind is not type(None)]
     if get_origin(info.annotation) is tuple:
         most = next(bound.max_length for bound in info.metadata if isinstance(bound, MaxLen))
-        return f"[NAME, ...], {most} at most"
+        of = get_args(info.annotation)[0]
+        names = f" of {', '.join(get_args(of))}" if get_origin(of) is Literal else ""
+        return f"[NAME, ...]{names}, {most} at most"
     if get_origin(info.annotation) is Literal:
         return ", ".join(kinds)
     if bool in kinds:

@@ -3,6 +3,7 @@
 Each function returns a figure, which a notebook shows; `save` and `save_sweep` write PNG and SVG.
 """
 
+from lq.plots.adversaries import attack_matrix, lease_curve
 from lq.plots.runs import (
     delivered_share,
     packet_rate,
@@ -15,9 +16,11 @@ from lq.plots.sequence import sequence_chart
 from lq.plots.sweeps import categories, heat_map, medians, recovery_bands, save_sweep
 
 __all__ = [
+    "attack_matrix",
     "categories",
     "delivered_share",
     "heat_map",
+    "lease_curve",
     "medians",
     "packet_rate",
     "query_rate",

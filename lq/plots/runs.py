@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from lq.experiments import comparison
 from lq.experiments.record import rebooted
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE
+from lq.plots.adversaries import attack_matrix, lease_curve
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, need_reboot, seconds
 from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
@@ -45,7 +46,12 @@ _FLOWS = {
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
 NOBODY = "no subscriber was sent a probe after the takeover"
-_BEGINNINGS = {"dos": "the attack began", "backoff": "the server failed"}
+_BEGINNINGS = {
+    "dos": "the attack began",
+    "hijack": "the attacks began",
+    "starve": "the first flood began",
+    "backoff": "the server failed",
+}
 
 
 def since(run: Run) -> str:
@@ -210,6 +216,13 @@ def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     return figure
 
 
+_OF_SCENARIOS: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    "hijack": ("attacks", attack_matrix),
+    "starve": ("leases", lease_curve),
+}
+"""The figure that a scenario has for itself, by its file's name."""
+
+
 def save(run: Run) -> list[Path]:
     """Write all figures of a run into its directory `figures`, as PNG and SVG; return the files.
 
@@ -226,6 +239,10 @@ def _of_one(run: Run) -> dict[str, Figure]:
         "packets": packet_rate(run),
         "delivered": delivered_share(run),
     }
+    own = _OF_SCENARIOS.get(run.spec.scenario)
+    if own is not None:
+        name, draw = own
+        over_time = {name: draw(run), **over_time}
     if not run.rebooted:
         return over_time
     return {"recovery": recovery_curve(run), **over_time, "sequence": sequence_chart(run)}

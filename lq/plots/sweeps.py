@@ -41,6 +41,13 @@ _RUN_DIR = re.compile(r"runs/[0-9]+-[0-9]+", re.ASCII)
 DRAWN = ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address")
 DRAWN_OF_ATTACKS = ("queries_per_s", "server_load", "controller_load", "probes_lost_share")
 
+DRAWN_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(ATTACKED, DRAWN_OF_ATTACKS + DRAWN),
+    "hijack": ("victims_hijacked", "victims_cut_off", "bindings_disclosed", "honest_move_s"),
+    "starve": ("clients_served", "lease_wait_p50_s", "leasequery_p99_s"),
+}
+"""What `save_sweep` draws of a scenario that `DRAWN` says nothing about, or not all."""
+
 
 def medians(
     table: pd.DataFrame,
@@ -259,17 +266,17 @@ def save_sweep(directory: Path) -> list[Path]:
     """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files.
 
     With a key that has numbers (the attack's rate before others): recovery and queries against it, of attacks
-    the load, too; all other keys together tell the lines apart. Without one, bars for each point. With two
-    such keys, heat maps. Of reboots the recovery curves, a few points in each figure. Raises BadInput if no
-    run has finished.
+    the load, too (`DRAWN_OF`); all other keys together tell the lines apart. Without one, bars for each
+    point. With two such keys, heat maps. Of reboots the recovery curves, a few points in each figure. Raises
+    BadInput if no run has finished.
     """
     table = sweep_table(directory)
     if table.empty:
         raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     keys = differing(table)
     numeric = sorted((key for key in keys if is_number(table[key])), key=lambda key: key != "attack.rate")
-    attacked = bool(table["scenario"].isin(ATTACKED).all())
-    wanted = DRAWN_OF_ATTACKS + DRAWN if attacked else DRAWN
+    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
+    wanted = drawn.pop() if len(drawn) == 1 else DRAWN
     values = [key for key in wanted if key in table and table[key].notna().any()]
     made: dict[str, Figure] = {}
     for value in values:

@@ -16,7 +16,7 @@ OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|tmp|Users|var|usr)/|htt
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def test_all_six_are_there():
+def test_all_seven_are_there():
     assert [path.stem for path in NOTEBOOKS] == [
         "01-the-figures",
         "02-reboot",
@@ -24,6 +24,7 @@ def test_all_six_are_there():
         "04-back-off",
         "05-arp-or-leasequery",
         "06-servers",
+        "07-whom-to-believe",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from lq.experiments import wire
-from lq.experiments.findings import arp, backoff, failover
+from lq.experiments.findings import arp, backoff, failover, hijack, starve
 from lq.experiments.spec import Spec
 
 Tables = Mapping[str, pd.DataFrame]
@@ -23,6 +23,8 @@ _FINDINGS: dict[str, _Finding] = {
     "backoff": backoff.summarize,
     "failover": failover.summarize,
     "arp": arp.summarize,
+    "hijack": hijack.summarize,
+    "starve": starve.summarize,
 }
 _ON_THE_WIRE = ("backoff", "failover")  # scenarios whose captures are read
 
@@ -32,7 +34,13 @@ def tabulate(spec: Spec, run_dir: Path, result: Mapping[str, Any], tables: Table
 
     wire:    see `lq.experiments.wire`
     answers: see `lq.experiments.findings.failover`
+    attacks: see `lq.experiments.findings.hijack`
+    clients: see `lq.experiments.findings.starve`
     """
+    if spec.scenario == "hijack":
+        return {"attacks": hijack.attacks(spec, run_dir, result, tables)}
+    if spec.scenario == "starve":
+        return {"clients": starve.clients(result)}
     if spec.scenario not in _ON_THE_WIRE:
         return {}
     further = {"wire": wire.tabulate(run_dir, result)}

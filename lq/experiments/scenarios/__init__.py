@@ -8,7 +8,9 @@ from lq.experiments.scenarios.arp import arp
 from lq.experiments.scenarios.backoff import backoff
 from lq.experiments.scenarios.denial import claim, dos
 from lq.experiments.scenarios.failover import failover
+from lq.experiments.scenarios.hijack import hijack
 from lq.experiments.scenarios.reboot import reboot, replace
+from lq.experiments.scenarios.starve import starve
 
 SCENARIOS = {
     "reboot": reboot,
@@ -18,4 +20,6 @@ SCENARIOS = {
     "backoff": backoff,
     "failover": failover,
     "arp": arp,
+    "hijack": hijack,
+    "starve": starve,
 }

@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lq.clocks import time_of_day_ahead
-from lq.experiments.attacking import Attack
 from lq.experiments.emulation import Emulation
 from lq.experiments.programs import Tell, cpu_seconds
+
+
+class Attacking(Protocol):
+    """What attacks during a phase."""
+
+    def stop(self) -> dict[str, Any]:
+        """End it; return its report, with its `name`."""
+
 
 Phase = dict[str, Any]
 """A stretch of a run.
@@ -22,13 +29,16 @@ packets subscribers got (None where that cannot be told); and `name`. A scenario
 those that are numbers become columns of the table of phases."""
 
 
-def begin(lab: Emulation, tell: Tell, seconds: float) -> dict[str, str]:
-    """Bring everything up, and probe all subscribers for `seconds` at most; return address by name."""
+def begin(lab: Emulation, tell: Tell, seconds: float, first: int | None = None) -> dict[str, str]:
+    """Bring everything up, and probe all subscribers for `seconds` at most; return address by name.
+
+    Or only so many, the `first` of the figure: the others' clients are not started.
+    """
     tell("network", 0, 1)
     lab.build()
     lab.start()
     tell("network", 1, 1)
-    leases = lab.lease_all(tell)
+    leases = lab.lease_all(tell, first)
     lab.start_probes(list(leases.values()), lab.spec.probe_interval, seconds + lab.spec.probes.warmup + 60)
     start = time.monotonic()
     wait_until_reached(lab, start, lab.spec.probes.warmup + 10, "traffic", tell)
@@ -40,7 +50,7 @@ def phase(
     lab: Emulation,
     name: str,
     what: Callable[[], float | None],
-    attacks: Sequence[Attack] = (),
+    attacks: Sequence[Attacking] = (),
     reboot: bool = True,
 ) -> Phase:
     """Carry out `what`, which returns when a new controller held the switch, and take its measure."""
