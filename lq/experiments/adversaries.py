@@ -12,6 +12,12 @@ from lq.experiments.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, tri
 DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
     "hijack": {
         "topology": {"ingress_filter": False},
+        "server": {
+            "verify_source": False,
+            "any_requester": True,
+            "leases_per_circuit": 0,
+            "leases_per_client": 0,
+        },
         "concentrator": {
             "moves": "always",
             "verify_replies": False,
@@ -19,7 +25,10 @@ DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
             "circuit_messages": 0,
         },
     },
-    "starve": {"concentrator": {"circuit_messages": 0}},
+    "starve": {
+        "server": {"leases_per_circuit": 0, "leases_per_client": 0},
+        "concentrator": {"circuit_messages": 0},
+    },
 }
 """What a scenario's `defences=false` sets, part by part, unless that is set by itself."""
 
@@ -30,7 +39,7 @@ FLOODS: tuple[Flood, ...] = ("discover", "request", "decline", "inform")
 
 
 class Part(yaml_file.Section):
-    """A part of a specification."""
+    """A part of the specification."""
 
 
 class Hijack(Part):

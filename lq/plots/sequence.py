@@ -100,7 +100,9 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
         source, target = lane[step.source], lane[step.target]
         ax.annotate(
             "", xy=(target, row), xytext=(source, row),
-            arrowprops={"arrowstyle": "-|>", "color": _COLOUR.get(step.kind, "0.35"), "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-|>", "color": _COLOUR.get(step.kind, "0.35"), "shrinkA": 0, "shrinkB": 0,
+            },
         )  # fmt: skip
         # Above the arrow; one that passes the server on its way to the subscribers is labelled before it.
         ax.text(
