@@ -98,11 +98,10 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
 
     for row, step in enumerate(messages):
         source, target = lane[step.source], lane[step.target]
+        colour = _COLOUR.get(step.kind, "0.35")
         ax.annotate(
             "", xy=(target, row), xytext=(source, row),
-            arrowprops={
-                "arrowstyle": "-|>", "color": _COLOUR.get(step.kind, "0.35"), "shrinkA": 0, "shrinkB": 0,
-            },
+            arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
         # Above the arrow; one that passes the server on its way to the subscribers is labelled before it.
         ax.text(
