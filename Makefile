@@ -23,7 +23,7 @@ test: setup ## run the tests
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target
 	@$(VENV)/uv --quiet pip install --python $(VENV)/python --only-binary :all: --require-hashes -r setup/fuzz.txt
-	@for target in wire server config concentrator spec run; do \
+	@for target in wire server config concentrator agent spec run; do \
 		echo "fuzz: $$target, $(SECONDS) s" && $(VENV)/python -m tests.fuzz.run $$target $(SECONDS) || exit 1; done
 
 lint: setup ## check style and types

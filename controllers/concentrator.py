@@ -28,6 +28,7 @@ from lq.wire.message import SERVER_PORT
 # Octets from the switch that may wait for us, some hundred packets: in a flood the switch then drops what
 # we cannot keep up with, where the kernel's buffers would hold up everybody for half a minute.
 BACKLOG = 64 << 10
+_IP_MTU_DISCOVER, _IP_PMTUDISC_DONT = 10, 0  # ip(7)
 _ANSWERS_AT_ONCE = 256  # taken from the relay's socket in a turn at most
 _LONGEST_LINE = 3000  # characters of what is told of a fault
 _LONGEST_WAIT = 1.0  # seconds: so long at most is what was counted not written down
@@ -50,6 +51,8 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
         self._ending = False
         self._relay = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._relay.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        # Each datagram gets an identification, by which its copies are known (`lq.experiments.wire`).
+        self._relay.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         self._relay.bind((str(settings.giaddr), SERVER_PORT))
         self._relay.setblocking(False)
         framework.take_packet_ins(self._packet_ins.append)

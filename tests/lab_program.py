@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lq.experiments.capturing import Capture
 from lq.experiments.emulation import Emulation
 from lq.experiments.spec import Spec
 from lq.experiments.subscribers import Population
@@ -70,6 +71,7 @@ class Program:
             lab.lease_all(lambda *_: None)
         else:
             lab.wan.start()
+            lab.launch_agent()
 
     def leases(self) -> dict[str, str | None]:
         """Return the address of each subscriber."""
@@ -188,11 +190,46 @@ class Program:
         with RawPcapReader(str(self.lab.server.capture_file)) as reader:
             return [data for data, _ in reader if data[36:38] == b"\0C"]
 
+    def watch(self, name: str) -> None:
+        """Capture from now on at a host, or at the concentrator's access port; see `watched`."""
+        node, file = None, self.lab.raw / f"watched-{name}.pcap"
+        if name == "concentrator":
+            interface = self.lab.concentrator.intfs[self.lab.concentrator.ACCESS].name
+        else:
+            node = self.net[name]
+            interface = node.defaultIntf().name
+        capture = Capture(self.lab.programs, interface, file, node)
+        capture.await_ready()
+
+    def watched(self, name: str, at_least: int) -> list[str]:
+        """Return the frames of the test that were captured there, once there are so many."""
+        from scapy.utils import RawPcapReader
+
+        deadline = time.monotonic() + 10
+        while True:
+            with RawPcapReader(str(self.lab.raw / f"watched-{name}.pcap")) as reader:
+                found = [data.hex() for data, _ in reader if b"the frame of the test" in data]
+            if len(found) >= at_least or time.monotonic() > deadline:
+                return found
+            time.sleep(0.02)
+
+    def send(self, host: str, frames: list[str]) -> None:
+        """Send frames from a host."""
+        assert self._python_at(host, SEND, *frames).wait() == 0
+
+    def send_downstream(self, frame: str) -> None:
+        """Send a frame, its circuit's tags in it, from the concentrator."""
+        packet_out = ["ovs-ofctl", "-O", "OpenFlow13", "packet-out", self.lab.concentrator.name]
+        subprocess.run([*packet_out, f"in_port=CONTROLLER packet={frame} actions=output:2"], check=True)
+
+    def stop_agent(self) -> dict[str, int] | None:
+        """End the DSLAM's intermediate agent; return its counts."""
+        return self.lab.stop_agent()
+
     def seen_downstream(self, frame: str, watchers: Sequence[str] = ("host1", "host2", "host3")) -> list[str]:
         """Send a frame, its circuit's tags in it, from the concentrator; return the watchers that see it."""
-        packet_out = ["ovs-ofctl", "-O", "OpenFlow13", "packet-out", self.lab.concentrator.name]
         sniffers = self._sniff(watchers)
-        subprocess.run([*packet_out, f"in_port=CONTROLLER packet={frame} actions=output:2"], check=True)
+        self.send_downstream(frame)
         return self._seen(sniffers)
 
     def seen_upstream(self, host: str, frames: str, watchers: list[str]) -> list[str]:

@@ -409,7 +409,7 @@ def test_every_column_that_is_drawn_is_looked_at(good, tmp_path, name):
         broken = [whole.drop(columns=column), whole.assign(**{column: other})]
         if not kind.endswith("?"):
             broken.append(whole.assign(**{column: None}))
-        if kind.startswith("number"):
+        if kind.startswith(("number", "time")):
             broken += [whole.assign(**{column: value}) for value in (np.inf, -1e300, True)]
         for number, table in enumerate(broken):
             directory = shutil.copytree(good, tmp_path / f"{column}{number}")
@@ -431,6 +431,33 @@ def test_without_probes_there_is_nothing_to_draw(damaged):
     path = damaged / "probes.parquet"
     pd.read_parquet(path).iloc[:0].to_parquet(path)
     with pytest.raises(BadInput, match="no probe was sent"):
+        plots.save(Run(damaged))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("probes", "received", 0.0),
+        ("probes", "due", -1e7),
+        ("queries", "at", -1e7),
+        ("queries", "at", 1e7),
+        ("queries", "reply", "\n\x1b"),
+        ("phases", "start", -1e7),
+        ("phases", "ready", 1e7),
+        ("phases", "end", -1e7),
+        ("phases", "phase", "x" * 10_000),
+    ],
+)
+def test_odd_values_are_drawn_all_the_same(damaged, name, column, value):
+    path = damaged / f"{name}.parquet"
+    pd.read_parquet(path).assign(**{column: value}).to_parquet(path)
+    assert plots.save(Run(damaged))
+
+
+def test_a_server_that_the_run_did_not_have_is_named(damaged):
+    path = damaged / "queries.parquet"
+    pd.read_parquet(path).assign(server="x").to_parquet(path)
+    with pytest.raises(BadInput, match=r"queries\.parquet is damaged: the run has no server"):
         plots.save(Run(damaged))
 
 

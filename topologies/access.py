@@ -7,6 +7,9 @@ is no modem's word.
 
 With a population (`topologies.population`) port 2 stands for all modems at once: what comes there bears its
 circuit's tags already, and gets all that comes down.
+
+A DSLAM may have an *intermediate agent* (`topologies.agent`) at a port of its own: all DHCP to and from the
+lines makes a detour through it, with the circuit's tags, before it goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from lq.sandbox import namespace
+from lq.wire import CLIENT_PORT, SERVER_PORT
 from lq.wire.registration import ETHERTYPE as REGISTRATION
 from topologies import plan
 from topologies.network import ip_commands
@@ -50,7 +54,11 @@ class AccessBridge(BridgeDevice):
 
     def start(self, controllers: list[Any]) -> None:
         """Start without a controller; `connect` makes it carry frames."""
-        inside, outside = self.PROCESSORS_INTERFACE, f"{self.name}-modems"
+        super().start([])
+        self._add_program(self.PROCESSORS_INTERFACE, f"{self.name}-modems", self.PROCESSORS)
+
+    def _add_program(self, inside: str, outside: str, port: int) -> None:
+        """Give a program, at the interface `inside`, a port of its own."""
         ip_commands(
             [
                 f"link add {inside} type veth peer name {outside}",
@@ -59,9 +67,7 @@ class AccessBridge(BridgeDevice):
             ]
         )
         namespace.disable_transmit_checksum_offload(inside)
-        super().start([])
-        port = f"-- set Interface {outside} ofport_request={self.PROCESSORS}"
-        self.vsctl(f"-- add-port {self} {outside} {port}")
+        self.vsctl(f"-- add-port {self} {outside} -- set Interface {outside} ofport_request={port}")
 
     def connect(self) -> None:
         """Install the flows that carry frames."""
@@ -110,16 +116,52 @@ class Cable(AccessBridge):
 class Dslam(AccessBridge):
     """Gives each line its own circuit: tags what a modem sends, and sends each circuit down its own line.
 
-    A modem does not tag; frames that come with tags from a line are dropped.
+    A modem does not tag; frames that come with tags from a line are dropped. With `agent` what comes up for
+    UDP port 67, and what comes down for port 68, goes through the intermediate agent.
     """
 
+    AGENT, AGENT_INTERFACE = 0xFE01, "agent0"
+    _UP, _DOWN = (f"udp,tp_dst={port}" for port in (SERVER_PORT, CLIENT_PORT))
+
+    def __init__(self, name: str, agent: bool = False, **parameters: Any) -> None:
+        super().__init__(name, **parameters)
+        self.agent = agent
+
+    def start(self, controllers: list[Any]) -> None:
+        """Start without a controller; `connect` makes it carry frames."""
+        super().start(controllers)
+        if self.agent:
+            self._add_program(self.AGENT_INTERFACE, f"{self.name}-agent", self.AGENT)
+
+    def connect(self) -> None:
+        """Install the flows that carry frames."""
+        super().connect()
+        if self.agent:
+            concentrator, agent = f"in_port={self.CONCENTRATOR}", f"in_port={self.AGENT}"
+            again = f"set_field:1->reg1,resubmit({self.CONCENTRATOR},0)"
+            self.add_flows(
+                f"priority=15,{concentrator},{self._DOWN},reg1=0,actions=output:{self.AGENT}",
+                f"priority=15,{agent},{self._DOWN},actions={again}",
+                f"priority=15,{agent},{self._UP},actions=output:{self.CONCENTRATOR}",
+                f"priority=14,{agent},actions=drop",
+            )
+
+    def _carry_population(self) -> list[str]:
+        flows = super()._carry_population()
+        if self.agent:
+            flows.append(f"priority=15,in_port={self.POPULATION},{self._UP},actions=output:{self.AGENT}")
+        return flows
+
     def carry(self) -> list[str]:
-        """Return two rules for each line."""
+        """Return two rules for each line, three with an agent."""
         flows, outer_tags = [], set()
         for number in range(1, self.modems + 1):
             line, tags = 1 + number, plan.tags(number, self.stacked_tags)
             up = f"{push(tags)},output:{self.CONCENTRATOR}"
             flows.append(f"priority=10,in_port={line},vlan_tci=0,actions={up}")
+            if self.agent:
+                detour = f"{push(tags)},output:{self.AGENT}"
+                flows.append(f"priority=15,in_port={line},{self._UP},vlan_tci=0,actions={detour}")
             if self.stacked_tags:
                 outer_tags.add(tags[0])
                 match = f"table=1,priority=10,reg0={tags[0]},dl_vlan={tags[1]}"

@@ -17,6 +17,16 @@
 
 The first "-...-" is the cable figure's router, the second a network that carries the DSLAM's frames with
 their tags. Each modem has its own line and its own circuit.
+
+With `intermediate_agent` the DSLAM writes the line into the subscribers' DHCP messages itself, as TR-101 has
+access nodes do (`topologies.agent`), and the concentrator trusts it (RFC 3046, 2.1):
+
+```
+                                     +-------+
+  DISCOVER, giaddr = concentrator    |       |   DISCOVER, giaddr 0       DISCOVER, giaddr 0
++ option 82 as the DSLAM wrote it <--| BRAS  |<--+ option 82 <-- DSLAM <-- (with option 82: dropped)
+                                     +-------+
+```
 """
 
 from __future__ import annotations
@@ -49,7 +59,8 @@ class DslTopo(Figure):
     def add_access(self, modems: int) -> str:
         """Add the network, and the DSLAM."""
         self.addSwitch("metro", cls=Aggregation, dpid=f"{3:016x}")
-        self.addSwitch("dslam", cls=Dslam, dpid=f"{2:016x}", **self.access_options(modems))
+        options = {**self.access_options(modems), "agent": self.intermediate_agent}
+        self.addSwitch("dslam", cls=Dslam, dpid=f"{2:016x}", **options)
         self.addLink("metro", self.concentrator, port1=1, port2=Concentrator.ACCESS, veth=self.access_veth)
         self.addLink("dslam", "metro", port1=Dslam.CONCENTRATOR, port2=2)
         return "dslam"

@@ -28,8 +28,9 @@ class Figure(Topo):  # type: ignore[misc]
     tag, or two with `stacked_tags` or where one is not enough. `servers` is 1 or 2. With `wan_lines` there
     is a node on the way to each server, for a delay line (`topologies.wan`). With `population` one node
     stands for all modems and hosts (`topologies.population`). With `access_veth` the concentrator's access
-    link is a veth pair, at whose ends frames can be captured, not a patch port. With `ingress_filter` the
-    router drops packets whose source cannot come from where they come.
+    link is a veth pair, at whose ends frames can be captured, not a patch port. With `intermediate_agent`
+    a DSLAM inserts option 82 itself (`topologies.agent`). With `ingress_filter` the router drops packets
+    whose source cannot come from where they come.
 
     `stacked_tags`, `population` and `modem_places` say what became of it.
     """
@@ -45,6 +46,7 @@ class Figure(Topo):  # type: ignore[misc]
         wan_lines: bool = False,
         population: bool = False,
         access_veth: bool = False,
+        intermediate_agent: bool = False,
         ingress_filter: bool = True,
         **_: Any,
     ) -> None:
@@ -53,6 +55,7 @@ class Figure(Topo):  # type: ignore[misc]
         self.stacked_tags = stacked_tags or len(hosts) > plan.MOST_CIRCUITS
         self.population = population
         self.access_veth, self.ingress_filter = access_veth, ingress_filter
+        self.intermediate_agent = intermediate_agent
         self.modem_places = tuple(
             plan.modem_place(number, self.stacked_tags) for number in range(1, len(hosts) + 1)
         )

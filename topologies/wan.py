@@ -1,4 +1,4 @@
-"""The network's long way to a server: delay, jitter, loss and rate, the same in both directions.
+"""The network's long way to a server: delay, loss, duplicates and more, the same in both directions.
 
 Where the kernel has netem (tc-netem(8)), `netem_command` sets it up on both ends of a link. Elsewhere a
 *delay line* does the same in user space, in a node of its own between the two (`Figure`, `wan_lines`):
@@ -8,12 +8,21 @@ Where the kernel has netem (tc-netem(8)), `netem_command` sets it up on both end
 (It carries some 20,000 frames a second; beyond that it misses frames, and counts what it missed. So it does
 with a frame that the kernel does not take from it: one too long for the interface, or one that is down.)
 
-Both treat a frame alike. First it is lost, with probability `loss`. Without a rate it leaves `delay` seconds
-after it came, give or take up to `jitter` (uniform), so that frames overtake one another when jitter
-exceeds their distance. With a rate (bits a second, of the Ethernet frame) it enters the wire after that delay
-and when the one before has left it: frames then keep their order. A frame that finds `limit` frames
-on their way is dropped: with a rate that is what a full queue does, without one it means that more
-was sent than the link can hold.
+Both treat a frame alike, in these steps:
+
+* It is duplicated with probability `duplication`, and lost with probability `loss`. One that is both leaves
+  once. A copy comes when its frame does. From then on it is a frame of its own: it may be lost and reordered,
+  but has no copy.
+* It is dropped where it finds `limit` frames on their way, with its copy if it has one. With a rate that is
+  what a full queue does, without one it means that more was sent than the link can hold.
+* It is reordered with probability `reordering`: it leaves at once, before all that is on its way. So there
+  must be a delay.
+* Otherwise, without a rate, it leaves `delay` seconds after it came, give or take up to `jitter` (uniform),
+  so that frames overtake one another when jitter exceeds their distance. With a rate (bits a second, of the
+  Ethernet frame) it enters the wire after that delay and when the one before has left it: frames then keep
+  their order.
+
+The delay line follows from its seed. So does netem where both it and tc know seeds (Linux and iproute2 6.6).
 
 The plan has these fields as its `impairment`, the two `interfaces`, a `seed`, and a `report`, to which counts
 go on SIGTERM. On SIGUSR1 `left` and `late` are counted anew.
@@ -43,6 +52,8 @@ from lq.clocks import time_of_day_ahead
 # A frame is late that leaves more than this after its time: seconds, and as a share of the delay.
 LATE_AT_LEAST, LATE_SHARE = 0.002, 0.1
 
+COUNTS = ("taken", "duplicated", "lost", "overflowed", "reordered", "left", "late")
+
 _BURST = 64  # frames taken in between two looks at what is due
 _ETH_P_ALL, _SOL_PACKET = 3, 263
 _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 6, 23
@@ -54,31 +65,46 @@ _PR_SET_TIMERSLACK = 29
 
 @dataclass(frozen=True)
 class Impairment:
-    """What a link does to frames: seconds, a probability, bits a second (0: any), frames."""
+    """What a link does to frames: times in seconds, probabilities, bits a second (0: any), frames."""
 
     delay: float = 0.0
     jitter: float = 0.0
     loss: float = 0.0
+    duplication: float = 0.0
+    reordering: float = 0.0
     rate: float = 0.0
     limit: int = 1000
 
     @property
     def any(self) -> bool:
         """Whether it does anything at all."""
-        return bool(self.delay or self.jitter or self.loss or self.rate)
+        return self != Impairment(limit=self.limit)
 
 
-def netem_command(interface: str, impairment: Impairment) -> list[str]:
-    """Return the tc(8) command that gives what leaves by an interface this treatment."""
+def netem_command(interface: str, impairment: Impairment, seed: str | None = None) -> list[str]:
+    """Return the tc(8) command that gives what leaves by an interface this treatment.
+
+    `seed`: of its random numbers, where netem and tc know seeds (`netem_takes_seeds`).
+    """
     delay, jitter = (f"{seconds * 1e6:.0f}us" for seconds in (impairment.delay, impairment.jitter))
     command = ["tc", "qdisc", "replace", "dev", interface, "root", "netem", "limit", str(impairment.limit)]
     if impairment.delay or impairment.jitter:
         command += ["delay", delay, *([jitter] if impairment.jitter else [])]
     if impairment.loss:
-        command += ["loss", "random", f"{impairment.loss * 100:.6g}%"]
+        command += ["loss", "random", _percent(impairment.loss)]
+    if impairment.duplication:
+        command += ["duplicate", _percent(impairment.duplication)]
+    if impairment.reordering:
+        command += ["reorder", _percent(impairment.reordering)]
     if impairment.rate:
         command += ["rate", f"{impairment.rate:.0f}bit"]
+    if seed is not None:
+        command += ["seed", str(Random(seed).getrandbits(63))]
     return command
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.6g}%"
 
 
 def has_netem() -> bool:
@@ -86,8 +112,26 @@ def has_netem() -> bool:
     tried = subprocess.run(netem_command("lo", Impairment(delay=0.001)), capture_output=True, check=False)
     if tried.returncode != 0:
         return False
-    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], capture_output=True, check=False)
+    _take_netem_off()
     return True
+
+
+def netem_takes_seeds() -> bool:
+    """Whether tc and the kernel's netem know seeds: try it on this namespace's loopback.
+
+    A kernel that does not know them says nothing, so it is asked what it has taken.
+    """
+    command = netem_command("lo", Impairment(delay=0.001), "any")
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        return False
+    show = ["tc", "qdisc", "show", "dev", "lo"]
+    shown = subprocess.run(show, capture_output=True, text=True, check=False).stdout
+    _take_netem_off()
+    return " ".join(command[-2:]) in shown
+
+
+def _take_netem_off() -> None:
+    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], capture_output=True, check=False)
 
 
 class Direction:
@@ -99,25 +143,50 @@ class Direction:
         self._under_way: list[tuple[float, int, bytes]] = []
         self._free = float("-inf")  # when the wire has sent all that it was given
         self._late = max(LATE_AT_LEAST, LATE_SHARE * impairment.delay)
-        self.taken = self.lost = self.overflowed = self.left = self.late = 0
+        self._entered = 0
+        self.taken = self.duplicated = self.lost = self.overflowed = self.reordered = 0
+        self.left = self.late = 0
         self.missed = 0  # of those that left, how many the kernel refused
 
     def take(self, frame: bytes, arrived: float) -> None:
-        """A frame came: decide what becomes of it."""
-        link, random = self._impairment, self._random
+        """A frame came: decide what becomes of it, and of its copy if it has one."""
+        link = self._impairment
         self.taken += 1
-        if link.loss and random.random() < link.loss:
-            self.lost += 1
+        copied, lost = self._happens(link.duplication), self._happens(link.loss)
+        self.duplicated += copied
+        self.lost += lost
+        copies = 1 + copied - lost
+        if copies and self._full:
+            self.overflowed += copies
             return
-        if len(self._under_way) >= link.limit:
-            self.overflowed += 1
-            return
-        due = arrived + link.delay
-        if link.jitter:
-            due += random.uniform(-link.jitter, link.jitter)
-        if link.rate:
-            due = self._free = max(self._free, due) + len(frame) * 8 / link.rate
-        heapq.heappush(self._under_way, (due, self.taken, frame))
+        if copies == 2:
+            if self._happens(link.loss):
+                self.lost += 1
+            else:
+                self._enter(frame, arrived)
+        if copies:
+            self._enter(frame, arrived)
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and self._random.random() < probability
+
+    @property
+    def _full(self) -> bool:
+        return len(self._under_way) >= self._impairment.limit
+
+    def _enter(self, frame: bytes, arrived: float) -> None:
+        link = self._impairment
+        due = arrived
+        if self._happens(link.reordering):
+            self.reordered += 1
+        else:
+            due += link.delay
+            if link.jitter:
+                due += self._random.uniform(-link.jitter, link.jitter)
+            if link.rate:
+                due = self._free = max(self._free, due) + len(frame) * 8 / link.rate
+        self._entered += 1
+        heapq.heappush(self._under_way, (due, self._entered, frame))
 
     @property
     def deadline(self) -> float:
@@ -138,8 +207,8 @@ class Direction:
         self.left = self.late = 0
 
     def report(self) -> dict[str, int]:
-        """Return the counts of frames."""
-        return {name: getattr(self, name) for name in ("taken", "lost", "overflowed", "left", "late")}
+        """Return the counts of frames. Of copies: `duplicated`; `lost` to `late` count them, too."""
+        return {name: getattr(self, name) for name in COUNTS}
 
 
 class _Ended(Exception):

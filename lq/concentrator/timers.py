@@ -64,8 +64,10 @@ class Timers(Generic[K]):
     def first(self) -> float:
         """When to call `pop` next, NEVER if no timer runs: not too late, though it may be too early."""
         heap = self._heap
-        if heap and not self._aside and self._lives(heap[0]):  # mostly
-            return heap[0][0]
+        if heap and not self._aside:  # mostly
+            entry = heap[0]
+            if self._entry.get(entry[1]) is entry:
+                return entry[0]
         if not self._entry:
             return NEVER
         heap = self._sooner()

@@ -19,6 +19,8 @@ from typing import Any
 from mininet.log import setLogLevel
 
 from controllers.settings import Modem, Settings, draw_life
+from lq.concentrator.circuit_id import TextCircuitId
+from lq.concentrator.events import Circuit
 from lq.errors import RunFailed
 from lq.experiments import fidelity
 from lq.experiments.capturing import Capture
@@ -33,12 +35,13 @@ from lq.experiments.subscribers import Population
 from lq.experiments.wan import Wan
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes, plan
-from topologies.access import AccessBridge
+from topologies.access import AccessBridge, Dslam
 from topologies.cable import CableTopo
 from topologies.dsl import DslTopo
 from topologies.figure import Figure
 from topologies.network import LabNet, ip_commands
 
+AGENT = "intermediate-agent"
 LEASE_TIMEOUT = 60.0  # seconds in which at least one more subscriber must get its first lease
 TOPOLOGIES: dict[str, type[Figure]] = {"cable": CableTopo, "dsl": DslTopo}
 
@@ -60,6 +63,7 @@ class Emulation:
         self.net: Any = None
         self.identity = plan.CONCENTRATOR
         self._processors: Process | None = None  # the modems'
+        self._agent: Process | None = None  # the DSLAM's
         self._captures: list[Capture] = []
         self.watch = fidelity.Watch()
         self._concentrator = spec.concentrator
@@ -87,6 +91,7 @@ class Emulation:
             wan_lines=self.wan.by_lines,
             population=topology.population,
             access_veth="concentrator" in self.spec.capture.nodes,
+            intermediate_agent=topology.intermediate_agent,
             ingress_filter=topology.ingress_filter,
         )
         nodes.BridgeDevice.setup()
@@ -109,8 +114,7 @@ class Emulation:
         return Hosts(self.programs, hosts)
 
     def _make_servers(self) -> list[Server]:
-        count = self.spec.server.count
-        pools = plan.pools(count) if self._pool is None else [self._pool]
+        pools = plan.pools(self.spec.server.count) if self._pool is None else [self._pool]
         places = zip(plan.SERVERS, pools, strict=False)
         return [
             Server(self.programs, self.raw, self.net[place.name], place, pool, self.spec)
@@ -133,6 +137,7 @@ class Emulation:
         self.wan.start()
         for server in self.servers:
             server.launch()
+        self.launch_agent()
         self._launch_processors()
         self.control.launch(self._settings())
         for server in self.servers:
@@ -152,6 +157,41 @@ class Emulation:
             elif all(name != server.name for server in self.servers):
                 node = self.net[name]
                 self._captures.append(Capture(self.programs, node.defaultIntf().name, file, node))
+
+    def launch_agent(self) -> None:
+        """Start the DSLAM's intermediate agent, where it has one; return when it works."""
+        if not self.figure.intermediate_agent:
+            return
+        path = self.raw / f"{AGENT}.json"
+        ids = TextCircuitId(self.spec.topology.access_node)
+        plan = {
+            "interface": Dslam.AGENT_INTERFACE,
+            "circuits": [
+                (tags, ids.encode(Circuit(self.concentrator.ACCESS, tags)).decode("ascii"), mac)
+                for mac, tags in self.figure.modem_places
+            ],
+            "report": str(self._agent_report),
+        }
+        path.write_text(json.dumps(plan))
+        self._agent = self.programs.launch(AGENT, python("topologies.agent", str(path)))
+        self.programs.await_line(AGENT, self._agent)
+
+    @property
+    def _agent_report(self) -> Path:
+        return self.raw / f"{AGENT}-report.json"
+
+    def stop_agent(self) -> dict[str, int] | None:
+        """End the intermediate agent; return its counts (`topologies.agent`), None where there is none.
+
+        Raises RunFailed where it had died before.
+        """
+        if self._agent is None:
+            return None
+        end(self._agent)
+        if not self._agent_report.exists():
+            raise RunFailed(f"the intermediate agent died: {self.programs.last_words(AGENT)}")
+        counts: dict[str, int] = json.loads(self._agent_report.read_text())
+        return counts
 
     def _launch_processors(self) -> None:
         """Start the modems' own processors, where these register."""
@@ -418,11 +458,12 @@ class Emulation:
             capture.stop()
         namespaces = {node.pid for node in self.net.hosts} | {os.getpid(), *self.subscribers.namespaces()}
         observed = self.watch.finish(namespaces, self.switch.appctl("dpctl/show"), [c.log for c in captures])
-        observed["wan"] = self.wan.stop()
+        observed.update(wan=self.wan.stop(), wan_emulator=self.wan.emulator)
         observed["population_drops"] = self.subscribers.lost()
         self.control.stop()
         observed["died"] = self.control.died
         for server in self.servers:
             server.stop()
         end(self._processors)
+        observed["agent"] = self.stop_agent()
         return observed

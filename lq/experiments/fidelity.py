@@ -155,7 +155,8 @@ def judge(
 
     `probes` has columns `due` and `sent`, `interval` is that of the probes to one subscriber; `windows` are
     from when to when recoveries were measured, on the probes' clock; all in seconds. `observed` is what
-    `Watch.finish` returns, and `wan` and `attacks`: see `wan_reasons`, `attack_reasons`.
+    `Watch.finish` returns, and `wan` and `attacks`: see `wan_reasons`, `attack_reasons`; and `agent`, what
+    the intermediate agent counted, if there is one.
     """
     reasons = []
     stretches = [("", probes)] + [
@@ -181,6 +182,9 @@ def judge(
     reasons += controller_reasons(observed.get("faults", ()), observed.get("died", ()))
     reasons += attack_reasons(observed.get("attacks", ()))
     reasons += wan_reasons(observed.get("wan"))
+    agent = observed.get("agent") or {}
+    if agent.get("missed"):
+        reasons.append(f"the intermediate agent missed {agent['missed']} frames")
     reasons += [f"{observed[key]} {what}" for key, what in DROPS.items() if observed.get(key)]
     return reasons
 

@@ -146,7 +146,7 @@ def run(
     counters = record.controller_counters(directory)
     manifest = {
         **provenance(spec),
-        "wan": wan_emulator(spec, observed["wan"]),
+        "wan": observed.pop("wan_emulator"),
         "started": started.isoformat(timespec="seconds"),
         "seed": spec.seed,
         "fidelity": {"valid": not reasons, "reasons": reasons, **observed},
@@ -236,14 +236,6 @@ def provenance(spec: Spec) -> dict[str, Any]:
         "clients": clients,
         "commit": _commit(),
     }
-
-
-def wan_emulator(spec: Spec, lines: Any) -> str:
-    """Return in words what impaired the way to the servers; `lines` are the delay lines' reports."""
-    if lines:
-        return "delay lines in user space (topologies.wan)"
-    wan, slow = spec.wan, spec.scenario == "backoff" and spec.backoff.server == "slow"
-    return "netem" if slow or any((wan.delay, wan.jitter, wan.loss, wan.rate)) else "nothing"
 
 
 def _version(command: list[str]) -> str | None:

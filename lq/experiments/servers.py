@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,6 +15,8 @@ from lq.experiments.programs import Process, Programs, cpu_seconds, end, python
 from lq.experiments.spec import Spec
 from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
+from lq.server.schema import Over
+from lq.server.storage import Storage
 from topologies import plan
 
 _DHCPD = """
@@ -195,10 +196,11 @@ class Server:
 
     def copy_bindings(self, other: Server) -> None:
         """Take over what another built-in server has bound and this one has not. Both must have ended."""
-        with contextlib.closing(sqlite3.connect(self.database)) as database:
-            database.execute("ATTACH ? AS other", (str(other.database),))
-            database.execute("INSERT OR IGNORE INTO bindings SELECT * FROM other.bindings")
-            database.commit()
+        with (
+            contextlib.closing(Storage(other.database)) as source,
+            contextlib.closing(Storage(self.database)) as own,
+        ):
+            own.commit(source.load(), Over.NOTHING)
 
 
 _KINDS = {

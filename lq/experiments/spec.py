@@ -70,6 +70,12 @@ class Topology(_Part):
         description="the router drops packets whose source cannot come from where they come (BCP 38)",
     )
 
+    intermediate_agent: bool = Field(
+        False,
+        description="the DSLAM inserts option 82 into the subscribers' messages itself, and the concentrator "
+        "trusts it (dsl; TR-101, RFC 3046)",
+    )
+
     @property
     def subscribers(self) -> int:
         """How many hosts there are."""
@@ -79,6 +85,10 @@ class Topology(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Topology:
+        if self.intermediate_agent and self.figure != "dsl":
+            raise PydanticCustomError(
+                "agent", "only a DSLAM inserts option 82 itself: set topology.figure=dsl, or leave it out"
+            )
         if (self.modems or 0) > MOST_DEVICES and not self.population:
             raise PydanticCustomError(
                 "devices", "at most {most} modems are devices of their own: set topology.population=true",
@@ -110,6 +120,16 @@ class Wan(_Part):
         0.0, ge=0, le=10, description="seconds more or less than that, uniform; at most the delay"
     )
     loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that is lost, in each direction")
+    duplication: float = Field(
+        0.0, ge=0, le=1, description="share of the packets, in each direction, of which a copy comes at once"
+    )
+    reordering: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the packets, in each direction, that leaves at once, ahead of those that wait "
+        "for the delay; needs a delay",
+    )
     rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
     limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
     emulator: Literal["auto", "netem", "user-space"] = Field(
@@ -121,6 +141,11 @@ class Wan(_Part):
         if self.jitter > self.delay:
             raise PydanticCustomError(
                 "jitter", "jitter is more than the delay, {delay} s", {"delay": self.delay}
+            )
+        if self.reordering and not self.delay:
+            raise PydanticCustomError(
+                "reordering",
+                "a reordered packet leaves at once, ahead of those that wait for the delay: give wan.delay",
             )
         return self
 
@@ -420,23 +445,26 @@ class Spec(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _sizes(cls, raw: Any) -> Any:
-        """Fill in what a scenario has unless told otherwise.
+    def _usual(cls, raw: Any) -> Any:
+        """What one setting makes usual for others, unless they are given.
 
         `failover` has two servers, `arp` 8 modems, and 3 hosts behind each, `hijack` and `starve` as many as
-        they need; and a scenario's `defences=false` stands for all of them.
+        they need; a scenario's `defences=false` stands for all of them. A DSLAM that inserts option 82 is
+        trusted on all circuits.
         """
         if not isinstance(raw, dict):
             return raw
-        scenario = str(raw.get("scenario"))
+        scenario, topology = str(raw.get("scenario")), raw.get("topology")
         usual = [_SIZES.get(scenario, ("", {}))]
         own = raw.get(scenario)
-        if isinstance(own, dict) and own.get("defences") is False:
+        if isinstance(own, dict) and own.get("defences") in (False, "false"):
             usual += list(DEFENCES.get(scenario, {}).items())
         if scenario in _ADVERSARIES:
             usual.append(("topology", _size_for(raw, scenario)))
         if scenario == "hijack":
             usual.append(("probes", {"interval": 0.2}))
+        if isinstance(topology, dict) and topology.get("intermediate_agent") in (True, "true"):
+            usual.append(("concentrator", {"trusted_circuits": ("all",)}))
         for part, settings in usual:
             given = raw.get(part, {})
             if part and isinstance(given, dict):
@@ -455,6 +483,8 @@ class Spec(_Part):
         never = backoff.server in ("silent", "slow") or self.server.kind == "dnsmasq"
         if self.scenario == "backoff" and backoff.heard and never:
             return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+        if self.scenario == "backoff" and backoff.server == "slow" and self.wan.reordering:
+            return "a reordered answer would not be late: leave wan.reordering out, or another backoff.server"
         if self.scenario == "failover":
             if self.server.count != 2:
                 return "failover is between two servers: set server.count=2"

@@ -22,30 +22,31 @@ MOST_OCTETS = 4 << 30  # of a file
 MOST_VALUES = 100_000_000  # of a table
 MOST_COLUMNS = 1000
 MOST_TEXT = 1 << 30  # octets of a column of text, each value as long as its longest
-MOST_TIME = 1e9  # seconds, and any other number that a figure shows
+MOST_NUMBER = 1e15  # of what a figure shows, in either direction
+MOST_TIME = 1e7  # seconds from the reboot: within them a figure's axis tells a millisecond
 
-Kind = Literal["number", "number?", "text", "text?", "bool"]
-"""What a column holds; with a question mark, some values may be missing."""
+Kind = Literal["time", "time?", "number", "number?", "text", "text?", "bool"]
+"""What a column holds: times in seconds; with a question mark, some values may be missing."""
 
 COLUMNS: dict[str, dict[str, Kind]] = {
-    "events": {"at": "number", "event": "text", "generation": "number"},
+    "events": {"at": "time", "event": "text", "generation": "number"},
     "queries": {
-        "at": "number",
+        "at": "time",
         "server": "text",
         "address": "text?",
         "attempt": "number",
-        "answered": "number?",
+        "answered": "time?",
         "reply": "text?",
     },
     "probes": {
         "subscriber": "text",
         "address": "text",
         "direction": "text",
-        "due": "number",
-        "sent": "number",
-        "received": "number?",
+        "due": "time",
+        "sent": "time",
+        "received": "time?",
     },
-    "phases": {"phase": "text", "start": "number", "ready": "number", "end": "number"},
+    "phases": {"phase": "text", "start": "time", "ready": "time", "end": "time"},
 }
 """The columns of a run's tables without which it cannot be read."""
 
@@ -78,7 +79,9 @@ def check(table: pd.DataFrame, path: Path, columns: Mapping[str, Kind]) -> None:
         if name not in table:
             raise BadInput(f"{path} is damaged: it has no column {shown(name)}")
         if len(table) and not _fits(table[name], kind):
-            raise BadInput(f"{path} is damaged: the column {shown(name)} holds what is no {_WORDS[kind]}")
+            raise BadInput(
+                f"{path} is damaged: the column {shown(name)} holds what is no {_WORDS[kind.rstrip('?')]}"
+            )
 
 
 def _too_large(file: BinaryIO) -> str:
@@ -117,7 +120,7 @@ def _octets(values: Any) -> int:
 
 
 _TEXT = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
-_WORDS = {"number": "number", "number?": "number", "text": "text", "text?": "text", "bool": "true or false"}
+_WORDS = {"time": "time in seconds", "number": "number", "text": "text", "bool": "true or false"}
 
 
 def _fits(column: pd.Series, kind: Kind) -> bool:
@@ -135,4 +138,5 @@ def _fits(column: pd.Series, kind: Kind) -> bool:
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column) or types.is_complex_dtype(column):
         return False
     numbers = column.to_numpy(dtype=float, na_value=np.nan)
-    return bool(np.all(np.abs(numbers) <= MOST_TIME))  # not a number is not less, either
+    most = MOST_TIME if kind.startswith("time") else MOST_NUMBER
+    return bool(np.all(np.abs(numbers) <= most))  # not a number is not less, either

@@ -14,6 +14,7 @@ from lq.wire import MalformedMessage, MessageType, OptionCode, RelayInfo, decode
 from topologies import plan
 
 COLUMNS = ["at", "server", "sent_by", "type", "address", "xid", "chaddr", "modem", "last_transaction"]
+COLUMNS += ["duplicate"]
 _UDP, _SERVER_PORT = 17, 67
 
 
@@ -28,16 +29,23 @@ def tabulate(run_dir: Path, result: Mapping[str, Any]) -> pd.DataFrame:
     xid, chaddr       the transaction, the client's hardware address
     modem             the remote-id of option 82, None without
     last_transaction  seconds since the client's last one (option 91), NaN without
+    duplicate         whether it is a copy that was made on the way: the same IP packet has come before, with
+                      the identification that its sender gave to it alone (a message that is sent again has
+                      another one; where it is 0 nobody can tell)
     """
     zero = float(result["killed"]) + float(result["clock"])
-    rows = []
+    rows: list[dict[str, Any]] = []
     for place in plan.SERVERS:
         path = run_dir / f"{place.name}.pcap"
         if path.exists():
+            seen: set[bytes] = set()
             with RawPcapReader(str(path)) as reader:
                 for frame, stamp in reader:
                     row = _row(frame, place)
                     if row is not None:
+                        packet, identified = frame[14:], frame[18:20] != b"\0\0"
+                        row["duplicate"] = identified and packet in seen
+                        seen.add(packet)
                         # The capture writes nanoseconds.
                         rows.append({"at": stamp.sec + stamp.usec * 1e-9 - zero, **row})
     table: pd.DataFrame = pd.DataFrame(rows, columns=COLUMNS).sort_values("at", ignore_index=True)

@@ -58,6 +58,8 @@ LABELS = {
     "wan.delay": "delay of the WAN, each way (s)",
     "wan.jitter": "jitter of the WAN (s)",
     "wan.loss": "share lost on the WAN",
+    "wan.duplication": "share duplicated on the WAN",
+    "wan.reordering": "share reordered on the WAN",
     "wan.rate": "rate of the WAN (bit/s)",
     "attack_packets": "attack packets",
     "bindings_disclosed": "bindings disclosed",

@@ -263,17 +263,19 @@ def _of_servers(run: Run) -> dict[str, Figure]:
 def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
     """Lay out a time axis over the whole run, with each outage shaded."""
     probes, outage, phases = run.table("probes"), run.summary["outage_s"], run.table("phases")
+    ax.set(xlabel=since(run), ylabel=ylabel)
+    left, right = ax.set_xlim(
+        min(0.0, probes["due"].min()) - outage, max(phases["end"].max(), probes["due"].max()) - outage
+    )
     for phase in phases[rebooted(phases)].to_dict("records"):
         start, ready = phase["start"] - outage, phase["ready"] - outage
         ax.axvspan(start, ready, color="0.9", zorder=0, linewidth=0)
+        if not left <= (start + ready) / 2 <= right:
+            continue
         ax.text(
             (start + ready) / 2, 0.5, f"no controller for {seconds(ready - start)}",
             transform=ax.get_xaxis_transform(), rotation=90, ha="center", va="center", color="0.35",
         )  # fmt: skip
-    ax.set(xlabel=since(run), ylabel=ylabel)
-    ax.set_xlim(
-        min(0.0, probes["due"].min()) - outage, max(phases["end"].max(), probes["due"].max()) - outage
-    )
     if len(probes) < 2:  # one makes no line
         ax.text(0.98, 0.9, f"{len(probes)} probe in all", transform=ax.transAxes, ha="right", color="0.35")
     _mark_phases(ax, run)
@@ -286,7 +288,7 @@ def _mark_phases(ax: Axes, run: Run) -> None:
         ax.axvline(phase["start"] - outage, color="0.35", linewidth=0.8, linestyle=":")
         ax.text(
             max(left, phase["start"] - outage), 0.99, f" {phase['phase']}", va="top", fontsize="small",
-            color="0.35", transform=ax.get_xaxis_transform(), clip_on=True,
+            color="0.35", transform=ax.get_xaxis_transform(), clip_on=True, in_layout=False,
             bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 

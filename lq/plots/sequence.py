@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.figures import BLUE, GREEN, ORANGE, VERMILION
 from lq.plots.canvas import canvas, mark_invalid, need_reboot
@@ -42,6 +43,8 @@ def steps(run: Run, subscribers: int = 3) -> list[Step]:
     found: list[Step] = []
     for name in back:
         own = probes[(probes["subscriber"] == name) & (probes["received"] >= outage)]
+        if own.empty:  # one that arrived before it was sent
+            continue
         first = own.loc[own["received"].idxmin()]
         sender, receiver, word, passing = "Internet", "subscribers", "for", "to"
         if first["direction"] == "up":
@@ -77,6 +80,10 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
     need_reboot(run)
     messages = steps(run, subscribers)
     titles = _lanes(run)
+    for step in messages:
+        if not {step.source, step.target} <= set(titles):
+            damaged = run.directory / "queries.parquet"
+            raise BadInput(f"{damaged} is damaged: the run has no server {step.source} or {step.target}")
     height = max(2.0, 1.2 + _ROW * len(messages))
     figure, ax = canvas(None, (2.0 * len(titles), height))
     lane = {name: number for number, name in enumerate(titles)}
@@ -91,9 +98,10 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
 
     for row, step in enumerate(messages):
         source, target = lane[step.source], lane[step.target]
+        colour = _COLOUR.get(step.kind, "0.35")
         ax.annotate(
             "", xy=(target, row), xytext=(source, row),
-            arrowprops={"arrowstyle": "-|>", "color": _COLOUR[step.kind], "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
         # Above the arrow; one that passes the server on its way to the subscribers is labelled before it.
         ax.text(

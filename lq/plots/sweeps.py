@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +36,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 SHORT_LEGEND, SHORT_NAME = 4, 36  # lines, and letters of each, that fit beside what is drawn
 MOST_BARS = 1000
 LINE = 0.2  # inches that a line of a legend takes
-_RUN_DIR = re.compile(r"runs/[0-9]+-[0-9]+", re.ASCII)
 DRAWN = ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address")
 DRAWN_OF_ATTACKS = ("queries_per_s", "server_load", "controller_load", "probes_lost_share")
 
@@ -257,9 +255,13 @@ def sweep_table(directory: Path) -> pd.DataFrame:
     for key in differing(table):
         if is_number(table[key]):
             tables.check(table, path, {key: "number"})
-    if "run_dir" in table and not all(map(_RUN_DIR.fullmatch, table["run_dir"])):
-        raise BadInput(f"{path} is damaged: a run_dir is not as in runs/0001-1")
+    if "run_dir" in table and not all(map(_is_below, table["run_dir"])):
+        raise BadInput(f"{path} is damaged: a run_dir is not below the sweep's directory")
     return table
+
+
+def _is_below(name: str) -> bool:
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def save_sweep(directory: Path) -> list[Path]:

@@ -143,9 +143,12 @@ class Answerer:
         if layouts is None:
             if len(self._layouts) >= _REMEMBERED:
                 self._layouts.clear()
-            forms = ("address", "client-id", "hardware")
-            layouts = tuple(_Layout(requested, form, self._dialect) for form in forms)
-            self._layouts[requested] = layouts
+            by_address, by_client_id, by_hardware = (
+                _Layout(requested, form, self._dialect) for form in ("address", "client-id", "hardware")
+            )
+            if by_address.requested == by_client_id.requested:  # then one template serves both
+                by_client_id = by_address
+            layouts = self._layouts[requested] = (by_address, by_client_id, by_hardware)
         return Question(client_id, layouts[client_id is not None], layouts[2])
 
     # -- the answer ---------------------------------------------------------------------------------
@@ -339,11 +342,13 @@ class Answerer:
             found = self.bindings.of_client_id(binding.client_id)
         else:
             found = self.bindings.of_hardware(binding.hardware)
+        if len(found) < 2:
+            return None
         if not self._dialect.tells_history:
             found = [each for each in found if each.leased(now)]
             binding.template_until = min((each.expires for each in found), default=FOREVER)
-        if len(found) < 2:
-            return None
+            if len(found) < 2:
+                return None
         ordered = sorted(found, key=lambda each: each.last_transaction, reverse=True)
         return b"".join(each.packed for each in ordered)
 

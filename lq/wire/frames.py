@@ -77,6 +77,33 @@ def is_fragment(packet: memoryview) -> bool:
     return len(packet) >= 8 and bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
 
 
+def udp_intact(packet: memoryview) -> bool:
+    """Whether a datagram for `udp_payload` is a whole packet, and its checksum, if it has one, is right."""
+    header, total = (packet[0] & 0xF) * 4, int.from_bytes(packet[2:4], "big")
+    length, told = (int.from_bytes(packet[header + at : header + at + 2], "big") for at in (4, 6))
+    if is_fragment(packet) or not header + length <= total <= len(packet):
+        return False
+    datagram = bytes(packet[header : header + length])
+    return not told or _checksum(_pseudo_header(packet, length) + datagram) == 0
+
+
+def with_udp_payload(packet: memoryview, payload: bytes) -> bytes:
+    """Return a packet for `udp_payload` with another payload; lengths and checksums follow."""
+    header = (packet[0] & 0xF) * 4
+    length = 8 + len(payload)
+    ports = bytes(packet[header : header + 4]) + length.to_bytes(2, "big")
+    total = _checksum(_pseudo_header(packet, length) + ports + bytes(2) + payload) or 0xFFFF
+    ip = bytes(packet[:2]) + (header + length).to_bytes(2, "big") + bytes(packet[4:10]) + bytes(2)
+    ip += bytes(packet[12:header])
+    ip = ip[:10] + _checksum(ip).to_bytes(2, "big") + ip[12:]
+    return ip + ports + total.to_bytes(2, "big") + payload
+
+
+def _pseudo_header(packet: memoryview, length: int) -> bytes:
+    """Return what UDP's checksum covers beside the datagram (RFC 768)."""
+    return bytes(packet[12:20]) + struct.pack("!HH", UDP, length)
+
+
 def parse_arp(packet: memoryview) -> Arp | None:
     """Return the ARP message; None for anything but a request or reply for IPv4 over Ethernet."""
     if len(packet) < _ARP.size:

@@ -243,9 +243,9 @@ class Bounds(RuleBasedStateMachine):
             assert number in self.leased, "whatever was on its way when it was given up"
             if self.located.get(location.address) != location:  # else the switch is told once more
                 self.learnt[location.address] = now
+                self.ends(location.address)  # by an answer, or by gleaning
             self.located[location.address] = location
             self.refused.pop(location.address, None)
-            self.ends(location.address)  # by an answer, or by gleaning
         elif isinstance(effect, Withdraw):
             assert self.located.pop(effect.location.address, None) is not None
             self.ends(effect.location.address)

@@ -130,7 +130,7 @@ def test_an_address_given_to_the_next_client_at_once_accuses_nobody():
             if message.message_type == 7:  # RELEASE: forget the client, and hand out the address next
                 binding = server.bindings.get(message.ciaddr)
                 server.bindings.remove(binding)
-                server._assigner._pools[server.config.links[0]].give_back(binding.packed)
+                server._assigner._pools[server.config.links[0]].give_back(binding.packed, exchange.now)
 
         def __call__(self, exchange):
             pass

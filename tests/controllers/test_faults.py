@@ -38,7 +38,9 @@ def reasons(act, tmp_path):
 
 
 def test_an_exception_is_written_down_and_others_are_served(act):
-    for number in range(3 * MOST_TOLD):
+    act("send", "uplink", downstream(FAILS))
+    assert len(act("record", "exception", 2)) == 2
+    for number in range(3 * MOST_TOLD - 1):
         act("send", "uplink", downstream(FAILS, 1000 + number))
     act("lease", "198.18.3.1", HOST, MODEM)
     act("send", "uplink", downstream("198.18.3.1"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
+from ipaddress import IPv4Address
 
 import pytest
 
 from lq.experiments.spec import Concentrator, Spec
 from lq.sandbox.tools import find
+from lq.wire import Message, RelayInfo, decode, frames
 from tests.experiments.playing import play
 from topologies import plan
 
@@ -55,9 +58,109 @@ def test_recovery_includes_the_modems_registration(dsl):
     assert (queries["answered"] < outage + dsl.summary["registration_s"]).all()
 
 
+AGENT = ("--topology", "dsl", "--set", "topology.intermediate_agent=true")
+LARGE = ("--modems", "30", "--hosts-per-modem", "2", "--set", "topology.population=true")
+
+
+@pytest.mark.requirement("R1-2")
+@pytest.mark.requirement("R7-5")
+@pytest.mark.parametrize(
+    "size", [(), (*LARGE, "--set", "topology.stacked_tags=true")], ids=["figure", "population"]
+)
+def test_behind_a_dslam_that_inserts_option_82_everybody_is_back_after_one_query_each(size):
+    played = play(*AGENT, *size)
+    summary, agent = played.summary, played.run.manifest["fidelity"]["agent"]
+    assert summary["recovered"] == summary["subscribers"] == summary["replies_active"] == (60 if size else 3)
+    assert summary["queries_sent"] == summary["subscribers"]
+    assert summary["queries_resent"] == 0
+    assert agent["inserted"] >= 2 * summary["subscribers"]  # DISCOVER and REQUEST
+    assert agent["missed"] == 0
+    assert set(agent) == {"missed", "inserted", "passed"}
+    assert played.run.spec.concentrator.trusted_circuits == ("all",)
+
+
+@pytest.fixture(scope="module")
+def trusting(lab):
+    topology = {"figure": "dsl", "intermediate_agent": True}
+    return lab(Spec(topology=topology, concentrator={"trusted_circuits": ("all",)}), "running")
+
+
+@pytest.mark.requirement("R1-2")
+def test_a_subscriber_cannot_write_the_access_nodes_option_82(trusting):
+    """Of three messages, the second with a forged option, the server sees two that name the sender's line."""
+    forged = RelayInfo(b"dslam1 eth 0/2:2", bytes.fromhex(plan.modem_mac(2).replace(":", "")))
+    sent = []
+    for xid, options in ((0xA1, {}), (0xA2, {82: forged.encode()}), (0xA3, {})):
+        chaddr = bytes.fromhex(plan.host_mac(99).replace(":", ""))
+        discover = Message(htype=1, xid=xid, chaddr=chaddr, options={53: b"\1", **options})
+        packet = frames.udp_packet((IPv4Address(0), 68), (frames.BROADCAST, 67), discover.encode())
+        frame = frames.ethernet(frames.BROADCAST_MAC, chaddr, (), frames.ETHERTYPE_IPV4, packet)
+        sent.append(frame.hex())
+    trusting("send", "host1", sent)
+
+    def arrived() -> dict[int, RelayInfo]:
+        found = [decode(bytes.fromhex(octets)) for octets in trusting("dhcp_at_server")]
+        return {
+            each.xid: RelayInfo.decode(each.options[82]) for each in found if each.xid in (0xA1, 0xA2, 0xA3)
+        }
+
+    deadline = time.monotonic() + 30
+    while 0xA3 not in arrived() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    own = RelayInfo(b"dslam1 eth 0/2:1", bytes.fromhex(plan.modem_mac(1).replace(":", "")))
+    assert arrived() == {0xA1: own, 0xA3: own}
+    assert trusting("stop_agent")["spoofed-option-82"] == 1
+
+
+HARD = {"delay": 0.02, "loss": 0.3, "duplication": 0.05, "reordering": 0.1}
+
+
+@pytest.fixture(scope="module", params=["cable", "dsl"])
+def hard(request):
+    wan = [word for name, share in HARD.items() for word in ("--set", f"wan.{name}={share}")]
+    # Polls of a server that was not heard yet are up to a minute apart, and half of them get no answer.
+    return play("--topology", request.param, *wan, "--set", "seed=3", "--set", "reboot.timeout=600")
+
+
+@pytest.mark.requirement("R6.6-1")
+@pytest.mark.requirement("R6.6-2")
+@pytest.mark.requirement("R6.6-5")
+def test_with_loss_duplicates_and_reordering_everybody_is_back_within_the_back_off(hard):
+    summary, queries, defaults = hard.summary, hard.run.table("queries"), Concentrator()
+    assert summary["recovered"] == summary["subscribers"] == 3
+    assert summary["queries_per_address"] == 1.0  # but for what is sent again
+    assert summary["replies_active"] == 3  # however often an answer comes, it counts once
+    assert set(queries["address"]) == set(hard.run.table("probes")["address"])
+    first_answer = queries["answered"].min()
+    unheard = queries.loc[queries["at"] < first_answer, "at"]
+    assert (unheard.diff().dropna() > 0.99 * defaults.server_timer).all()
+    for _, of_one in queries.groupby("address"):
+        assert list(of_one["attempt"]) == list(range(1, len(of_one) + 1))
+        assert len(of_one) <= most_transmissions(of_one["at"])
+
+
+def test_the_loss_the_duplicates_and_the_reorderings_were_real_and_counted(hard):
+    fidelity = hard.run.manifest["fidelity"]
+    [line] = fidelity["wan"].values()
+    for what in ("lost", "duplicated", "reordered"):
+        assert sum(way[what] for way in line["directions"]) > 0, what
+    assert line["missed"] == 0
+    assert hard.run.manifest["wan"].startswith("delay lines")
+
+
 @pytest.fixture(scope="module")
 def lossy():
     return play("--topology", "cable", "--set", "wan.loss=0.2", "--set", "seed=3")
+
+
+def most_transmissions(times):
+    """Return how often a query may be sent in this time.
+
+    Doubling intervals, begun anew when the server fell silent, which takes it 10 s at least.
+    """
+    defaults, span = Concentrator(), times.max() - times.min()
+    doublings = math.log2(1 + span / defaults.retry_first)
+    return 1 + doublings * (1 + span / defaults.server_timer)
 
 
 @pytest.mark.requirement("R6.6-1")
@@ -73,10 +176,7 @@ def test_with_loss_everybody_is_back_and_resends_keep_to_the_back_off(lossy):
         times = of_one["at"]
         assert list(of_one["attempt"]) == list(range(1, len(of_one) + 1))
         assert (times.diff().dropna() > 0.99 * defaults.retry_first).all()
-        # Doubling intervals, begun anew when the server fell silent, which takes it 10 s at least.
-        doublings = math.log2(1 + (times.max() - times.min()) / defaults.retry_first)
-        spells = 1 + (times.max() - times.min()) / defaults.server_timer
-        assert len(of_one) <= 1 + doublings * spells
+        assert len(of_one) <= most_transmissions(times)
 
 
 def test_the_loss_was_real_and_counted(lossy):

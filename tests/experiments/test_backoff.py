@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+from ipaddress import IPv4Address
 
 import pytest
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
 
+from lq.experiments import wire
 from lq.experiments.findings import backoff
 from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
+from lq.wire import Message, frames
 from tests import support
+from topologies import plan
 
 WATCHED = 75  # seconds of real time
 RUNS = {
@@ -20,7 +26,7 @@ RUNS = {
     + ["--set", f"backoff.duration={WATCHED}"],
     "slow": ["--topology", "dsl", "--set", "backoff.server=slow", "--set", "backoff.duration=40"],
     "heard": ["--set", "backoff.heard=true", "--set", "backoff.server=returning"]
-    + ["--set", "backoff.after=14", "--set", "backoff.duration=25"],
+    + ["--set", "backoff.after=14", "--set", "backoff.duration=25", "--set", "wan.duplication=0.3"],
 }
 
 
@@ -63,10 +69,15 @@ def test_a_server_that_was_heard_gets_one_window_with_its_back_off_and_then_a_po
     assert summary["burst_packets"] == 400  # each at 0, 1, 3 and 7 s
     assert summary["polls"] == 1  # 10 s after the last of these; it is back by then, and answers
     assert 9.75 < summary["smallest_gap_s"] < 11
-    assert summary["wire_answers"] == 197  # all that waited, once it is back: 200 less the subscribers' own
     asked = run.table("queries")
-    wire = run.table("wire")
-    assert len(wire[(wire["type"] == "leasequery") & (wire["at"] >= 0)]) == len(asked)
+    table = run.table("wire")
+    since = table[table["at"] >= 0]
+    answers = since[since["type"].isin(["active", "known", "unknown"])]
+    assert answers["xid"].nunique() == 197  # all that waited, once it is back: 200 less the subscribers' own
+    assert summary["wire_answers"] > 197  # a copy of a query has an answer of its own
+    queries = since[since["type"] == "leasequery"]
+    assert len(queries[~queries["duplicate"]]) == summary["wire_packets"] == len(asked)
+    assert queries["duplicate"].sum() == summary["wire_duplicates"] > 100
 
 
 @pytest.mark.lab
@@ -94,10 +105,44 @@ def test_a_server_that_never_answers_gets_four_packets_in_the_first_75_seconds(p
     assert summary["largest_gap_s"] < 41
     assert summary["wire_answers"] == 0
     assert summary["queries_sent"] + summary["queries_resent"] == 4  # so says the controller, too
-    wire = run.table("wire")
-    assert (wire.loc[wire["type"] == "leasequery", "sent_by"] == "others").all()
+    table = run.table("wire")
+    assert (table.loc[table["type"] == "leasequery", "sent_by"] == "others").all()
     assert summary["recovered"] == 0
     assert summary["demand_packets"] > 100 * WATCHED * 0.9  # there was much to ask about
+
+
+# -- what was on the wire
+
+
+def datagram(identification: int, xid: int, source: str = "198.18.0.1") -> bytes:
+    """Return a frame with a query."""
+    message = Message(xid=xid, ciaddr=IPv4Address("198.18.0.20"), options={53: b"\x0a"})
+    packet = bytearray(frames.udp_packet((IPv4Address(source), 67), (plan.SERVER, 67), message.encode()))
+    packet[4:6] = identification.to_bytes(2, "big")
+    return frames.ethernet(bytes(6), bytes(6), (), frames.ETHERTYPE_IPV4, bytes(packet))
+
+
+@pytest.mark.requirement("R6.6-5")
+def test_a_copy_made_on_the_way_is_told_from_a_query_that_is_sent_again(tmp_path):
+    sent = [datagram(7, 1), datagram(8, 1), datagram(7, 1), datagram(9, 2), datagram(9, 3), datagram(8, 1)]
+    sent += [datagram(0, 4), datagram(0, 4)]  # without an identification nobody can tell
+    wrpcap(str(tmp_path / "server.pcap"), [Ether(frame) for frame in sent], nano=True)
+    table = wire.tabulate(tmp_path, {"killed": 0.0, "clock": 0.0})
+    assert list(table["duplicate"]) == [False, False, True, False, False, True, False, False]
+    assert list(table["type"]) == ["leasequery"] * len(sent)
+
+
+def test_the_way_may_bring_packets_nearer_to_each_other_than_they_were_sent():
+    """By what a reordered one gains on one that was delayed; no way excuses more."""
+    for settings, gap, faults in (
+        ({}, 9.7, 1),
+        ({"wan.delay": 0.5}, 9.7, 1),
+        ({"wan.delay": 0.5, "wan.reordering": 0.1}, 9.3, 0),
+        ({"wan.delay": 0.5, "wan.jitter": 0.2}, 9.4, 0),
+        ({"wan.delay": 0.5, "wan.reordering": 0.1}, 9.2, 1),
+    ):
+        found = backoff.judge(load("backoff", settings), [0.0, gap], ["198.18.0.20"] * 2, 0.0, 20.0)
+        assert len(found.faults) == faults, (settings, gap)
 
 
 # -- the judge

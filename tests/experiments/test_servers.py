@@ -9,7 +9,7 @@ import pytest
 
 from lq.errors import BadInput
 from lq.experiments import comparison
-from lq.experiments.run import Run, provenance, run, wan_emulator
+from lq.experiments.run import Run, provenance, run
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
 from tests import support
@@ -82,20 +82,6 @@ def test_the_manifest_names_the_programs_that_take_part(kind):
     assert "Open vSwitch" in found["datapath_meaning"]
     assert re.fullmatch(r"\d+(\.\d+)+", found["clients"]["udhcpc (BusyBox)"])
     assert provenance(load("reboot", {"topology.population": True}))["clients"] == {}
-
-
-@pytest.mark.parametrize(
-    ("scenario", "settings", "lines", "words"),
-    [
-        ("reboot", {}, {}, "nothing"),
-        ("reboot", {"wan.delay": 0.01}, {}, "netem"),
-        ("reboot", {"wan.delay": 0.01}, {"wan1": {}}, "delay lines"),
-        ("backoff", {"backoff.server": "slow"}, {}, "netem"),
-        ("backoff", {"backoff.server": "slow"}, {"wan1": {}}, "delay lines"),
-    ],
-)
-def test_the_manifest_says_what_made_the_way_long(scenario, settings, lines, words):
-    assert wan_emulator(load(scenario, settings), lines).startswith(words)
 
 
 def test_without_the_peer_there_is_one_line(tmp_path, monkeypatch):

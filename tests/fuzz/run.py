@@ -10,8 +10,15 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LEARNT = HERE.parents[1] / "build" / "fuzz"
-# octets of one input
-LONGEST = {"wire": 2048, "server": 4096, "config": 2048, "concentrator": 4096, "spec": 2048, "run": 8192}
+LONGEST = {  # octets of one input
+    "agent": 1500,
+    "concentrator": 4096,
+    "config": 2048,
+    "run": 8192,
+    "server": 4096,
+    "spec": 2048,
+    "wire": 2048,
+}
 
 
 def main() -> int:
@@ -22,7 +29,7 @@ def main() -> int:
             "fuzz: atheris has no ready-made files for this machine (Linux on x86_64 only)", file=sys.stderr
         )
         return 1
-    with atheris.instrument_imports(include=["lq", "yaml", "tests.fuzz.targets"]):
+    with atheris.instrument_imports(include=["lq", "yaml", "tests.fuzz.targets", "topologies.agent"]):
         from tests.fuzz.targets import TARGETS
 
     logging.disable()

@@ -8,7 +8,7 @@ import functools
 import shutil
 import struct
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service
 from lq.server.storage import Storage
-from lq.wire import MalformedMessage, MessageType, RelayInfo, decode
+from lq.wire import MalformedMessage, MessageType, RelayInfo, decode, frames
+from lq.wire.message import ANY
 from tests.fuzz.concentrator import concentrator
 from tests.server.oracle import judge
+from topologies.agent import Agent
 
 CONFIGURATIONS = [
     """
@@ -88,6 +90,7 @@ DISCOVER = b"".join(
         b"\x35\1\1\x37\2\1\x79\xff",
     ]
 )
+OPTION = RelayInfo(b"dslam1 eth 0/2:1", bytes(6)).encode()
 FRAME = struct.Struct("!BH")  # which step comes before it; octets of the datagram
 KEPT = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
@@ -165,6 +168,31 @@ def config(data):
         service.handle(octets, 1e9, _source(0, octets))
 
 
+def agent(data):
+    """A DSLAM's agent gives one frame for each or none, and what it writes is right."""
+    if len(data) < 1:
+        return
+    up, raw = data[0] & 1, data[0] & 2
+    packet = frames.udp_packet((ANY, 68 - up), (frames.BROADCAST, 67 if up else 68), data[1:])
+    frame = data[1:] if raw else frames.ethernet(bytes(6), bytes(6), (1,), frames.ETHERTYPE_IPV4, packet)
+    one = Agent({(1,): OPTION})
+    after = one.carry(frame)
+    assert sum(one.counts.values()) == 1
+    if after is None or after == frame:
+        return
+    before, found = (frames.parse(each).payload for each in (frame, after))
+    assert frames.udp_intact(found)
+    message = decode(frames.udp_payload(before))
+    options = dict(message.options)
+    changed = decode(frames.udp_payload(found))
+    if one.counts["inserted"]:
+        assert 82 not in options
+        options[82] = OPTION
+    else:
+        del options[82]
+    assert changed == replace(message, options=options)
+
+
 def spec(data):
     """A specification is refused in one line, or it is whole, and is the same when written and read again."""
     try:
@@ -210,6 +238,7 @@ TARGETS = {
     "server": server,
     "config": config,
     "concentrator": concentrator,
+    "agent": agent,
     "spec": spec,
     "run": run,
 }

@@ -29,6 +29,7 @@ def test_nothing_in_the_corpus_breaks_its_target(path):
 @pytest.mark.parametrize(
     ("target", "broken", "error"),
     [
+        ("agent", "Agent", KeyError),
         ("wire", "decode", IndexError),
         ("server", "decode", IndexError),
         ("config", "Service", KeyError),

@@ -84,7 +84,7 @@ def differences(theirs, ours):
 @pytest.mark.parametrize("name", SET_UPS)
 def test_we_differ_from_them_only_where_the_documentation_says(name, former):
     expected, changed = SET_UPS[name]
-    server = service("leasequery: {former_client: true}\n" if former else "", **changed)
+    server = service("former_client: true" if former else "", **changed)
     expected = expected | (FORMER_CLIENT if former else {})
     octets = [bytes(packet[UDP].payload) for packet in rdpcap(str(DATA / f"{name}-leasequery.pcap"))]
     replies = {message.xid: message for message in map(decode, octets) if message.op == 2}

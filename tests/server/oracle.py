@@ -111,7 +111,9 @@ def _item(query):
 def _matches(binding, form, item):
     if form == "address":
         return binding.packed == item
-    return item == (binding.client_id if form == "client-id" else binding.hardware)
+    if form == "client-id":
+        return binding.client_id == item
+    return binding.hardware == item != b""  # an address that was declined is nobody's
 
 
 def _leased(binding, now):

@@ -23,10 +23,11 @@ from lq.wire import MessageType
 from lq.wire.options import FOREVER
 
 from . import oracle
-from .helpers import ALL, CONFIG, Host, ask, mac, option_82, query, seconds, service
+from .helpers import ALL, CONFIG, GIADDR, Host, ask, mac, option_82, query, seconds, service
 
 POOL = "198.18.0.10-198.18.0.13"
 RESERVED = "reservations: [{address: 198.18.0.12, hardware: '02:00:00:00:00:02'}]\n"
+RELAY = str(GIADDR), 67
 numbers = st.integers(0, 5)
 NAMES = [field.name for field in fields(Binding) if not field.name.startswith(("template", "reserved"))]
 
@@ -142,6 +143,14 @@ class Network(RuleBasedStateMachine):
         self.now += 1.0
         self.lease(1, not brief)
 
+    @rule()
+    def outlive(self):
+        """One lease of a hardware address ends while another stands, and no message says so."""
+        self.lease_twice(True)
+        self.asked([b"\x33"], chaddr=mac(1))
+        self.now += 61.0
+        self.asked([b"\x33"], chaddr=mac(1))  # from the answer prepared before, if that still holds
+
     @rule(number=numbers, last=st.integers(9, 14), selecting=st.booleans(), offered=st.booleans())
     def demand(self, number, last, selecting, offered):
         """Ask for an address by name, as of right or out of malice."""
@@ -238,11 +247,11 @@ class Network(RuleBasedStateMachine):
                 self.hosts[number].address = max(leases, key=leases.get)
         self.offers.clear()
 
-    def asked(self, **item):
-        """A query, with three Parameter Request Lists, whose answers are those due."""
-        for requested in (ALL + b"\x32\x03", b"\x33", None):
+    def asked(self, lists=(ALL + b"\x32\x03", b"\x33", None), **item):
+        """A query, with each of these Parameter Request Lists, whose answers are those due."""
+        for requested in lists:
             octets = query(requested=requested, **item)
-            oracle.judge(self.server, octets, self.server.handle(octets, self.now), self.now)
+            oracle.judge(self.server, octets, self.server.handle(octets, self.now, RELAY), self.now)
 
     @rule()
     def query(self):

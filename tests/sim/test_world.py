@@ -137,6 +137,7 @@ def test_the_server_model_knows_what_it_manages(state, expected):
 def test_the_server_model_answers_as_the_built_in_server(dialect):
     """Addresses leased, ended and free, clients with a lease, with one beside one that ended, without."""
     config = f"listen: 198.18.0.2\ndatabase: x\ndialect: {dialect}\n"
+    config += "leasequery: {requesters: [198.18.0.1]}\n"
     config += "subnets: [{network: 198.18.0.0/16, pools: [198.18.1.0-198.18.1.9]}]\n"
     kept = [  # address, client, until when, since when
         (1, 1, 500.0, 10.0), (2, 1, 100.0, 50.0), (3, 2, 90.0, 20.0),
@@ -158,7 +159,7 @@ def test_the_server_model_answers_as_the_built_in_server(dialect):
     asked = {"giaddr": "198.18.0.1", "requested": (51, 82, 91, 50, 92), "dialect": of_name(dialect)}
     for query in queries:
         message = build(**asked, **query)
-        theirs = decode(service.handle(message.encode(), 200.0)[0])
+        theirs = decode(service.handle(message.encode(), 200.0, ("198.18.0.1", 67))[0])
         ours = model.respond(message, 200.0)
         for name in ("message_type", "ciaddr", "xid", "giaddr", "flags"):
             assert getattr(ours, name) == getattr(theirs, name), (query, name)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+from collections import Counter
 
 import pytest
 
-from lq.errors import RunFailed
+from lq.errors import BadInput, RunFailed
 from lq.experiments.fidelity import wan_reasons
 from lq.experiments.programs import Programs, python
-from lq.experiments.spec import Spec
+from lq.experiments.spec import Spec, load
 from lq.experiments.wan import Wan
 from tests import support
 from topologies import plan
-from topologies.wan import Direction, Impairment, netem_command
+from topologies.wan import COUNTS, Direction, Impairment, netem_command
 
 FRAME = bytes(125)  # 1000 bits
 
@@ -35,7 +36,7 @@ def test_a_delay_is_the_same_for_all():
     for number in range(5):
         direction.take(FRAME, number * 0.001)
     assert departures(direction) == pytest.approx([0.020, 0.021, 0.022, 0.023, 0.024])
-    assert direction.report() == {"taken": 5, "lost": 0, "overflowed": 0, "left": 5, "late": 0}
+    assert direction.report() == {**dict.fromkeys(COUNTS, 0), "taken": 5, "left": 5}
 
 
 def test_jitter_is_uniform_around_the_delay_and_frames_may_overtake():
@@ -62,6 +63,94 @@ def test_loss_is_the_share_asked_for_and_follows_from_the_seed():
 
     assert 1800 < lost("1") < 2200  # five standard deviations
     assert lost("1") == lost("1") != lost("2")
+
+
+def leaving(direction: Direction) -> list[tuple[float, int]]:
+    """Let every frame leave exactly when it is due; return when, and its number."""
+    found = []
+    while (moment := direction.deadline) < float("inf"):
+        found.append((moment, int.from_bytes(direction.leave(moment), "big")))
+    return found
+
+
+def carried(impairment: Impairment, seed: str = "1", frames: int = 10_000) -> tuple[dict, list]:
+    """Send frames with a number each, 1 ms apart; return what was counted, and what left."""
+    direction = Direction(impairment, seed)
+    for number in range(frames):
+        direction.take(number.to_bytes(4, "big"), number * 0.001)
+    left = leaving(direction)
+    return direction.report(), left
+
+
+def test_a_copy_leaves_with_its_frame_and_both_are_counted():
+    report, left = carried(Impairment(delay=0.02, duplication=0.05, limit=20_000))
+    numbers = [number for _, number in left]
+    assert len(left) == report["left"] == 10_000 + report["duplicated"]
+    assert len(set(numbers)) == 10_000
+    assert abs(report["duplicated"] - 500) < 5 * (10_000 * 0.05 * 0.95) ** 0.5
+    assert report["lost"] == report["reordered"] == report["late"] == 0
+    for moment, number in left:
+        assert moment == pytest.approx(number * 0.001 + 0.02)
+    assert carried(Impairment(delay=0.02, duplication=1, limit=30), frames=10)[0]["duplicated"] == 10
+
+
+def test_a_reordered_frame_leaves_at_once_ahead_of_those_that_wait():
+    report, left = carried(Impairment(delay=0.02, reordering=0.1, limit=20_000))
+    early = [(moment, number) for moment, number in left if moment < number * 0.001 + 0.01]
+    assert len(left) == report["taken"] == report["left"] == 10_000
+    assert len(early) == report["reordered"]
+    assert abs(report["reordered"] - 1000) < 5 * (10_000 * 0.1 * 0.9) ** 0.5
+    assert [moment for moment, _ in early] == pytest.approx([number * 0.001 for _, number in early])
+    overtaking, place = {number for _, number in early}, {number: n for n, (_, number) in enumerate(left)}
+    for number in overtaking:
+        waiting = {*range(max(0, number - 19), number)} - overtaking
+        assert all(place[number] < place[other] for other in waiting)
+    assert [number for _, number in left if number not in overtaking] == late(overtaking)  # in their order
+
+
+def late(overtaking: set[int]) -> list[int]:
+    """Return the numbers of all 10,000 frames that wait for the delay."""
+    return [number for number in range(10_000) if number not in overtaking]
+
+
+def test_with_a_rate_a_reordered_frame_does_not_wait_for_the_wire():
+    report, left = carried(Impairment(delay=0.02, reordering=0.5, rate=1000), frames=100)
+    early = [number for moment, number in left if moment < number * 0.001 + 0.01]
+    assert len(early) == report["reordered"] > 30
+    times = [moment for moment, number in left if number not in set(early)]
+    assert min(after - before for before, after in itertools.pairwise(times)) >= 4 * 8 / 1000 - 1e-9
+
+
+def test_chances_are_each_by_itself_and_all_follow_from_the_seed():
+    """A frame that is both duplicated and lost leaves once; a copy may be lost, and has none itself."""
+    every = Impairment(delay=0.02, loss=0.3, duplication=0.05, reordering=0.1, limit=20_000)
+    report, left = carried(every)
+    assert (report, left) == carried(every)
+    assert report != carried(every, "2")[0]
+    copies = Counter(Counter(number for _, number in left).values())
+    assert set(copies) == {1, 2}
+    assert report["taken"] + report["duplicated"] == report["lost"] + report["left"]
+    shares = {0: 0.3 * 0.95, 2: 0.05 * 0.7 * 0.7}
+    copies[0] = 10_000 - copies[1] - copies[2]
+    for number, share in shares.items():
+        assert abs(copies[number] - 10_000 * share) < 5 * (10_000 * share) ** 0.5
+
+
+EXACT = {"taken": 1000, "duplicated": 50, "lost": 301, "reordered": 77, "left": 749}
+
+
+def test_exact_counts_with_a_seed():
+    report, _ = carried(Impairment(delay=0.02, loss=0.3, duplication=0.05, reordering=0.1), "cable 1", 1000)
+    assert report == {**dict.fromkeys(COUNTS, 0), **EXACT}
+
+
+def test_a_full_link_drops_a_frame_with_its_copy():
+    """Of what it holds there is one more than the limit at most: the last frame's copy."""
+    direction = Direction(Impairment(delay=1.0, duplication=1, limit=10), "1")
+    for _ in range(25):
+        direction.take(FRAME, 0.0)
+    assert direction.report()["overflowed"] == 40
+    assert len(departures(direction)) == 10
 
 
 def test_a_rate_spaces_frames_out_in_their_order():
@@ -103,6 +192,8 @@ def test_lateness_is_counted():
         (Impairment(delay=0.02, jitter=0.0025, limit=5), "limit 5 delay 20000us 2500us"),
         (Impairment(loss=0.2), "limit 1000 loss random 20%"),
         (Impairment(rate=1.5e6), "limit 1000 rate 1500000bit"),
+        (Impairment(duplication=0.05), "limit 1000 duplicate 5%"),
+        (Impairment(delay=0.02, reordering=0.1), "limit 1000 delay 20000us reorder 10%"),
         (
             Impairment(delay=1.0, jitter=0.5, loss=0.005, rate=1e9),
             "limit 1000 delay 1000000us 500000us loss random 0.5% rate 1000000000bit",
@@ -112,6 +203,28 @@ def test_lateness_is_counted():
 def test_the_same_for_netem(impairment, arguments):
     command = netem_command("eth0", impairment)
     assert " ".join(command) == f"tc qdisc replace dev eth0 root netem {arguments}"
+    seeded = netem_command("eth0", impairment, "1 eth0")
+    assert seeded[:-2] == command
+    assert seeded[-2] == "seed"
+    assert 0 <= int(seeded[-1]) < 1 << 63
+    assert seeded == netem_command("eth0", impairment, "1 eth0")
+    assert seeded != netem_command("eth0", impairment, "2 eth0")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"wan.reordering": 0.1}, "give wan.delay"),
+        ({"wan.reordering": 1, "wan.delay": 0.1}, "wan.reordering"),
+        ({"wan.duplication": 1.1}, "wan.duplication"),
+        ({"wan.duplication": -0.1}, "wan.duplication"),
+        ({"wan.reordering": 0.1, "wan.delay": 1, "backoff.server": "slow"}, "leave wan.reordering out"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(settings, words):
+    with pytest.raises(BadInput, match=words) as caught:
+        load("backoff", settings)
+    assert "\n" not in str(caught.value)
 
 
 # -- the delay line on real packets
@@ -177,6 +290,64 @@ def test_loss_on_counted_packets(link):
     for way in line["directions"]:
         assert abs(way["lost"] - 0.2 * way["taken"]) < 5 * (0.16 * way["taken"]) ** 0.5
     assert back["taken"] - back["lost"] - len(times) in range(0, 10)
+
+
+@pytest.fixture(params=emulators())
+def any_link(request):
+    return request.getfixturevalue("link" if request.param == "user-space" else "kernels_link")
+
+
+def echoes(link, options: str) -> list[tuple[int, float]]:
+    """Ping the server from the network's router; return number and round trip of each answer as they came."""
+    link("cmd", "network", f"ping -c1 -W5 {plan.SERVER}")
+    said = link("cmd", "network", f"ping {options} -W5 {plan.SERVER}")
+    answers = re.findall(r"icmp_seq=(\d+) .*time=([\d.]+) ms", said)
+    return [(int(number), float(time)) for number, time in answers]
+
+
+@pytest.mark.lab
+def test_duplicates_are_real(any_link):
+    """Each ping has a copy with 0.3, and each of what arrives an answer, that has one with 0.3, too."""
+    any_link("change_wan", {"duplication": 0.3})
+    found = Counter(number for number, _ in echoes(any_link, "-c 500 -i 0.002"))
+    reports = any_link("change_wan", {"delay": DELAY})
+    assert len(found) == 500
+    assert set(found.values()) == {1, 2, 3, 4}
+    assert abs(found.total() - 500 * 1.3**2) < 5 * (500 * 0.63) ** 0.5
+    for line in reports.values():
+        there, back = line["directions"]
+        assert there["taken"] + there["duplicated"] == there["left"]
+        assert back["left"] - found.total() in range(0, 10)  # ARP
+
+
+@pytest.mark.lab
+def test_reorderings_are_real(any_link):
+    any_link("change_wan", {"delay": 0.05, "reordering": 0.2})
+    found = echoes(any_link, "-c 300 -i 0.004")
+    reports = any_link("change_wan", {"delay": DELAY})
+    order = [number for number, _ in found]
+    assert sorted(order) == list(range(1, 301))
+    overtaken = sum(after < before for before, after in itertools.pairwise(order))
+    assert overtaken > 30
+    both, one, none = (
+        sum(low <= time < high for _, time in found) for low, high in ((0, 50), (50, 100), (100, 1e6))
+    )
+    assert one > both > 0
+    assert abs(none - 300 * 0.64) < 5 * (300 * 0.64 * 0.36) ** 0.5
+    for line in reports.values():
+        for way in line["directions"]:
+            assert abs(way["reordered"] - 0.2 * way["taken"]) < 5 * (0.16 * way["taken"]) ** 0.5
+            assert way["taken"] == way["left"]
+
+
+@pytest.mark.lab
+def test_an_impairment_leaves_nothing_of_the_one_before(any_link):
+    before = {"delay": 0.05, "jitter": 0.01, "loss": 0.3, "duplication": 0.3, "reordering": 0.3, "rate": 1e5}
+    any_link("change_wan", before)
+    any_link("change_wan", {"delay": DELAY})
+    found = echoes(any_link, "-c 60 -i 0.01")
+    assert [number for number, _ in found] == list(range(1, 61))
+    assert min(time for _, time in found) >= 2 * DELAY * 1000
 
 
 @pytest.mark.lab

@@ -42,6 +42,28 @@ def test_a_udp_frame_is_what_scapy_reads(destination, source, vlans, src, sport,
     assert frames.udp_payload(frame.payload) == payload
 
 
+@given(addresses, ports, addresses, ports, st.binary(max_size=600), st.binary(max_size=600), st.data())
+def test_another_payload_in_a_packet_is_as_if_it_had_been_made_so(src, sport, dst, dport, one, other, data):
+    first, second = (frames.udp_packet((src, sport), (dst, dport), payload) for payload in (one, other))
+    assert frames.udp_intact(memoryview(first))
+    assert frames.with_udp_payload(memoryview(first + bytes(9)), other) == second
+    damaged = bytearray(first)
+    place = data.draw(st.integers(12, len(first) - 1))
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    without_one = not any(damaged[26:28])  # no checksum: nobody can tell
+    assert not frames.udp_intact(memoryview(damaged)) or without_one
+
+
+def test_a_piece_of_a_packet_is_not_whole():
+    packet = bytearray(frames.udp_packet((IPv4Address("198.18.0.1"), 68), (frames.BROADCAST, 67), b"payload"))
+    for place, value in ((6, 0x20), (7, 1), (3, 28)):  # more follows, an offset, too short for the datagram
+        changed = bytearray(packet)
+        changed[place] = value
+        assert not frames.udp_intact(memoryview(changed))
+    packet[6] = 0x40  # not to be fragmented
+    assert frames.udp_intact(memoryview(packet))
+
+
 @given(macs, macs, tags, addresses, addresses)
 def test_arp_request_and_reply(asker, own, vlans, sender, target):
     request = Ether(src=asker, dst="ff:ff:ff:ff:ff:ff")

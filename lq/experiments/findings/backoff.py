@@ -20,7 +20,7 @@ from lq.experiments.spec import Spec
 from topologies import plan
 
 SHORTEST, LONGEST = 10.0, 60.0  # seconds between two packets to a server that is silent (R6.6-2)
-TOLERANCE = 0.25  # seconds: "about"
+TOLERANCE = 0.25  # seconds: "about"; what the way adds to that is `_tolerance`
 
 
 class Bounds(NamedTuple):
@@ -42,7 +42,8 @@ class Bounds(NamedTuple):
 def summarize(spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """Return the counts on the wire, `within_bounds`, and `verdict` in words.
 
-    `wire_packets`: queries that reached the server, all in all; `wire_answers`: answers that it sent;
+    `wire_packets`: queries that reached the server, all in all; `wire_duplicates`: further copies of these
+    that the WAN has made, which the bounds are not about; `wire_answers`: answers that it sent;
     `demand_packets`: packets for nobody's addresses, which make it ask;
     `judged_s`: seconds for which the bounds applied, that is, until its first answer or the end;
     `burst_packets`, `burst_addresses`, `polls`, `smallest_gap_s`, `largest_gap_s`: see `Bounds`;
@@ -55,6 +56,7 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.Dat
     wire = wire[wire["server"] == plan.SERVERS[0].name]
     start, end = float(phase["start"]) - zero, float(phase["end"]) - zero
     asked = wire[(wire["type"] == "leasequery") & (wire["at"] >= start) & (wire["at"] < end)]
+    copies, asked = asked[asked["duplicate"]], asked[~asked["duplicate"]]
     answered = wire[wire["type"].isin(["active", "known", "unknown"]) & (wire["at"] >= start)]
     failed = float(phase["failed_at"]) - zero
     # An answer that is late is heard late, and what that causes arrives late.
@@ -75,6 +77,7 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Mapping[str, pd.Dat
             back = float(firsts.max()) - returned
     return {
         "wire_packets": len(asked),
+        "wire_duplicates": len(copies),
         "wire_answers": len(answered),
         "demand_packets": sum(attack.get("packets", 0) for attack in phase["attacks"]),
         "judged_s": until - since,
@@ -95,37 +98,43 @@ def judge(spec: Spec, times: Sequence[float], addresses: Sequence[str], since: f
 
     `since` and `until` are when there was something to ask about, and no answer.
     """
-    settings, heard = spec.concentrator, spec.backoff.heard
-    expiry = times[0] + settings.server_timer + TOLERANCE if heard and times else since
+    settings, heard, tolerance = spec.concentrator, spec.backoff.heard, _tolerance(spec)
+    expiry = times[0] + settings.server_timer + tolerance if heard and times else since
     burst = [time for time in times if heard and time <= expiry]
     polls = times[len(burst) :]
     asked = list(addresses[: len(burst)])
     faults = []
     if len(set(asked)) > settings.window:
         faults.append(f"{len(set(asked))} queries out at once, more than the window of {settings.window}")
-    if _too_soon(burst, asked, settings.retry_first):
+    if _too_soon(burst, asked, settings.retry_first, tolerance):
         faults.append("queries sent again sooner than their own back-off allows (R6.6-5)")
     last = burst[-1:] or [since]
     between = [b - a for a, b in pairwise([*burst[-1:], *polls])]
     open_ends = [b - a for a, b in pairwise([*last, *polls, until])]
     shortest = min(between, default=None)
     longest = max(open_ends)
-    if shortest is not None and shortest < SHORTEST - TOLERANCE:
+    if shortest is not None and shortest < SHORTEST - tolerance:
         faults.append(f"two packets {shortest:.2f} s apart, sooner than {SHORTEST:.0f} s (R6.6-2)")
-    if longest > LONGEST + TOLERANCE:
+    if longest > LONGEST + tolerance:
         faults.append(f"no packet for {longest:.1f} s, longer than {LONGEST:.0f} s (R6.6-2)")
     if not times:
         faults.append("no packet at all")
     return Bounds(len(burst), len(set(asked)), len(polls), shortest, longest, faults)
 
 
-def _too_soon(times: Sequence[float], addresses: Sequence[str], first: float) -> bool:
+def _tolerance(spec: Spec) -> float:
+    """Return by how many seconds two packets may arrive nearer to each other, or further, than they left."""
+    wan = spec.wan
+    return TOLERANCE + wan.jitter + (wan.delay if wan.reordering else wan.jitter)
+
+
+def _too_soon(times: Sequence[float], addresses: Sequence[str], first: float, tolerance: float) -> bool:
     """Whether any query was sent again before its interval, which doubles from `first`, was over."""
     latest: dict[str, tuple[float, float]] = {}
     for time, address in zip(times, addresses, strict=True):
         if address in latest:
             before, interval = latest[address]
-            if time - before < interval - TOLERANCE:
+            if time - before < interval - tolerance:
                 return True
             latest[address] = (time, 2 * interval)
         else:

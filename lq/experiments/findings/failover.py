@@ -74,7 +74,8 @@ def _disagreement(table: pd.DataFrame) -> dict[str, Any]:
         if of_one["modem"].nunique() < 2:
             continue
         disagreements += 1
-        said = of_one.sort_values("last_transaction").to_dict("records")
+        # A server that is asked twice answers twice: what counts is its first answer.
+        said = of_one.sort_values("last_transaction").drop_duplicates("server").to_dict("records")
         fresher += bool(said[0]["won"])
         told += [
             f"{row['server']} said {row['modem']} of {address}, as of {row['last_transaction']:.0f} s before"

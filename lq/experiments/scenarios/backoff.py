@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lq.experiments.attacking import Attack
@@ -11,7 +12,6 @@ from lq.experiments.emulation import Emulation
 from lq.experiments.programs import Tell
 from lq.experiments.scenarios.course import begin, finish, phase, wait_until_reached
 from lq.experiments.scenarios.reboot import restart
-from topologies.wan import Impairment
 
 DEMAND = 100.0  # packets a second for nobody's addresses: each comes again before its query is given up
 
@@ -55,10 +55,10 @@ def _fail(lab: Emulation) -> None:
     """Have the first server be as specified."""
     wanted = lab.spec.backoff
     if wanted.server == "slow":
-        usual = lab.spec.wan
+        usual = lab.wan.impairment
         limit = max(usual.limit, 10_000)
         lab.know_neighbours(0)
-        lab.wan.change(Impairment(usual.delay + wanted.late / 2, usual.jitter, usual.loss, usual.rate, limit))
+        lab.wan.change(replace(usual, delay=usual.delay + wanted.late / 2, limit=limit))
         for name, process in lab.wan.processes.items():
             lab.watch.add(name, process.pid)
     elif wanted.server == "silent":
