@@ -89,13 +89,19 @@ def test_who_was_served_is_counted_and_waits_are_of_those():
     table = starve.clients({"killed": 10.0, "clients": clients})
     assert table["started"].tolist() == [1.0, 2.0, 10.0]
     queries = pd.DataFrame(
-        {"address": ["a", "a", "b"], "at": [1.0, 2.0, 1.0], "answered": [2.5, 2.5, np.nan]}
+        {
+            "address": ["a", "a", "b", "between"],
+            "at": [1.0, 2.0, 1.0, 11.5],
+            "answered": [2.5, 2.5, np.nan, 19.0],
+        }
     )
     memory = [("server", -1.0, 5), ("server", 1.0, 9), ("server", 2.0, 7), ("controller", 1.0, 3)]
     load_table = pd.DataFrame(memory, columns=["process", "at", "memory"])
-    found = starve.summarize(
-        load("starve", {}), {}, {"clients": table, "queries": queries, "load": load_table}
+    floods = pd.DataFrame(
+        {"phase": ["discover one", "request one"], "start": [0.0, 12.0], "end": [11.0, 20.0]}
     )
+    tables = {"clients": table, "queries": queries, "load": load_table, "phases": floods}
+    found = starve.summarize(load("starve", {}), {}, tables)
     assert (found["clients"], found["clients_starving"]) == (3, 1)
     assert found["clients_served"] == pytest.approx(2 / 3)
     assert (found["lease_wait_p50_s"], found["lease_wait_max_s"]) == (1.0, 1.5)

@@ -34,8 +34,8 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
     clients_served       the share of them that got one, 0 to 1
     lease_wait_p50_s     seconds from a client's start to its lease, of those that got one: median
     lease_wait_max_s     the longest
-    leasequery_p99_s     seconds from a query's first transmission to its answer, meanwhile: 99th percentile
-    leasequery_unanswered   queries that were not answered
+    leasequery_p99_s     seconds from a query's first transmission, beside a flood, to its answer: 99th percentile
+    leasequery_unanswered   of these queries, those that were not answered
     server_memory_before, _after, _max            octets resident, as the first flood began, at the end, most
     controller_memory_before, _after, _max        the same of the controller
     server_memory_bound, controller_memory_bound  what the most must not exceed: `before`, and 64 MiB. What a
@@ -46,7 +46,9 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
     waits = table.loc[served, "wait_s"]
     queries = tables["queries"]
     answered = queries.groupby("address").agg(at=("at", "min"), answered=("answered", "min"))
-    times = (answered["answered"] - answered["at"]).astype(float)
+    floods = pd.IntervalIndex.from_arrays(tables["phases"]["start"], tables["phases"]["end"])
+    beside = floods.get_indexer(answered["at"].astype(float)) >= 0  # in between the server starts anew
+    times = (answered["answered"] - answered["at"]).astype(float)[beside]
     found = {
         "clients": len(table),
         "clients_starving": int((~served).sum()),
