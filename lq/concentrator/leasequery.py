@@ -385,11 +385,11 @@ class LeaseQuery:
             places.refuse(answer.address, "known", now + config.known_time, now, out)
             return
         location = Location(answer.address, answer.htype, answer.chaddr, circuit or NOWHERE, modem, expires)
-        if info is not None and places.modems.foreign(info):
+        if circuit is not None:
+            places.locate(location, now, out)
+        elif info is not None and places.modems.foreign(info):
             places.refuse(answer.address, "foreign-circuit", now + config.known_time, now, out)
             out.append(Drop("foreign-circuit", answer.address))
-        elif circuit is not None:
-            places.locate(location, now, out)
         elif modem is not None:
             places.await_modem(location, now, out)
         else:
