@@ -79,7 +79,7 @@ class Modems:
         return named
 
     def _named(self, circuit_id: bytes) -> Circuit | None:
-        """Return the circuit of ours that a circuit-id names; each is read once, since answers repeat them."""
+        """Return the circuit of ours that a circuit-id names. Answers repeat them: each is read once."""
         try:
             return self._read[circuit_id]
         except KeyError:
