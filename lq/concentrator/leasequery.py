@@ -52,6 +52,7 @@ class LeaseQuery:
     def __init__(self, config: ConcentratorConfig, places: Places, want: Want) -> None:
         self._config = config
         self._places = places
+        self._ending = places.locations.ending
         self._want = want
         self._reader = Reader(config)
         self.queries = Queries(config)
@@ -179,14 +180,14 @@ class LeaseQuery:
         while queries.unanswered:
             self._fall_back(queries.unanswered.pop(), now, out)
             queries.pump(now, out)
-        if self._places.locations.ending:
+        if self._ending:
             self._refresh(now, out)
 
     def _refresh(self, now: float, out: list[Effect]) -> None:
         """Ask again about the locations that end soon, as far as there is room for that."""
-        locations, queries = self._places.locations, self.queries
-        while locations.ending:
-            key = next(iter(locations.ending))
+        locations, queries, ending = self._places.locations, self.queries, self._ending
+        while ending:
+            key = next(iter(ending))
             location, servers = locations.get(key, now), self._authorities.living(key, now)
             if location is not None and servers:
                 if not queries.spare(servers[0]):
@@ -196,7 +197,7 @@ class LeaseQuery:
                 self._replace(query)
                 queries.ask(query, (first,), now, out)
                 queries.pump(now, out)
-            del locations.ending[key]
+            del ending[key]
 
     def lapsed(self, location: Location) -> None:
         """The location has ended: whoever needs it from now on asks anew."""
@@ -384,11 +385,11 @@ class LeaseQuery:
             places.refuse(answer.address, "known", now + config.known_time, now, out)
             return
         location = Location(answer.address, answer.htype, answer.chaddr, circuit or NOWHERE, modem, expires)
-        if info is not None and places.modems.foreign(info):
+        if circuit is not None:
+            places.locate(location, now, out)
+        elif info is not None and places.modems.foreign(info):
             places.refuse(answer.address, "foreign-circuit", now + config.known_time, now, out)
             out.append(Drop("foreign-circuit", answer.address))
-        elif circuit is not None:
-            places.locate(location, now, out)
         elif modem is not None:
             places.await_modem(location, now, out)
         else:

@@ -8,6 +8,8 @@ from lq.concentrator.circuit_id import CircuitIdFormat, OwnCircuits
 from lq.concentrator.events import Circuit
 from lq.wire import RelayInfo
 
+_MOST_READ = 65536  # circuit-ids, of 255 octets at most
+
 
 class Modems:
     """The registered modems; option 82 made from them and read with them.
@@ -18,6 +20,7 @@ class Modems:
     def __init__(self, circuit_ids: CircuitIdFormat, own: OwnCircuits, registered_only: bool = False) -> None:
         self._circuit_ids = circuit_ids
         self._own = own
+        self._read: dict[bytes, Circuit | None] = {}
         self._registered_only = registered_only
         self._circuit_of: dict[bytes, Circuit] = {}
         self._modem_on: dict[Circuit, bytes] = {}
@@ -76,5 +79,12 @@ class Modems:
         return named
 
     def _named(self, circuit_id: bytes) -> Circuit | None:
-        circuit = self._circuit_ids.decode(circuit_id)
-        return circuit if circuit is not None and circuit in self._own else None
+        """Return the circuit of ours that a circuit-id names. Answers repeat them: each is read once."""
+        try:
+            return self._read[circuit_id]
+        except KeyError:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            circuit = self._circuit_ids.decode(circuit_id)
+            own = circuit if circuit is not None and circuit in self._own else None
+            return self._read.setdefault(circuit_id, own)

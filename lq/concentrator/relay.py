@@ -14,7 +14,7 @@ from lq.concentrator.events import Circuit, Drop, Effect, Location, ToClient, To
 from lq.concentrator.exchanges import Exchange, Exchanges, wanted
 from lq.concentrator.modems import Modems
 from lq.wire import BOOTREPLY, BOOTREQUEST, Message, MessageType, OptionCode, RelayInfo
-from lq.wire.options import unpack_u32
+from lq.wire.options import lease_end, unpack_u32
 
 _NO_ADDRESS = IPv4Address(0)
 _FROM_CLIENTS = frozenset(
@@ -143,7 +143,8 @@ class Relay:
         informs = exchange is not None and exchange.kind == MessageType.INFORM  # that leases nothing
         if kind == MessageType.ACK and message.yiaddr != _NO_ADDRESS and lease and not informs:
             modem = info.remote_id if info is not None else self._modems.relay_info(circuit).remote_id
-            location = Location(message.yiaddr, message.htype, message.chaddr, circuit, modem, now + lease)
+            ends = lease_end(lease, now)
+            location = Location(message.yiaddr, message.htype, message.chaddr, circuit, modem, ends)
             return Gleaned(message.yiaddr, message.chaddr, circuit, location)
         if kind == MessageType.NAK and exchange is not None and exchange.wanted != _NO_ADDRESS:
             return Gleaned(exchange.wanted, message.chaddr, circuit)

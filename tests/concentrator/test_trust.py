@@ -22,7 +22,7 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.exchanges import Exchanges
 from lq.wire import BOOTREPLY, DRAFT_03, Message, MessageType, OptionCode, RelayInfo
-from lq.wire.options import pack_u32
+from lq.wire.options import FOREVER, pack_u32
 from tests.concentrator.helpers import (
     CIRCUIT,
     GIADDR,
@@ -296,3 +296,11 @@ def test_one_client_on_ever_other_circuits_fills_nothing():
         message = client_message(MessageType.DISCOVER)
         exchanges.begin(message, Circuit(2, (number + 1,)), HOST, info(), (SERVER,), 0.0)
     assert len(exchanges) == 4
+
+
+def test_a_lease_without_end_is_a_location_without_end():
+    concentrator = engine()
+    [relayed] = asked(concentrator)
+    ack = server_message(relayed, MessageType.ACK, yiaddr=HOST, lease=0xFFFFFFFF)
+    [_, permit] = concentrator.handle(ack, 0.1)
+    assert permit.location.expires == FOREVER
