@@ -34,7 +34,8 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
     clients_served       the share of them that got one, 0 to 1
     lease_wait_p50_s     seconds from a client's start to its lease, of those that got one: median
     lease_wait_max_s     the longest
-    leasequery_p99_s     seconds from a query's first transmission, beside a flood, to its answer: 99th percentile
+    leasequery_p99_s     seconds from a query's first transmission, beside a flood, to its answer (99th
+                         percentile)
     leasequery_unanswered   of these queries, those that were not answered
     server_memory_before, _after, _max            octets resident, as the first flood began, at the end, most
     controller_memory_before, _after, _max        the same of the controller
@@ -47,7 +48,9 @@ def summarize(spec: Spec, result: Mapping[str, Any], tables: Tables) -> dict[str
     queries = tables["queries"]
     answered = queries.groupby("address").agg(at=("at", "min"), answered=("answered", "min"))
     floods = pd.IntervalIndex.from_arrays(tables["phases"]["start"], tables["phases"]["end"])
-    beside = floods.get_indexer(answered["at"].astype(float)) >= 0  # in between the server starts anew
+    beside = (
+        floods.get_indexer(pd.Index(answered["at"].astype(float))) >= 0
+    )  # in between the server starts anew
     times = (answered["answered"] - answered["at"]).astype(float)[beside]
     found = {
         "clients": len(table),
