@@ -316,9 +316,11 @@ class Forwarder:
 
         A scan uses one direction: one flow for an address is enough. Should a packet in the other
         direction come, the engine says Drop. In a large scan the packet may be held no more: most such
-        come from the network side.
+        come from the network side. Nothing is held in the switch for an address that no packet was for.
         """
         self.record.write("refuse", now, address=effect.address, reason=effect.reason, until=effect.until)
+        if effect.quiet:
+            return
         held = self._held.pop(int(effect.address), None)
         upstream = held is not None and held[1] == self._access
         self._for_a_while(self._refused, Tables.refuse(effect.address, upstream=upstream), effect.until)

@@ -158,7 +158,7 @@ subnets: [{network: 198.18.0.0/16, pools: [198.18.0.10-198.18.0.20]}]
         ("port: 6767", "service_time: 'nan'", [":2: service_time:"]),
         ("bindings.sqlite", '"a\\0b"', [":3: the character U+0000"]),
         ("bindings.sqlite", "x" * 5000, ["xxx"]),
-        ("bindings.sqlite", ".", ["cannot open the database ."]),
+        ("bindings.sqlite", ".", ["cannot write .: it is a directory"]),
         ("bindings.sqlite", "missing/b", ["missing/b"]),
         ("port: 6767", "interface: " + "x" * 200, ["127.0.0.1:67"]),
         ("subnets: [", "subnets: [" + "{}," * 300_000, [":4: subnets.0.network: this key is missing"]),

@@ -342,7 +342,7 @@ def test_the_bindings_of_a_server_whose_file_is_not_read_are_refused():
 
 def test_an_entry_that_dhcpd_has_not_finished_is_left_for_the_next_time(tmp_path):
     file = tmp_path / "leases"
-    whole = "lease 198.18.0.16 {\n  binding state active;\n}\n"
+    whole = "lease 198.18.0.16 {\n  ends 4 2099/01/01 00:00:00;\n  binding state active;\n}\n"
     for text, count in ((whole, 1), (whole + "lease 198.18.0.17 {\n  binding st", 1), ("lease 198", 0)):
         file.write_text(text)
         assert len(list(bindings._journal(file))) == count

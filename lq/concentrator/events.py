@@ -213,12 +213,13 @@ class Refuse:
 
     Reasons: "known", "unknown" (the servers' answers), "no-location" (a lease without option 82),
     "foreign-circuit" (option 82 names no circuit of ours), "modem-absent" (its modem is not registered),
-    "no-arp-reply" (mode "arp": nobody has it).
+    "no-arp-reply" (mode "arp": nobody has it). `quiet`: no packet asked, so there is no traffic yet to drop.
     """
 
     address: IPv4Address
     until: float
     reason: str
+    quiet: bool = False
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class LeaseQuery:
             query = self._open_by_mac(source)
             if query is None or source not in query.sources:
                 return False
-        query.demanded, query.until = now, NEVER
+        query.demanded, query.until, query.quiet = now, NEVER, False
         query.add_source(source)
         if query.answer is not None and self._places.refused.get(key, now) is None:
             self._conclude(query, now, out)  # UNKNOWN so far, and who may say more may have failed
@@ -109,18 +109,24 @@ class LeaseQuery:
             return False
         query = self.queries.get(key)
         if query is None or query.settled:
-            return self._begin_by_address(address, (), now, out) is None
+            return self._begin_by_address(address, (), now, out, quiet=True) is None
         query.demanded, query.until = now, NEVER
         return True
 
     def _begin_by_address(
-        self, address: IPv4Address, sources: tuple[Upstream, ...], now: float, out: list[Effect]
+        self,
+        address: IPv4Address,
+        sources: tuple[Upstream, ...],
+        now: float,
+        out: list[Effect],
+        *,
+        quiet: bool = False,
     ) -> str | None:
         key = int(address)
         servers, reserve = self._authorities.order(key, now)
         if not servers:
             return "unanswerable"
-        query = Query(key, "ip", now, address, sources=sources, reserve=reserve)
+        query = Query(key, "ip", now, address, sources=sources, reserve=reserve, quiet=quiet)
         self._replace(query)
         self.queries.ask(query, servers, now, out)
         return None
@@ -313,7 +319,7 @@ class LeaseQuery:
                 out.append(Abandon(address))
         else:
             time = min(config.unknown_time, config.server_timer_last) if undecided else config.unknown_time
-            self._places.refuse(address, "unknown", now + time, now, out)
+            self._places.refuse(address, "unknown", now + time, now, out, quiet=query.quiet)
 
     def _accept(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Act on ACTIVE or KNOWN (R6.5-1, R6.5-2, R6.5-3)."""
@@ -321,7 +327,8 @@ class LeaseQuery:
         if query.address is None:
             self._accept_client(query, answer, now, out)
         elif answer.expires is None or not answer.chaddr:
-            places.refuse(address, "known", now + self._config.known_time, now, out)
+            until = now + self._config.known_time
+            places.refuse(address, "known", until, now, out, quiet=query.quiet)
         else:
             self._place(query, answer, now, out)
             if query.sources and places.locations.get(int(address), now) is not None:

@@ -73,8 +73,20 @@ class Places:
         lead = max(min(left / 10, _LONGEST_LEAD), self._least_lead)
         return location.expires - min(lead, left / 2)
 
-    def refuse(self, address: IPv4Address, reason: str, until: float, now: float, out: list[Effect]) -> None:
-        """The address is not to be used, and not to be asked about, until then (R7-3)."""
+    def refuse(
+        self,
+        address: IPv4Address,
+        reason: str,
+        until: float,
+        now: float,
+        out: list[Effect],
+        *,
+        quiet: bool = False,
+    ) -> None:
+        """The address is not to be used, and not to be asked about, until then (R7-3).
+
+        `quiet`: no packet has asked for it.
+        """
         key = int(address)
         former = self.locations.remove(key)
         if former is not None:
@@ -84,7 +96,7 @@ class Places:
             out.append(Abandon(address))
             return
         self.refused.add(key, until, reason, now)
-        out.append(Refuse(address, until, reason))
+        out.append(Refuse(address, until, reason, quiet))
 
     def await_modem(self, location: Location, now: float, out: list[Effect]) -> None:
         """All is known of the host but the circuit of its modem."""

@@ -32,7 +32,8 @@ class Query:
     its sides to the servers, `reserve` the servers to ask if the authoritative one does not help;
     `once`: a server that does not answer the first time is not asked again; `until`: no packet caused it,
     it is about a location that ends then, and is given up then; `answer` is the best one so far, and
-    `settled` says that it has been acted upon.
+    `settled` says that it has been acted upon. `quiet`: no packet has asked yet, only a client that wants
+    the address.
     """
 
     key: Key
@@ -50,6 +51,7 @@ class Query:
     reserve: Sequence[Server] = ()
     answer: Answer | None = None
     settled: bool = False
+    quiet: bool = False
 
     @property
     def refreshes(self) -> bool:

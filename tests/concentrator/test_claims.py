@@ -12,6 +12,7 @@ from lq.concentrator.events import (
     ModemRegistered,
     Permit,
     Probe,
+    Refuse,
     ToServer,
     Withdraw,
 )
@@ -166,6 +167,7 @@ def test_what_nobody_has_may_be_leased(kind, negative_cache):
     effects = concentrator.handle(answer(query, kind), 0.01)
     [message] = relayed(effects)
     assert queries(effects) == [], "and is asked about once"
+    assert all(each.quiet for each in of_type(Refuse, effects)), "no packet asked: nothing to drop"
     ack = server_message(message, MessageType.ACK, yiaddr=HOST, lease=60)
     assert of_type(Permit, concentrator.handle(ack, 0.02))
 
@@ -247,3 +249,11 @@ def test_each_circuit_has_its_share_of_messages():
     assert (drop.reason, drop.circuit, drop.until) == ("message-limit", CIRCUIT, 10.0)
     assert len(relayed(concentrator.handle(FromClient(OTHER_CIRCUIT, discover), 0.0))) == 1, "its neighbour"
     assert len(relayed(concentrator.handle(FromClient(CIRCUIT, discover), 10.0))) == 1
+
+
+def test_a_packet_for_an_address_that_is_being_claimed_makes_its_refusal_one_to_drop():
+    concentrator = made()
+    [query] = queries(concentrator.handle(FromClient(CIRCUIT, request()), 0.0))
+    assert queries(concentrator.handle(Downstream(HOST), 0.001)) == []
+    [refusal] = of_type(Refuse, concentrator.handle(answer(query, "known"), 0.01))
+    assert not refusal.quiet

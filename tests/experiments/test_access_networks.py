@@ -205,7 +205,12 @@ def test_a_server_without_leasequery_gets_one_query_in_ten_seconds():
     assert played.summary["subscribers"] == 3
     assert played.summary["recovered"] == 0
     assert played.summary["queries_sent"] == 1
-    assert len(played.tshark("dhcp.option.dhcp == 10", "frame.number")) == 1
+    events = played.run.table("events")
+    queries = events[events["event"] == "query"]
+    assert len(played.tshark("dhcp.option.dhcp == 10", "frame.number")) == len(queries)
+    assert (queries["generation"] == 1).sum() == 1
+    for _, life in queries.groupby("generation"):
+        assert (life["at"].diff().dropna() >= 9.99).all()
 
 
 # -- two servers, and another concentrator

@@ -89,7 +89,8 @@ def test_the_frames_are_those_of_a_real_host_behind_a_real_modem(lab, tmp_path, 
 
 @pytest.fixture(scope="module")
 def act(lab):
-    return lab(population(**{"topology.modems": 30, "topology.hosts_per_modem": 3}), "running")
+    settings = {"topology.modems": 30, "topology.hosts_per_modem": 3, "server.any_requester": True}
+    return lab(population(**settings), "running")
 
 
 def test_the_switch_has_room_at_its_ports(act):
