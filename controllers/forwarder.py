@@ -20,10 +20,9 @@ from controllers.settings import Settings
 from controllers.temporary import Temporaries
 from lq.concentrator import events
 from lq.concentrator.engine import Concentrator
-from lq.concentrator.timers import NEVER
 from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
-from lq.wire.options import MalformedMessage
+from lq.wire.options import MalformedMessage, address_of
 
 MAXIMUM_HELD = 16384  # packets; one for each address
 # Flows that drop something for a while, of each kind at most:
@@ -105,9 +104,13 @@ class Forwarder:
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
-        flows = min(kind.deadline for kind in self._temporary)
-        times = (self.engine.deadline, self._solicit_at, flows if flows < NEVER else None)
-        return min((time for time in times if time is not None), default=None)
+        first = self.engine.deadline
+        if self._solicit_at is not None and (first is None or self._solicit_at < first):
+            first = self._solicit_at
+        for kind in self._temporary:
+            if kind and (first is None or kind.deadline < first):
+                first = kind.deadline
+        return first
 
     def wake(self, now: float) -> None:
         """Do what is due. Calling it early does no harm."""
@@ -115,7 +118,8 @@ class Forwarder:
             self._solicit_at = now + SOLICIT_INTERVAL
             self._to_modem(registration.Kind.SOLICIT)
         for kind in self._temporary:
-            self.to_switch += kind.ended(now)
+            if kind:
+                self.to_switch += kind.ended(now)
         deadline = self.engine.deadline
         if deadline is not None and now >= deadline:
             self._carry_out(self.engine.wake(now), now)
@@ -125,7 +129,7 @@ class Forwarder:
         self.counts["packet_ins"] += 1
         in_port, data = openflow.packet_in(octets)
         if in_port != self._access and data[12:14] == _IPV4 and len(data) >= 34:
-            destination = IPv4Address(data[30:34])
+            destination = address_of(data[30:34])
             self._ask(events.Downstream(destination), destination, data, in_port, now)
             return
         frame = frames.parse(data)

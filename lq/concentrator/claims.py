@@ -72,7 +72,10 @@ class _Claim:
 
 
 class Claims:
-    """The clients' messages that wait until it is known who has the address that they name."""
+    """The clients' messages that wait until it is known who has the address that they name.
+
+    `waiting` has them by address; do not change it.
+    """
 
     def __init__(
         self, config: ConcentratorConfig, places: Places, leasequery: LeaseQuery | None, pass_on: Pass
@@ -82,7 +85,7 @@ class Claims:
         self._leasequery = leasequery  # None in modes that do not ask
         self._pass_on = pass_on
         # Both in the order of their times: all wait equally long, and all probes are equally far apart.
-        self._waiting: OrderedDict[int, _Claim] = OrderedDict()
+        self.waiting: OrderedDict[int, _Claim] = OrderedDict()
         self._probing: OrderedDict[int, _Claim] = OrderedDict()
         self._count = 0
         self._present = NegativeCache(config.refused_limit)  # addresses whose hosts have just answered
@@ -115,15 +118,15 @@ class Claims:
         """Decide the claims about whose addresses these effects tell something new."""
         for effect in effects:
             if isinstance(effect, Permit | Withdraw):
-                claim = self._waiting.get(int(effect.location.address))
+                claim = self.waiting.get(int(effect.location.address))
                 if claim is not None and not self._still_there(claim, now):
                     self._decide(claim, now, out)
             elif isinstance(effect, Refuse):
-                claim = self._waiting.get(int(effect.address))
+                claim = self.waiting.get(int(effect.address))
                 if claim is not None:
                     self._decide(claim, now, out)
             elif isinstance(effect, Abandon):
-                claim = self._waiting.get(int(effect.address))
+                claim = self.waiting.get(int(effect.address))
                 if claim is not None:
                     # Without a negative cache this is what the servers' refusal looks like.
                     self._give_up(claim, not self._config.negative_cache, now, out)
@@ -131,7 +134,7 @@ class Claims:
     @property
     def deadline(self) -> float:
         """When to call `wake` next."""
-        first = next(iter(self._waiting.values())).until if self._waiting else NEVER
+        first = next(iter(self.waiting.values())).until if self.waiting else NEVER
         return min(first, next(iter(self._probing.values())).due) if self._probing else first
 
     def wake(self, now: float, out: list[Effect]) -> None:
@@ -141,8 +144,8 @@ class Claims:
             if claim.due > now:
                 break
             self._probe(claim, now, out)
-        while self._waiting:
-            claim = next(iter(self._waiting.values()))
+        while self.waiting:
+            claim = next(iter(self.waiting.values()))
             if claim.until > now:
                 break
             self._give_up(claim, False, now, out)
@@ -201,11 +204,11 @@ class Claims:
         out: list[Effect],
     ) -> None:
         key = int(address)
-        claim = self._waiting.get(key)
+        claim = self.waiting.get(key)
         if claim is None:
             if self._count >= self._config.waiting_limit:
-                self._drop(next(iter(self._waiting.values())), out)
-            claim = self._waiting[key] = _Claim(address, until)
+                self._drop(next(iter(self.waiting.values())), out)
+            claim = self.waiting[key] = _Claim(address, until)
         for other in claim.messages:
             if other[0] == circuit and other[1].chaddr == message.chaddr:  # it is sent again
                 claim.messages.remove(other)
@@ -265,6 +268,6 @@ class Claims:
         out += [Drop("moved", None, circuit, message.chaddr) for circuit, message in claim.messages]
 
     def _end(self, claim: _Claim) -> None:
-        del self._waiting[int(claim.address)]
+        del self.waiting[int(claim.address)]
         self._probing.pop(int(claim.address), None)
         self._count -= len(claim.messages)

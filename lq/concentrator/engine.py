@@ -144,15 +144,21 @@ class Concentrator:
         """Take one event in; return what is to be done."""
         out: list[Effect] = []
         self._handlers[type(event)](event, now, out)
-        self._finish(now, out)
+        if self._claims.waiting:
+            self._claims.settle(tuple(out), now, out)
+        self._leasequery.pump(now, out)
+        self._count(out)
         return out
 
     @property
     def deadline(self) -> float | None:
         """When to call `wake`, None if there is nothing to wait for."""
-        first = min(self.locations.deadline, self._claims.deadline)
+        first = self.locations.deadline
+        if self._claims.waiting:
+            first = min(first, self._claims.deadline)
         if self._finder is not None:
-            first = min(first, self._finder.deadline)
+            found = self._finder.deadline
+            first = found if found < first else first
         return None if first == NEVER else first
 
     def wake(self, now: float) -> list[Effect]:
@@ -164,15 +170,10 @@ class Concentrator:
         if self._finder is not None:
             self._finder.wake(now, out)
         self._claims.wake(now, out)
-        self._finish(now, out)
-        return out
-
-    def _finish(self, now: float, out: list[Effect]) -> None:
-        """Decide what waited for these effects, send what may be sent now, and count."""
-        if self._claims:
-            self._claims.settle(tuple(out), now, out)
+        self._claims.settle(tuple(out), now, out)
         self._leasequery.pump(now, out)
         self._count(out)
+        return out
 
     def _count(self, out: Iterable[Effect]) -> None:
         counters = self.counters

@@ -67,7 +67,7 @@ class LeaseQuery:
         """Join the query about an address that is under way; return whether there is one."""
         query = self.queries.get(key)
         if query is None or query.settled:
-            query = self._open_by_mac(source)
+            query = self._open_by_mac(source) if self._by_mac else None
             if query is None or source not in query.sources:
                 return False
         query.demanded, query.until, query.quiet = now, NEVER, False

@@ -66,10 +66,10 @@ class Modems:
         another modem has that circuit now, or it names a modem and only registered ones count; else None.
         Of option 82 that is none of ours it is None, too.
         """
-        named = None if info.circuit_id is None else self._named(info.circuit_id)
-        if named is None and info.circuit_id is not None:
+        circuit_id, modem = info.circuit_id, info.remote_id
+        named = None if circuit_id is None else self._read.get(circuit_id) or self._named(circuit_id)
+        if named is None and circuit_id is not None:
             return None
-        modem = info.remote_id
         if modem is not None:
             circuit = self._circuit_of.get(modem)
             if circuit is not None or self._registered_only:

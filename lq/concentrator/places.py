@@ -54,7 +54,10 @@ class Places:
         address = int(location.address)
         self.refused.discard(address)
         self.awaiting.remove(address)
-        former = self.locations.put(location, self._ask_at(location, now))
+        expires = location.expires
+        long = self._refreshes and expires - now > self._long  # as most have
+        ask_at = expires - self._most_lead if long else self._ask_at(location, now)
+        former = self.locations.put(location, ask_at)
         if former is not None:
             out.append(Withdraw(former))
         out.append(Permit(location))
@@ -68,8 +71,6 @@ class Places:
         if not self._refreshes:
             return NEVER
         left = location.expires - now
-        if left > self._long:
-            return location.expires - self._most_lead
         lead = max(min(left / 10, _LONGEST_LEAD), self._least_lead)
         return location.expires - min(lead, left / 2)
 

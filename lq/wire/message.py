@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
 
-from lq.wire.options import MalformedMessage, OptionCode, parse, pieces
+from lq.wire.options import MalformedMessage, OptionCode, address_of, parse, pieces
 
 BOOTREQUEST = 1
 BOOTREPLY = 2
@@ -228,10 +228,10 @@ def decode(data: bytes) -> Message:
         xid,
         secs,
         flags,
-        ANY if ciaddr == _NONE else IPv4Address(ciaddr),
-        ANY if yiaddr == _NONE else IPv4Address(yiaddr),
-        ANY if siaddr == _NONE else IPv4Address(siaddr),
-        ANY if giaddr == _NONE else IPv4Address(giaddr),
+        ANY if ciaddr == _NONE else address_of(ciaddr),
+        ANY if yiaddr == _NONE else address_of(yiaddr),
+        ANY if siaddr == _NONE else address_of(siaddr),
+        ANY if giaddr == _NONE else address_of(giaddr),
         chaddr[:hlen],
         b"" if overloaded & _IN_SNAME else sname.rstrip(b"\0"),
         b"" if overloaded & _IN_FILE else file.rstrip(b"\0"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 
@@ -83,6 +84,12 @@ _PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are
 def pack_u32(value: float) -> bytes:
     """A number (seconds, say) as 4 octets; fractions are cut off, the range is kept to 0..2**32-1."""
     return _U32.pack(int(min(max(value, 0), 0xFFFFFFFF)))
+
+
+@lru_cache(maxsize=8192)
+def address_of(packed: bytes) -> IPv4Address:
+    """The address in 4 octets. The latest are kept, some 2 MB: the same ones come again, giaddr above all."""
+    return IPv4Address(packed)
 
 
 def lease_end(seconds: int, now: float) -> float:
