@@ -135,11 +135,12 @@ def server(data):
         position += length
         now += STEPS[step % len(STEPS)]
         before = dict(service.bindings.by_address)
-        outgoing = service.handle(octets, now, _source(step, octets))
+        source = _source(step, octets)
+        outgoing = service.handle(octets, now, source)
         if service.counters["received: leasequery"] and _is_query(octets):
             assert not service.changed
             assert service.bindings.by_address == before
-            judge(service, octets, outgoing, now)
+            judge(service, octets, outgoing, now, source)
         if outgoing is not None:
             reply, (host, port) = outgoing
             assert decode(reply).op == 2

@@ -11,12 +11,17 @@ FOREVER = 2**40
 TIMES = {51: "expires", 58: "renews", 59: "rebinds"}
 
 
-def judge(service, octets, outgoing, now):
-    """Complain (AssertionError) unless the reply to a query is the one due. `outgoing`: what was sent."""
+def judge(service, octets, outgoing, now, source=None):
+    """Complain (AssertionError) unless the reply to a query is the one due. `outgoing`: what was sent.
+
+    `source`: address and port that the query came from; None, if from its giaddr.
+    """
     query, settings, dialect = decode(octets), service.config.leasequery, service.config.spoken
     reply = None if outgoing is None else decode(outgoing[0])
     asked = _item(query)
     refused = query.op != BOOTREQUEST or not int(query.giaddr) or not settings.enabled or asked is None
+    believed = source in (None, (str(query.giaddr), service.config.port))
+    refused = refused or (service.config.verify_source and not believed)
     if refused or not any(query.giaddr in each for each in settings.requesters):
         assert reply is None
         return
