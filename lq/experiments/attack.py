@@ -39,6 +39,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lq import files
+
 PORT = 9  # discard (RFC 863): nobody listens, so what is delivered shows in the hosts' counters
 PATTERNS = ("sequential", "random", "mixed", "hit-list")
 _NAP = 0.001  # seconds slept at least: where packets are due faster than this, several are sent at once
@@ -150,6 +152,17 @@ def _percentile(values: Sequence[float], counts: Sequence[int]) -> float:
     return float(values[order[np.searchsorted(np.cumsum(np.array(counts)[order]), rank)]])
 
 
+def carry_out(plan: dict[str, Any], rows: Frames | Sequence[bytes]) -> None:
+    """Send these frames as a plan's interface, rate, number and report file say; say `ready` before."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+        out.bind((plan["interface"], 0))
+        ended = Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        print("ready", flush=True)
+        report = flood(out, rows, plan["rate"], plan["maximum_packets"], ended)
+    files.write(plan["report_file"], json.dumps(report).encode())
+
+
 def main(plan: dict[str, Any]) -> None:
     """Carry out a plan."""
     first, last = (int(IPv4Address(plan[key])) for key in ("first", "last"))
@@ -158,16 +171,7 @@ def main(plan: dict[str, Any]) -> None:
     cycle = addresses(plan["pattern"], first, last, listed, plan["seed"], outside)
     macs = (bytes.fromhex(plan[key].replace(":", "")) for key in ("source_mac", "next_hop_mac"))
     rows = frames(cycle, plan["kind"], IPv4Address(plan["address"]), *macs)
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-        out.bind((plan["interface"], 0))
-        ended = Event()
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        print("ready", flush=True)
-        report = flood(out, rows, plan["rate"], plan["maximum_packets"], ended)
-    path = Path(plan["report_file"])
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(report))
-    part.replace(path)
+    carry_out(plan, rows)
 
 
 if __name__ == "__main__":

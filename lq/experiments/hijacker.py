@@ -35,6 +35,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from lq import files
 from lq.experiments.attack import flood
 from lq.experiments.forgeries import XID_AT, guesses
 from lq.wire import MalformedMessage, MessageType, OptionCode, decode
@@ -207,10 +208,7 @@ def main(what: str, plan: dict[str, Any]) -> None:
         signal.signal(signal.SIGTERM, _end)
         report = {"tap": tap, "on-path": on_path}[what](plan)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    path = Path(plan["report_file"])
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(report))
-    part.replace(path)
+    files.write(plan["report_file"], json.dumps(report).encode())
 
 
 if __name__ == "__main__":

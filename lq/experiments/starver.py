@@ -23,16 +23,13 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import socket
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
-from threading import Event
 from typing import Any
 
-from lq.experiments.attack import flood
+from lq.experiments.attack import carry_out
 from lq.experiments.forgeries import Identity, datagram, of_client
 from lq.wire import CLIENT_PORT, SERVER_PORT, Message, MessageType, OptionCode, frames
 
@@ -98,17 +95,7 @@ def rows(plan: dict[str, Any]) -> list[bytes]:
 
 def main(plan: dict[str, Any]) -> None:
     """Carry out a plan."""
-    sent = rows(plan)
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-        out.bind((plan["interface"], 0))
-        ended = Event()
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        print("ready", flush=True)
-        report = flood(out, sent, plan["rate"], plan["maximum_packets"], ended)
-    path = Path(plan["report_file"])
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(report))
-    part.replace(path)
+    carry_out(plan, rows(plan))
 
 
 if __name__ == "__main__":
