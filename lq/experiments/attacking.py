@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,22 +14,51 @@ Kind = Literal["scan", "spoof"]
 Pattern = Literal["sequential", "random", "out-of-range", "mixed", "hit-list"]
 
 
-class Attack:
-    """A scan by a host of the Internet, or an infected host behind a modem that spoofs. Files go to `raw`."""
+class Sender:
+    """A program of an attacker's, which leaves a report. Files go to `raw`."""
 
-    def __init__(self, programs: Programs, raw: Path, net: Any, name: str = "attack") -> None:
+    def __init__(self, programs: Programs, raw: Path, name: str) -> None:
+        self.name = name
         self._programs = programs
         self._raw = raw
-        self._net = net
-        self._name = name
         self._report_file = raw / f"{name}-report.json"
         self._process: Process | None = None
 
+    def launch(self, command: str, plan: Mapping[str, Any], node: Any, *words: str) -> Process:
+        """Have a node run the module `command` with these words and the plan; return when it is ready."""
+        self._report_file.unlink(missing_ok=True)
+        path = self._raw / f"{self.name}.json"
+        path.write_text(json.dumps({**plan, "report_file": str(self._report_file)}))
+        self._process = self._programs.launch(self.name, python(command, *words, str(path)), node)
+        self._programs.await_line(self.name, self._process)
+        return self._process
+
+    @property
+    def running(self) -> bool:
+        """Whether it still sends."""
+        return self._process is not None and self._process.poll() is None
+
     @property
     def report(self) -> dict[str, Any]:
-        """Its `name`, and once it is over what was sent: see `lq.experiments.attack.flood`."""
-        sent = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
-        return {"name": self._name, **sent}
+        """Its `name`, and once it is over what it has told, if anything."""
+        told = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
+        return {"name": self.name, **told}
+
+    def stop(self) -> dict[str, Any]:
+        """End it, if it has not ended; return its report."""
+        end(self._process)
+        return self.report
+
+
+class Attack(Sender):
+    """A scan by a host of the Internet, or an infected host behind a modem that spoofs.
+
+    The report: see `lq.experiments.attack.flood`.
+    """
+
+    def __init__(self, programs: Programs, raw: Path, net: Any, name: str = "attack") -> None:
+        super().__init__(programs, raw, name)
+        self._net = net
 
     def start(
         self,
@@ -75,23 +104,5 @@ class Attack:
             "rate": rate,
             "maximum_packets": maximum_packets,
             "seed": seed,
-            "report_file": str(self._report_file),
         }
-        self._report_file.unlink(missing_ok=True)
-        path = self._raw / f"{self._name}.json"
-        path.write_text(json.dumps(what))
-        self._process = self._programs.launch(
-            self._name, python("lq.experiments.attack", str(path)), attacker
-        )
-        self._programs.await_line(self._name, self._process)
-        return self._process
-
-    @property
-    def running(self) -> bool:
-        """Whether packets are still being sent."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> dict[str, Any]:
-        """End it, if it has not ended; return its report."""
-        end(self._process)
-        return self.report
+        return self.launch("lq.experiments.attack", what, attacker)

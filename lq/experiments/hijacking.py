@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lq.experiments import bindings
+from lq.experiments.attacking import Sender
 from lq.experiments.emulation import Emulation
 from lq.experiments.forgeries import Identity, OffPath, Place, Subscriber, World, on_path
-from lq.experiments.programs import Process, Programs, end, python
+from lq.experiments.programs import Programs
 from lq.experiments.trials import Moment, Trial
 from lq.wire import RelayInfo, dialect
 from topologies import plan
@@ -26,40 +26,23 @@ _NOBODYS = -1  # the trial of frames that belong to none: the accomplice's own
 _XIDS = 0x4C510000  # of the accomplice's requests
 
 
-class Hijacker:
+class Hijacker(Sender):
     """One of the programs of `lq.experiments.hijacker`."""
 
     def __init__(
         self, programs: Programs, raw: Path, node: Any, what: str, name: str, settings: Mapping[str, Any]
     ) -> None:
-        self.name = name
-        self._programs, self._node, self._what = programs, node, what
-        self._report_file = raw / f"{name}-report.json"
-        self._plan = raw / f"{name}.json"
-        self._plan.write_text(json.dumps({**settings, "report_file": str(self._report_file)}))
-        self._process: Process | None = None
+        super().__init__(programs, raw, name)
+        self._node, self._what, self._settings = node, what, settings
 
     def start(self) -> None:
         """Begin, or be ready to."""
-        command = python("lq.experiments.hijacker", self._what, str(self._plan))
-        self._process = self._programs.launch(self.name, command, self._node)
-        self._programs.await_line(self.name, self._process)
+        self.launch("lq.experiments.hijacker", self._settings, self._node, self._what)
 
     def fire(self) -> None:
         """Begin now, if it waits for that."""
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR1)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has something to send."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> dict[str, Any]:
-        """End it; return its report with its name, the name alone where it left none."""
-        end(self._process)
-        report = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
-        return {"name": self.name, **report}
 
 
 class Senders(NamedTuple):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 from lq.experiments import bindings
 from lq.experiments.adversaries import SUBSCRIBERS, Flood, Identities
-from lq.experiments.attacking import Attack
+from lq.experiments.attacking import Attack, Sender
 from lq.experiments.emulation import Emulation
-from lq.experiments.programs import Process, Tell, end, python
+from lq.experiments.programs import Tell
 from lq.experiments.scenarios.course import Phase, begin, finish, phase
 from topologies import plan
 
@@ -68,16 +67,15 @@ def _make_room(lab: Emulation) -> list[str]:
     return free
 
 
-class Flooder:
+class Flooder(Sender):
     """The attacker's program (`lq.experiments.starver`)."""
 
     def __init__(self, lab: Emulation, name: str, leases: dict[str, str]) -> None:
-        self._lab, self._name = lab, name
+        super().__init__(lab.programs, lab.raw, name)
+        self._lab = lab
         self._host, self._address = next(iter(leases.items()))
         own = next(row for row in _bound(lab) if row["address"] == self._address)
         self._client_id = str(own["client_id"] or "").replace(":", "")
-        self._report_file = lab.raw / f"{name}-report.json"
-        self._process: Process | None = None
 
     def start(self, flood: Flood, who: Identities, free: list[str]) -> None:
         """Begin; it stops by itself."""
@@ -96,24 +94,8 @@ class Flooder:
             "rate": wanted.rate,
             "maximum_packets": max(1, round(wanted.rate * wanted.duration)),
             "seed": lab.spec.seed,
-            "report_file": str(self._report_file),
         }
-        path = lab.raw / f"{self._name}.json"
-        path.write_text(json.dumps(what))
-        command = python("lq.experiments.starver", str(path))
-        self._process = lab.programs.launch(self._name, command, lab.net[self._host])
-        lab.programs.await_line(self._name, self._process)
-
-    @property
-    def running(self) -> bool:
-        """Whether it still sends."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> dict[str, Any]:
-        """End it, if it has not ended; return its report, with its name."""
-        end(self._process)
-        report = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
-        return {"name": self._name, **report}
+        self.launch("lq.experiments.starver", what, lab.net[self._host])
 
 
 def _phase(
