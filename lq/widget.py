@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,7 +110,7 @@ class View:
     def __init__(self, lab: Lab, every: float) -> None:
         if every <= 0:
             raise BadInput("what refreshes needs an interval above 0 seconds")
-        self._lab = lab
+        self._reference = weakref.ref(lab)  # a thread of ours must not keep it from being closed
         self._every = every
         self._ended = threading.Event()
         self._drawing = threading.Lock()
@@ -124,6 +125,13 @@ class View:
         self._notice = widgets.Label(value="")
         self.box = widgets.VBox([widgets.HBox([*self._controls(widgets), self._notice]), self._view])
         threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def _lab(self) -> Lab:
+        lab = self._reference()
+        if lab is None:
+            raise RunFailed("the lab is closed")
+        return lab
 
     def _content(self) -> str:
         """Return the present state as HTML."""

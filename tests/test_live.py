@@ -306,7 +306,7 @@ def test_the_picture_counts_all_hosts_and_draws_the_first():
 
 def test_a_closed_lab_says_so_and_leaves_nothing():
     lab = Lab("cable", modems=1, hosts_per_modem=1)
-    directory, keeper = lab.directory, lab._lab.pid
+    directory, keeper = lab.directory, lab._connection.pid
     table, network = lab.watch(), lab.widget()
     lab.close()
     lab.close()
@@ -367,7 +367,7 @@ def test_a_lab_that_cannot_be_is_refused_before_anything_starts():
 def test_when_the_process_dies_the_lab_dies():
     program = (
         "import sys, time\nfrom lq import Lab\nlab = Lab('cable', modems=1, hosts_per_modem=1)\n"
-        "print(lab._lab.pid, flush=True)\ntime.sleep(60)"
+        "print(lab._connection.pid, flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
         keeper = int(process.stdout.readline())
