@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ from lq.experiments.states import States
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
 from topologies import plan
+from topologies.nodes import Subscriber
 
 Rows = list[dict[str, Any]]
+CLIENT_TIMEOUT = 10.0  # seconds for a DHCP client to do as it is told
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
 
 
@@ -68,6 +71,36 @@ class Live:
     def nodes(self) -> Rows:
         """Return every node with its kind."""
         return [{"node": name, "kind": type(node).__name__} for name, node in sorted(self._lab.net.items())]
+
+    def kind(self, node: str) -> str:
+        """Return "host" for a host with a DHCP client of its own, "node" for any other node."""
+        return "host" if isinstance(self._node(node), Subscriber) else "node"
+
+    def release(self, host: str) -> None:
+        """Have a host give its address back, if it holds one; return when it has none."""
+        node = self._node(host)
+        if node.leased_address is not None:
+            node.signal_client(signal.SIGUSR2)
+            missing = f"{host} has not released its address within {CLIENT_TIMEOUT:g} s"
+            self._await(lambda: node.leased_address is None, CLIENT_TIMEOUT, missing)
+
+    def renew(self, host: str, timeout: float) -> str:
+        """Have a host renew its lease, or ask for one; return its address once that is acknowledged."""
+        node = self._node(host)
+        before = node.acknowledged
+        node.signal_client(signal.SIGUSR1)
+        missing = f"{host} got no acknowledgement within {timeout:g} s"
+        self._await(lambda: node.acknowledged > before, timeout, missing)
+        return str(node.leased_address)
+
+    @staticmethod
+    def _await(condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        """Wait until a condition holds; RunFailed after `timeout` seconds, or when nobody waits any more."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline or requests.given_up():
+                raise RunFailed(otherwise)
+            time.sleep(0.01)
 
     def command(self, node: str, command: str, timeout: float) -> int | None:
         """Run a shell command on a node; return its exit status. What it prints is told as it comes."""

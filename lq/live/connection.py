@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from lq.experiments.run import Progress
 from lq.experiments.spec import Spec
 from lq.sandbox import lab as sandbox
 from lq.sandbox.requests import Caller, Hear
+from topologies import plan
 
 
 class Shown(Protocol):
@@ -40,6 +42,12 @@ class Connection:
         self._temporary = directory is None
         self.directory = directories.prepare(directory or directories.fresh("live"))
         self.captures: dict[Path, str] = {}  # the files that were asked for, each with its node
+        self._standing = {  # those of every run
+            self.directory / f"{name}.pcap": name
+            for name in (*(place.name for place in plan.SERVERS[: spec.server.count]), *spec.capture.nodes)
+        }
+        self._nodes = spec.capture.nodes
+        self.opened = time.time()  # seconds since 1970
         self.views: dict[str, Shown] = {}
         self._closed = False
         self._lab: sandbox.Lab | None = None
@@ -66,6 +74,10 @@ class Connection:
         """The process that keeps the lab."""
         assert self._lab is not None
         return self._lab.pid
+
+    def all_captures(self) -> dict[Path, str]:
+        """Return the files of all captures, each with its node."""
+        return {**self._standing, **self.captures}
 
     def show(self, name: str, view: Shown) -> None:
         """Have a view refresh in the place of the former one of its name."""
@@ -94,7 +106,8 @@ class Connection:
 
     def _tidy(self) -> None:
         """Remove all but the captures, and the directory if there are none."""
-        if not any(file.exists() for file in self.captures):
+        asked_for = [*self.captures, *(self.directory / f"{name}.pcap" for name in self._nodes)]
+        if not any(file.exists() for file in asked_for):
             shutil.rmtree(self.directory, ignore_errors=True)
             return
         for entry in self.directory.iterdir():

@@ -16,6 +16,7 @@ from lq.experiments.run import Progress, check_tools
 from lq.live.asking import one_of
 from lq.live.commands import Done, Job, Shown
 from lq.live.connection import Connection
+from lq.live.node import Host, Node
 from lq.live.tables import TABLES
 from lq.live.traffic import Traffic
 from lq.widget import NetworkWidget, TableWidget, View
@@ -84,6 +85,10 @@ class Lab(Traffic):
         At most 32 run at a time. It goes on, whatever is done meanwhile, until the lab is closed.
         """
         return Job(self._connection, self._ask("start_job", node=node, command=command), node, command)
+
+    def __getitem__(self, name: str) -> Node:
+        """Return a node by its name; `lab["host1"]` has a DHCP client, too. BadInput if there is none."""
+        return (Host if self._ask("kind", node=name) == "host" else Node)(self, name)
 
     # -- the concentrator and the servers
 

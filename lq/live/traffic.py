@@ -12,6 +12,7 @@ import pandas as pd
 
 from lq.errors import BadInput, RunFailed
 from lq.experiments import record
+from lq.live import packets as captured
 from lq.live.asking import one_of
 from lq.live.tables import Tables
 
@@ -101,6 +102,29 @@ class Traffic(Tables):
     def stop_capture(self, node: str) -> None:
         """End the captures at a node."""
         self._ask("stop_capture", node=node)
+
+    def packets(self, node: str | None = None) -> pd.DataFrame:
+        """Return the captured DHCP messages, of all captures or of those at a node (`lq.live.packets`).
+
+        There is always a capture at each server's interface. `time` is in seconds since the lab was opened,
+        `from` and `to` are IP addresses with UDP ports, `lease_time` and `last_transaction_time` (option 91)
+        are in seconds, NaN where a message has none. A message that passes two captures is there twice. At
+        most the latest 200,000 are shown. After `close` only captures that were asked for are still there.
+        """
+        files = self._connection.all_captures()
+        if node is not None:
+            files = {file: name for file, name in files.items() if name == node}
+            if not files:
+                raise BadInput(f"{node} is not captured: start_capture({node!r}) begins to")
+        return captured.table(files, self._connection.opened)
+
+    def wireshark(self, node: str, interface: str | None = None) -> captured.Line:
+        """Open Wireshark on what passes a node from now on; return the line that does so in a terminal.
+
+        Where Wireshark is not installed, or no display is there, it is to be pasted into a terminal that has
+        both. It captures until `stop_capture`, and Wireshark shows what was captured after that, too.
+        """
+        return captured.wireshark(self.start_capture(node, interface), self._connection.pid)
 
 
 def _test_address(address: str) -> None:

@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser, shared by all tests here: one server, one headless Chromium with its driver."""
+"""JupyterLab in a real browser, shared by all tests here: one server, one headless Chromium."""
 
 import contextlib
 import json
