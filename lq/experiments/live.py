@@ -8,7 +8,6 @@ Outside is `lq.live.Lab`.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import sys
 import threading
@@ -23,10 +22,10 @@ from lq.experiments.attacking import Attack
 from lq.experiments.capturing import Captures
 from lq.experiments.emulation import Emulation
 from lq.experiments.jobs import Jobs
+from lq.experiments.memory import Memory
 from lq.experiments.programs import Tell
 from lq.experiments.servers import Server
 from lq.experiments.spec import Spec
-from lq.experiments.states import States
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
 from topologies import plan
@@ -48,8 +47,6 @@ class Live:
         for directory in (lab.raw, lab.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self._spec = spec
-        self._states = States()
-        self._read: tuple[Path | None, int] = (None, 0)
         tell("network", 0, 1)
         names.prepare()
         lab.build()
@@ -60,9 +57,10 @@ class Live:
         self._attack = Attack(lab.programs, lab.raw, lab.net)
         self._captures = Captures(lab.programs)
         self._jobs = Jobs()
+        self._memory = Memory(lab.control)
         self._probing = False
         self._missed = False  # whether probes were stopped for somebody who no longer waited
-        self._looking = threading.Lock()  # at the controller's record; at the names
+        self._naming = threading.Lock()
         self._traffic = threading.Lock()  # probes, attacks and captures begin and end one after the other
         self._restarting = threading.Lock()  # of the concentrator or a server: one at a time
 
@@ -134,7 +132,7 @@ class Live:
         fixed = {name: node.IP() for name, node in self._lab.net.items() if node.inNamespace}
         fixed[self._lab.concentrator.name] = str(plan.GATEWAY)
         addresses = fixed | self._lab.subscribers.leases()
-        with self._looking:
+        with self._naming:
             names.tell({name: address for name, address in addresses.items() if address is not None})
 
     def _node(self, name: str) -> Any:
@@ -147,7 +145,7 @@ class Live:
     def hosts(self) -> Rows:
         """Return every subscriber with its address and what the concentrator knows of that."""
         leases = self._lab.subscribers.leases()
-        with self._memory() as (states, now):
+        with self._memory.look() as (states, now):
             return [
                 {"host": name, "address": address, "state": states.of(address, now)}
                 for name, address in leases.items()
@@ -155,7 +153,7 @@ class Live:
 
     def locations(self) -> Rows:
         """Return the location table."""
-        with self._memory() as (states, now):
+        with self._memory.look() as (states, now):
             return [
                 {"address": address, **_details(known.detail), "expires_in": known.until - now}
                 for address, known in states.items("located", now)
@@ -163,33 +161,11 @@ class Live:
 
     def refused(self) -> Rows:
         """Return the negative cache."""
-        with self._memory() as (states, now):
+        with self._memory.look() as (states, now):
             return [
                 {"address": address, "reason": known.detail.get("reason"), "ends_in": known.until - now}
                 for address, known in states.items("refused", now)
             ]
-
-    @contextlib.contextmanager
-    def _memory(self) -> Iterator[tuple[States, float]]:
-        """Give what the concentrator knows, and the time: none of it while it is down.
-
-        Reads what the present controller wrote since the last look.
-        """
-        with self._looking:
-            if not self._lab.control.up:
-                yield States(), time.monotonic()
-                return
-            path = self._lab.control.record_file
-            if path != self._read[0]:  # a new controller knows nothing
-                self._states, self._read = States(), (path, 0)
-            if path.exists():
-                with path.open("rb") as record:
-                    record.seek(self._read[1])
-                    lines = record.read()
-                whole = lines[: lines.rfind(b"\n") + 1]
-                self._read = (path, self._read[1] + len(whole))
-                self._states.feed(json.loads(line) for line in whole.splitlines())
-            yield self._states, time.monotonic()
 
     def flows(self) -> Rows:
         """Return the concentrator's flow table."""

@@ -92,11 +92,15 @@ class Traffic(Tables):
         directory = self._connection.directory
         stem = f"{interface or node}-{time.strftime('%H%M%S')}"
         path, number = directory / f"{stem}.pcap", 1
-        while path in self._connection.captures:
+        while path.exists() or path in self._connection.captures:
             number += 1
             path = directory / f"{stem}-{number}.pcap"
         self._connection.captures[path] = node
-        self._ask("start_capture", node=node, interface=interface, file=str(path))
+        try:
+            self._ask("start_capture", node=node, interface=interface, file=str(path))
+        except (BadInput, RunFailed):
+            del self._connection.captures[path]
+            raise
         return path
 
     def stop_capture(self, node: str) -> None:
