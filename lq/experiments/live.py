@@ -8,11 +8,10 @@ Outside is `lq.live.Lab`.
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +20,26 @@ from lq.experiments import bindings, flow_table, names
 from lq.experiments.attacking import Attack
 from lq.experiments.capturing import Captures
 from lq.experiments.emulation import Emulation
-from lq.experiments.jobs import Jobs
+from lq.experiments.live_nodes import LiveNodes, Rows
 from lq.experiments.memory import Memory
 from lq.experiments.programs import Tell
 from lq.experiments.servers import Server
 from lq.experiments.spec import Spec
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
-from topologies import plan
-from topologies.nodes import Subscriber
 
-Rows = list[dict[str, Any]]
-CLIENT_TIMEOUT = 10.0  # seconds for a DHCP client to do as it is told
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
 
 
-class Live:
+class Live(LiveNodes):
     """A running network, and what may be asked of it, each in a thread of its own.
 
     Every value is what JSON can say. What lasts, and may be given up half-way, looks at `requests.given_up`.
     """
 
     def __init__(self, spec: Spec, run_dir: Path, tell: Tell) -> None:
-        self._lab = lab = Emulation(spec, run_dir)
+        lab = Emulation(spec, run_dir)
+        super().__init__(lab)
         for directory in (lab.raw, lab.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self._spec = spec
@@ -56,89 +52,11 @@ class Live:
         lab.programs.given_up = requests.given_up
         self._attack = Attack(lab.programs, lab.raw, lab.net)
         self._captures = Captures(lab.programs)
-        self._jobs = Jobs()
         self._memory = Memory(lab.control)
         self._probing = False
         self._missed = False  # whether probes were stopped for somebody who no longer waited
-        self._naming = threading.Lock()
         self._traffic = threading.Lock()  # probes, attacks and captures begin and end one after the other
         self._restarting = threading.Lock()  # of the concentrator or a server: one at a time
-
-    # -- nodes
-
-    def nodes(self) -> Rows:
-        """Return every node with its kind."""
-        return [{"node": name, "kind": type(node).__name__} for name, node in sorted(self._lab.net.items())]
-
-    def kind(self, node: str) -> str:
-        """Return "host" for a host with a DHCP client of its own, "node" for any other node."""
-        return "host" if isinstance(self._node(node), Subscriber) else "node"
-
-    def release(self, host: str) -> None:
-        """Have a host give its address back, if it holds one; return when it has none."""
-        node = self._node(host)
-        if node.leased_address is not None:
-            node.signal_client(signal.SIGUSR2)
-            missing = f"{host} has not released its address within {CLIENT_TIMEOUT:g} s"
-            self._await(lambda: node.leased_address is None, CLIENT_TIMEOUT, missing)
-
-    def renew(self, host: str, timeout: float) -> str:
-        """Have a host renew its lease, or ask for one; return its address once that is acknowledged."""
-        node = self._node(host)
-        before = node.acknowledged
-        node.signal_client(signal.SIGUSR1)
-        missing = f"{host} got no acknowledgement within {timeout:g} s"
-        self._await(lambda: node.acknowledged > before, timeout, missing)
-        return str(node.leased_address)
-
-    @staticmethod
-    def _await(condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
-        """Wait until a condition holds; RunFailed after `timeout` seconds, or when nobody waits any more."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline or requests.given_up():
-                raise RunFailed(otherwise)
-            time.sleep(0.01)
-
-    def command(self, node: str, command: str, timeout: float) -> int | None:
-        """Run a shell command on a node; return its exit status. What it prints is told as it comes."""
-        self._tell_names()
-        say = requests.current().say
-        return self._jobs.run(self._node(node), command, timeout, requests.given_up, say)
-
-    def start_job(self, node: str, command: str) -> int:
-        """Start a shell command on a node; return the job's number."""
-        self._tell_names()
-        return self._jobs.start(self._node(node), command).number
-
-    def job(self, number: int) -> dict[str, Any]:
-        """Return a job's `status` (None while it runs), and its `output` and `errors` so far."""
-        return self._jobs[number].state()
-
-    def wait_for_job(self, number: int, timeout: float | None) -> dict[str, Any]:
-        """Wait for a job's end, at most `timeout` seconds; return what it came to, or where it is."""
-        job = self._jobs[number]
-        job.wait(timeout, requests.given_up)
-        return job.state()
-
-    def stop_job(self, number: int) -> dict[str, Any]:
-        """Kill a job with all that it has started; return what it came to."""
-        job = self._jobs[number]
-        job.kill()
-        return job.state()
-
-    def _tell_names(self) -> None:
-        """Have every node's address, fixed or leased at present, known by the node's name."""
-        fixed = {name: node.IP() for name, node in self._lab.net.items() if node.inNamespace}
-        fixed[self._lab.concentrator.name] = str(plan.GATEWAY)
-        addresses = fixed | self._lab.subscribers.leases()
-        with self._naming:
-            names.tell({name: address for name, address in addresses.items() if address is not None})
-
-    def _node(self, name: str) -> Any:
-        if name not in self._lab.net:
-            raise BadInput(f"no node {name!r}: there are {', '.join(sorted(self._lab.net.keys()))}")
-        return self._lab.net[name]
 
     # -- what the concentrator and the server know
 
