@@ -45,7 +45,7 @@ class Channel:
         """Wait for one object."""
         try:
             line = self._reader.readline()
-        except ConnectionError:  # gone before it had read what it was sent
+        except (ConnectionError, ValueError):  # gone before it had read what it was sent; or closed by us
             return None
         if not line.endswith(b"\n"):  # closed, perhaps in the middle of a line
             return None

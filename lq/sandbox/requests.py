@@ -84,7 +84,8 @@ class Caller:
         try:
             with contextlib.suppress(OSError, ValueError):
                 for message in channel:
-                    messages = self._waiting.get(message.get("number", 0))
+                    number = message.get("number")
+                    messages = self._waiting.get(number) if isinstance(number, int) else None
                     if messages is not None:  # else nobody waits any more
                         messages.put(message)
         finally:
@@ -185,10 +186,13 @@ class Service:
         request.thread.start()
 
     def _carry_out(self, request: Request, message: Mapping[str, Any]) -> None:
-        try:
-            request.answer(lambda: self._handle(message["do"], message["with"]))
-        finally:
-            del self._under_way[request.number]
+        def work() -> Any:
+            try:
+                return self._handle(message["do"], message["with"])
+            finally:
+                del self._under_way[request.number]
+
+        request.answer(work)
 
     def _cancel(self, number: int) -> None:
         request = self._under_way.get(number)
