@@ -80,7 +80,10 @@ class Lab:
         """Wait for the program's end; return its exit status. Raises LabError when it never began."""
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            raise LabError(f"{self.last_words()} (`lq doctor` says more)")
+            said = (
+                self.last_words() if self._log else "no lab can be opened here"
+            )  # the terminal has its words
+            raise LabError(f"{said} (`lq doctor` says more)")
         return status
 
     def last_words(self) -> str:
