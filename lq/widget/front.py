@@ -15,6 +15,7 @@ from typing import Any
 VIEW = "application/vnd.jupyter.widget-view+json"
 MOST_ENDED = 8  # ended views that stay on the page as they were; of older ones their still pictures do
 _ended: deque[Any] = deque()
+_ROUTE = "_reply_subshell_for"
 _HERE = Path(__file__).parent
 
 BESIDE = (
@@ -40,6 +41,10 @@ def make(content: str, patience: float, button: str, pressed: Callable[[], None]
     except ImportError:
         return None
     front = kind(content=content, patience=patience, button=button)
+    if hasattr(front.comm, _ROUTE):
+        # A page sends to a thread of its own, so that a click does not wait for the cell that runs. ipykernel
+        # would send it to the thread that has written last.
+        setattr(front.comm, _ROUTE, lambda _data, chosen: chosen)
     front.on_msg(lambda _widget, message, _buffers: pressed() if message == {"press": True} else None)
     return front
 

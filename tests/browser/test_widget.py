@@ -4,6 +4,7 @@ Screenshots are kept in the test's directory.
 """
 
 import json
+import re
 import subprocess
 import sys
 
@@ -13,12 +14,22 @@ pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.pages import NEEDED, command, open_notebook, run_all, states, until, write_notebook
+from tests.browser.pages import (
+    NEEDED,
+    command,
+    open_notebook,
+    run_all,
+    running,
+    states,
+    until,
+    write_notebook,
+)
 
 pytestmark = NEEDED
 
 OPEN = 'from lq import Lab\nlab = Lab("cable")\nlab.start_probes()'
 BUTTON = ".lq-live .lq-button"
+PING = 'lab.run("internet", "ping -c 60 -i 0.2 host3")'
 NAME = "live-picture.ipynb"
 
 
@@ -79,6 +90,24 @@ def test_the_button_works_by_keyboard_and_keeps_the_focus(page, tmp_path):
     spoken = page.find_element(By.CSS_SELECTOR, ".lq-spoken")
     until(page, lambda: "3 located" in spoken.get_attribute("textContent"))
     page.save_screenshot(str(tmp_path / "rebooted.png"))
+
+
+def test_the_button_reboots_while_a_cell_runs(page, tmp_path):
+    command(page, "notebook:insert-cell-below")
+    command(page, "notebook:replace-selection", text=PING)
+    command(page, "notebook:run-cell")
+    until(page, lambda: running(page))
+    page.find_element(By.CSS_SELECTOR, BUTTON).click()
+    until(page, lambda: "unknown" in states(page))
+    assert running(page)
+    page.save_screenshot(str(tmp_path / "during.png"))
+    until(page, lambda: not running(page))
+    lost = next(line for line in seen_texts(page) if "packet loss" in line)
+    assert not re.search(r", 0% packet loss", lost)
+
+
+def seen_texts(browser):
+    return "\n".join(e.text for e in seen(browser, ".jp-OutputArea-output")).splitlines()
 
 
 def test_the_dark_theme_and_half_a_window_are_legible(page, tmp_path):

@@ -166,14 +166,14 @@ def test_a_view_keeps_no_lab_and_ends_with_it():
     lab = Lab("cable", modems=1, hosts_per_modem=1)
     lab.start_probes()
     widget = lab.widget(every=0.05)
+    shown, there = widget.front, weakref.ref(widget)
     with capture_output() as captured:
         widget._ipython_display_()
         gone = weakref.ref(lab)
         del lab
         wait_for(lambda: gone() is None)
-        wait_for(lambda: widget.front.ended == "the lab is closed")
+        wait_for(lambda: shown.ended == "the lab is closed")
         wait_for(lambda: "the lab is closed; a still picture" in captured.outputs[-1].data["text/plain"])
-    shown, there = widget.front, weakref.ref(widget)
     del widget
     gc.collect()
     assert there() is None
