@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+PATIENCE = 5.0  # seconds without news after which a page calls what it shows old, at least
 MOST_ENDED = 8  # ended views that stay on the page as they were; of older ones their still pictures do
 _ended: deque[Any] = deque()
 _ROUTE = "_reply_subshell_for"
@@ -60,7 +61,7 @@ def _kind() -> Any:
     synced["beat"] = traitlets.Int().tag(sync=True)
     synced["width"] = traitlets.Int().tag(sync=True)  # pixels that the page has for it; 0: not known
     synced["busy"] = traitlets.Bool().tag(sync=True)
-    synced["patience"] = traitlets.Float(5.0).tag(sync=True)
+    synced["patience"] = traitlets.Float(PATIENCE).tag(sync=True)
     own = {"_esm": (_HERE / "front.js").read_text(), "_css": (_HERE / "front.css").read_text()}
     return type("Front", (anywidget.AnyWidget,), {**synced, **own, "__module__": __name__})
 

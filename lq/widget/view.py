@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NEEDS = "the live one needs a running kernel and ipywidgets"
 _QUIET = 1.0  # seconds without a change before the still picture is made anew
-_PATIENCE = 5.0  # seconds without news after which a page calls what it shows old
 
 
 class View:
@@ -43,7 +42,7 @@ class View:
         self.front: Any = None
         self._look(lab)
         self.front = front.make(
-            self._content(), max(_PATIENCE, 4 * every), self.button, _weakly(self, "_pressed")
+            self._content(), max(front.PATIENCE, 4 * every), self.button, _weakly(self, "_pressed")
         )
         if self.front is not None:
             threading.Thread(target=_run, args=(weakref.ref(self), self._ended, every), daemon=True).start()

@@ -2,13 +2,14 @@
 
 import io
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
-from lq.widget import scene, shapes
-from lq.widget.picture import MOST_ARROWS, MOST_DRAWN, NARROWEST, WIDEST, draw
+from lq.widget import front, scene, shapes
+from lq.widget.picture import FEW, FRESH, MOST_ARROWS, MOST_DRAWN, NARROWEST, WIDEST, draw
 from tests.widget.scenes import message, view
 
 
@@ -181,3 +182,16 @@ def test_the_png_shows_the_same_picture():
             seen = image.getpixel((round((box.x + 4) * 1.6), round((box.y + 5) * 1.6)))
             wanted = tuple(bytes.fromhex(shapes.COLOURS[box.fill][1:]))
             assert sum(abs(a - b) for a, b in zip(seen, wanted, strict=True)) < 40
+
+
+def test_the_page_about_it_has_the_right_numbers():
+    page = " ".join(Path(__file__).parents[2].joinpath("docs/live-picture.md").read_text().split())
+    assert f"Up to {FEW} hosts are drawn with name and address; up to {MOST_DRAWN} with their number" in page
+    assert f"from {NARROWEST:.0f} to {WIDEST:.0f} pixels" in page
+    assert f"bold for {FRESH} s" in page
+    assert "the six newest" in page
+    assert MOST_ARROWS == 6
+    assert f"After {front.PATIENCE:.0f} s without any (or four intervals" in page
+    few, many = (draw(scene.read(view(each=(1, hosts)))) for hosts in (FEW - 1, FEW))
+    for drawing, shown in ((few, True), (many, False)):
+        assert any(getattr(shape, "text", "") == "198.18.0.2" for shape in drawing.shapes) == shown
