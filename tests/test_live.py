@@ -23,7 +23,7 @@ from lq import Lab
 from lq.errors import BadInput, RunFailed
 from lq.experiments import bindings
 from lq.sandbox.tools import find
-from lq.widget import HostState, picture, snapshot
+from lq.widget import snapshot
 
 pytestmark = pytest.mark.lab
 
@@ -444,85 +444,6 @@ def test_without_the_server_nothing_comes_back_until_it_does(lab):
     assert set(lab.hosts()["state"]) == {"located"}
 
 
-def test_the_widget_shows_every_host_and_reboots(lab):
-    widget = lab.widget(every=0.1)
-    bundle = widget._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    for host in ("host1", "host2", "host3"):
-        assert f">{host}</text>" in bundle["image/svg+xml"]
-    assert "needs a running notebook" in bundle["text/plain"]
-    widget._button.click()
-    wait_for(lambda: "unknown: 3" in widget._view.value)
-    wait_for(lambda: "holds the switch" in widget._message.value)
-    assert not widget._button.disabled
-    widget.stop()
-
-
-def test_without_ipywidgets_a_still_picture_says_so(lab, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    bundle = lab.widget()._repr_mimebundle_()
-    assert set(bundle) == {"image/svg+xml", "text/plain"}
-    assert "needs a running notebook with ipywidgets" in bundle["image/svg+xml"]
-
-
-def test_a_kill_from_a_cell_shows_in_the_picture_at_once_and_another_picture_takes_its_place(lab):
-    first = lab.widget(every=60)
-    lab.kill_concentrator()
-    assert "CMTS: down" in first._view.value
-    second = lab.widget(every=60)
-    lab.start_concentrator()
-    assert "CMTS<" in second._view.value
-    assert "CMTS: down" in first._view.value
-    assert "shown anew" in first._notice.value
-    assert first._button.disabled
-    second.stop()
-
-
-def test_a_table_that_is_watched_refreshes(lab):
-    lab.reboot()
-    table = lab.watch("hosts", every=0.05)
-    bundle = table._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert "does not refresh" in bundle["text/html"]
-    assert table._view.value.count("unknown") == 3
-    assert lab.run("internet", "ping -c1 -W5 host1").status == 0
-    wait_for(lambda: "located" in table._view.value)
-    assert table._view.value.count("unknown") == 2
-    for what in ("locations", "refused", "bindings", "flows"):
-        view = lab.watch(what, every=60)
-        for column in getattr(lab, what)().columns:
-            assert f"<th>{column}</th>" in view._view.value
-        view.stop()
-    table.stop()
-    lab.kill_concentrator()
-    assert "located" in table._view.value
-    lab.start_concentrator()
-    with pytest.raises(BadInput, match=r"leases.*use one of hosts"):
-        lab.watch("leases")
-    with pytest.raises(BadInput, match="above 0"):
-        lab.watch(every=0)
-
-
-def test_without_ipywidgets_a_table_is_shown_once_and_says_so(lab, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    bundle = lab.watch("bindings")._repr_mimebundle_()
-    assert set(bundle) == {"text/html", "text/plain"}
-    for text in bundle.values():
-        assert lab.hosts()["address"][0] in text
-        assert "does not refresh" in text
-
-
-def test_the_picture_counts_all_hosts_and_draws_the_first():
-    hosts = [HostState(f"h{n}", None, "located" if n % 2 else "unknown", False) for n in range(100)]
-    svg = picture("dsl", hosts, up=False)
-    assert "located: 50" in svg
-    assert "unknown: 50" in svg
-    assert svg.count("<title>") == 64
-    assert "36 more hosts" in svg
-    assert "access concentrator: down" in svg
-    assert re.search(r">h63<", svg)
-
-
 def test_a_closed_lab_says_so_and_leaves_nothing():
     lab = Lab("cable", modems=1, hosts_per_modem=1)
     directory, keeper = lab.directory, lab._connection.pid
@@ -531,8 +452,7 @@ def test_a_closed_lab_says_so_and_leaves_nothing():
     lab.close()
     with pytest.raises(RunFailed, match="closed"):
         lab.hosts()
-    assert table._notice.value == network._notice.value == "the lab is closed"
-    assert network._button.disabled
+    assert table.front.ended == network.front.ended == "the lab is closed"
     assert not directory.exists()
     assert not os.path.exists(f"/proc/{keeper}")
     gc.collect()

@@ -21,9 +21,9 @@ from lq.experiments.attacking import Attack
 from lq.experiments.capturing import Captures
 from lq.experiments.emulation import Emulation
 from lq.experiments.live_nodes import LiveNodes, Rows
-from lq.experiments.memory import Memory
 from lq.experiments.programs import Tell
 from lq.experiments.servers import Server
+from lq.experiments.sight import Sight
 from lq.experiments.spec import Spec
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
@@ -52,7 +52,7 @@ class Live(LiveNodes):
         lab.programs.given_up = requests.given_up
         self._attack = Attack(lab.programs, lab.raw, lab.net)
         self._captures = Captures(lab.programs)
-        self._memory = Memory(lab.control)
+        self._sight = Sight(lab, self.running, self.reached)
         self._probing = False
         self._missed = False  # whether probes were stopped for somebody who no longer waited
         self._traffic = threading.Lock()  # probes, attacks and captures begin and end one after the other
@@ -63,7 +63,7 @@ class Live(LiveNodes):
     def hosts(self) -> Rows:
         """Return every subscriber with its address and what the concentrator knows of that."""
         leases = self._lab.subscribers.leases()
-        with self._memory.look() as (states, now):
+        with self._sight.look() as (states, now):
             return [
                 {"host": name, "address": address, "state": states.of(address, now)}
                 for name, address in leases.items()
@@ -71,7 +71,7 @@ class Live(LiveNodes):
 
     def locations(self) -> Rows:
         """Return the location table."""
-        with self._memory.look() as (states, now):
+        with self._sight.look() as (states, now):
             return [
                 {"address": address, **_details(known.detail), "expires_in": known.until - now}
                 for address, known in states.items("located", now)
@@ -79,11 +79,15 @@ class Live(LiveNodes):
 
     def refused(self) -> Rows:
         """Return the negative cache."""
-        with self._memory.look() as (states, now):
+        with self._sight.look() as (states, now):
             return [
                 {"address": address, "reason": known.detail.get("reason"), "ends_in": known.until - now}
                 for address, known in states.items("refused", now)
             ]
+
+    def view(self, most: int, within: float) -> dict[str, Any]:
+        """Return one moment of the network (`Sight.view`)."""
+        return self._sight.view(most, within)
 
     def flows(self) -> Rows:
         """Return the concentrator's flow table."""

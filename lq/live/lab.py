@@ -127,6 +127,13 @@ class Lab(Traffic):
 
     # -- the lab
 
+    def view(self, messages: int = 6, within: float = 0.5) -> dict[str, Any]:
+        """Return one moment of the network, as the picture shows it: see `lq.experiments.sight`.
+
+        With the newest `messages`; a host is reached if a probe came through `within` the last seconds.
+        """
+        return dict(self._ask("view", most=messages, within=within))
+
     def widget(self, every: float = 0.5) -> NetworkWidget:
         """Return the live picture of the network, refreshed each `every` seconds, with a reboot button.
 

@@ -44,6 +44,9 @@ def jupyterlab(folder):
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(setting))
+    (home / "config").mkdir()
+    config = {"LabApp": {"expose_app_in_browser": True}}  # for commands that have no place in a menu
+    (home / "config" / "jupyter_lab_config.json").write_text(json.dumps(config))
     environment = {
         **os.environ,
         "HOME": str(home),

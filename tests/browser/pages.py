@@ -63,3 +63,23 @@ def show(browser, element, path):
     """Take a screenshot with that element in the middle."""
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
     browser.save_screenshot(str(path))
+
+
+def command(browser, name, **arguments):
+    """Have JupyterLab carry out one of its commands."""
+    browser.execute_script("window.jupyterapp.commands.execute(arguments[0], arguments[1])", name, arguments)
+
+
+def run_all(browser):
+    """Run all cells; return when that is over."""
+    choose(browser, "Run", "runmenu:run-all")
+    until(browser, lambda: any(prompt != "[ ]:" for prompt in prompts(browser)))
+    until(browser, lambda: not running(browser), PATIENCE)
+
+
+def states(browser):
+    """Return what the live picture says of the hosts."""
+    titles = browser.execute_script(
+        "return Array.from(document.querySelectorAll('.lq-live rect title'), e => e.textContent)"
+    )
+    return {title.split(", ", 1)[1] for title in titles if title.startswith("host")}

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it")
 from selenium.webdriver.common.by import By
 
-from tests.browser.pages import NEEDED, PATIENCE, choose, open_notebook, prompts, running, show, until
+from tests.browser.pages import NEEDED, PATIENCE, choose, open_notebook, prompts, running, show, states, until
 
 pytestmark = NEEDED
 
@@ -59,11 +59,3 @@ def test_the_live_picture_reboots_when_its_button_is_pressed(jupyterlab, browser
     until(browser, lambda: "holds the switch" in browser.page_source)
     until(browser, lambda: states(browser) == {"located, reached"})
     show(browser, button, tmp_path / "after.png")
-
-
-def states(browser):
-    """Return what the live picture says of the hosts."""
-    titles = browser.execute_script(
-        "return Array.from(document.querySelectorAll('.jupyter-widgets svg title'), e => e.textContent)"
-    )
-    return {title.split(", ", 1)[1] for title in titles}
