@@ -26,7 +26,7 @@ from lq.sandbox.lab import Lab, LabError
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from lq.sandbox.tools import NEEDED, find
 
-PYTHON = ((3, 10), (3, 13))  # first and last supported
+PYTHON = ((3, 10), (3, 14))  # first and last supported
 LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
 FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
 MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft

@@ -11,21 +11,21 @@ cd "$(dirname "$0")/.."
 say() { echo "setup: $*" >&2; }
 
 suitable() {
-    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
 # The system's own interpreter first: every user may execute it, which a private one in a home does not promise.
 find_python() {
-    for candidate in ${PYTHON:-/usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.10}; do
+    for candidate in ${PYTHON:-/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
         if suitable "$candidate"; then
             command -v "$candidate"
             return
         fi
     done
     if [ -n "${PYTHON-}" ]; then
-        say "PYTHON=$PYTHON is no Python 3.10 to 3.13 with its venv module"
+        say "PYTHON=$PYTHON is no Python 3.10 to 3.14 with its venv module"
     else
-        say "no Python 3.10 to 3.13 with its venv module found; install one, or name it: make setup PYTHON=..."
+        say "no Python 3.10 to 3.14 with its venv module found; install one, or name it: make setup PYTHON=..."
     fi
     return 1
 }
