@@ -38,13 +38,11 @@ format: setup ## put the source into the common format
 lab: setup ## open the notebooks in JupyterLab
 	$(VENV)/lq lab
 
-setup: setup-system .venv/.installed ## install what is missing (apt through sudo, Python packages in .venv)
+setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)
+	@sh setup/python.sh
 
 setup-system:
 	@sh setup/system.sh demo
-
-.venv/.installed: requirements.txt pyproject.toml setup/python.sh setup/uv.txt setup/build.txt | setup-system
-	@sh setup/python.sh
 
 lock: setup ## pin the newest versions of the Python packages
 	$(LOCK) --upgrade --all-extras pyproject.toml -o requirements.txt
