@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lq import files
+from lq.errors import BadInput
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 )  # fmt: skip
+WARNING = "#A00000"
 DOTS_PER_INCH = 150
+_REASONS, _ACROSS = "lq-reasons", "lq-not-valid"  # names of the two texts of a mark
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "leasequery-lab",  # the same data gives the same file
@@ -64,6 +69,30 @@ def _take_dollars_for_dollars(figure: Figure) -> None:
     for text in figure.findobj(Text):
         if text not in own:
             text.set_parse_math(False)
+
+
+def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
+    """Say on a figure that what it shows is not to be believed, and why.
+
+    `where` is the axes, or a figure, of which all axes are marked; the reasons stand above the first. They
+    are added to those that are there.
+    """
+    every = [where] if isinstance(where, Axes) else where.axes
+    if not every:
+        raise BadInput("the figure has no axes yet: draw first, then mark it")
+    lines = [line for reason in reasons for line in textwrap.wrap(reason, 80)]
+    if there := [text for text in every[0].texts if text.get_gid() == _REASONS]:
+        there[0].set_text("\n".join([there[0].get_text(), *lines]))
+        return
+    every[0].text(
+        0, 1.09, "\n".join(lines), transform=every[0].transAxes, va="bottom", color=WARNING,
+        fontweight="bold", fontsize="small", gid=_REASONS,
+    )  # fmt: skip
+    for ax in every:
+        ax.text(
+            0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color=WARNING,
+            alpha=0.15, fontsize=48, rotation=20, zorder=0.5, gid=_ACROSS,
+        )  # fmt: skip
 
 
 def save(drawn: Mapping[str, Figure], directory: Path) -> list[Path]:

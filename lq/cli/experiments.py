@@ -11,7 +11,6 @@ import typer
 
 from lq.cli.shared import (
     AsJson,
-    Bar,
     HostsPerModem,
     Modems,
     Out,
@@ -22,6 +21,7 @@ from lq.cli.shared import (
     print_summary,
 )
 from lq.errors import BadInput
+from lq.progress import Bars
 
 
 @app.command()
@@ -71,9 +71,12 @@ def run(
     spec = specification.load(scenario, chosen)
 
     from lq import plots
+    from lq.experiments import directories
     from lq.experiments.run import run as play
 
-    with Bar() as bar:
+    if out is not None:
+        directories.refuse_used(out)
+    with Bars() as bar:
         finished = play(spec, out, bar.update)
         bar.update("figures", 0, 1)
         plots.save(finished)

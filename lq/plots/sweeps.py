@@ -26,8 +26,8 @@ from lq.experiments import tables
 from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
 from lq.experiments.sweep import MOST_RUNS, aggregate
-from lq.figures import BLUE
-from lq.plots.canvas import COLOURS, DASHES, SIZE, WARNING, canvas
+from lq.figures import BLUE, WARNING
+from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 
