@@ -123,8 +123,21 @@ boot() { # RELEASE: run the command there; return once the guest has ended
     # A process namespace goes with its first process. That one goes with unshare, and unshare with this script.
     # shellcheck disable=SC2086
     (cd "$place/root" && exec env -i PATH="$PATH" setpriv --pdeathsig KILL unshare $as_user --mount-proc --pid --fork \
-        --kill-child sh -c '"$@"; exit $?' sh env $libraries usr/bin/linux.uml "mem=$MEMORY" root=/dev/root rootfstype=hostfs rootflags=/ ro \
-        "init=$run/init" con0=null,fd:1 con=null "uml_dir=$run" quiet </dev/null)
+        --kill-child sh -c '"$@"; exit $?' sh env $libraries usr/bin/linux.uml "mem=$MEMORY" root=/dev/root \
+        rootfstype=hostfs rootflags=/ ro "init=$run/init" con0=null,fd:1 con=null "uml_dir=$run" quiet \
+        </dev/null >"$run/console" 2>&1) &
+    guest=$!
+    tail -n +1 -f -s 0.2 --pid=$guest "$run/console" 2>/dev/null |
+        sed -un '/^begun/,/^ended/ { /^begun/d; /^ended/d; p }' &
+    shown=$!
+    wait $guest || true
+    wait $shown || true
+    guest=
+}
+
+end() { # the guest, and what it has left
+    [ -z "$guest" ] || kill -KILL "$guest" 2>/dev/null || true
+    rm -rf "$run"
 }
 
 [ $# -gt 0 ] || { say "usage: setup/kernel.sh COMMAND [ARGUMENT]..."; exit 2; }
@@ -135,16 +148,17 @@ if [ "$user" = 0 ]; then
     user=65534 group=65534 as_user=
 fi
 mkdir -p "$store"
-run=$(mktemp -d "$store/run.XXXXXX")
-chmod 755 "$run"
-trap 'rm -rf "$run"' EXIT
+for old in "$store"/run.*; do [ -d "/proc/${old##*.}" ] || rm -rf "$old"; done # of one that was killed
+run=$store/run.$$ guest=
+mkdir "$run"
+trap end EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 why=
 for release in own testing; do
     get "$release" || { say "$why"; continue; }
-    boot "$release" 2>&1 | tee "$run/console" | sed -un '/^begun/,/^ended/ { /^begun/d; /^ended/d; p }'
+    boot "$release"
     case $(cat "$run/status" 2>/dev/null) in
     begun) say "the guest ended before the command did"; exit 1 ;;
     '') say "the kernel of $(release_name "$release") does not start here" ;;
