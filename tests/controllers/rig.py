@@ -84,7 +84,7 @@ class Rig:
         self._sh("ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2")
         self._sh(
             f"ovs-vsctl add-br cmts -- set bridge cmts datapath_type={datapath_type()}"
-            " protocols=OpenFlow13 fail_mode=secure"
+            " protocols=OpenFlow13 fail_mode=secure other_config:disable-in-band=true"
         )
         for name, number in PORTS.items():
             mac = f"address {plan.RELAY_MAC}" if name == "relay" else ""

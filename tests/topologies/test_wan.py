@@ -14,9 +14,11 @@ from lq.experiments.fidelity import wan_reasons
 from lq.experiments.programs import Programs, python
 from lq.experiments.spec import Spec, load
 from lq.experiments.wan import Wan
+from lq.sandbox.tools import search_path
 from tests import support
 from topologies import plan
-from topologies.wan import COUNTS, Direction, Impairment, netem_command
+from topologies.netem import netem_command
+from topologies.wan import COUNTS, Direction, Impairment
 
 FRAME = bytes(125)  # 1000 bits
 
@@ -234,8 +236,9 @@ DELAY = 0.02
 
 def emulators() -> list[str]:
     """Return what the kernel has: it is asked in a network namespace that is thrown away."""
-    code = "from topologies.wan import has_netem; print(has_netem())"
-    asking = ["unshare", "--user", "--map-root-user", "--net", *support.LQ[:3], "-c", code]
+    code = "from topologies.netem import has_netem; print(has_netem())"
+    asking = ["unshare", "--user", "--map-root-user", "--net", "env", f"PATH={search_path()}"]
+    asking += [*support.LQ[:3], "-c", code]
     return ["user-space", *(["netem"] if support.run(asking).stdout == "True\n" else [])]
 
 
