@@ -210,9 +210,7 @@ def _finished(directory: Path) -> bool:
 
 def _claim(directory: Path, points: Sequence[Point]) -> None:
     """Write down what the directory is for, or check that it is for the same."""
-    plan = yaml_file.dump(
-        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points]
-    )
+    plan = plan_of(points)
     tree = files.Tree(directory)
     if tree.has("sweep.yaml"):
         if files.read(directory / "sweep.yaml", MOST_OF_PLAN) != plan.encode():
@@ -225,6 +223,13 @@ def _claim(directory: Path, points: Sequence[Point]) -> None:
     except OSError as error:
         raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
     tree.write("sweep.yaml", plan.encode())
+
+
+def plan_of(points: Sequence[Point]) -> str:
+    """Return what `sweep.yaml` holds of a sweep."""
+    return yaml_file.dump(
+        [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points]
+    )
 
 
 def _set_aside(tree: files.Tree, point: Point, error: Exception) -> str:
