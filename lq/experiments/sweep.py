@@ -32,7 +32,7 @@ import pandas as pd
 from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, shown
 from lq.experiments import spec as specification
-from lq.experiments.run import Run, run
+from lq.experiments.run import Run, run, written_report
 from lq.experiments.spec import MOST_SEED, Spec
 from lq.experiments.statistics import median
 from lq.sandbox.lab import Lab, LabError
@@ -98,6 +98,10 @@ class Finished(NamedTuple):
     directory: Path
     table: pd.DataFrame
     failures: dict[str, str]
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write a report that stands by itself, by default `report.html` in the sweep's directory."""
+        return written_report(self.directory, path)
 
 
 def workers_here() -> int:

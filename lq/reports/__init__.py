@@ -42,13 +42,7 @@ def made(directories: Sequence[Path]) -> bytes:
         raise BadInput(f"a report is of 1 to {MOST_SECTIONS} runs and sweeps, and not of {len(directories)}")
     several = len(directories) > 1
     titles = [_title(directory) for directory in directories]
-    heading = (
-        "Report of runs"
-        if several
-        else "Report of a sweep"
-        if is_sweep(directories[0])
-        else "Report of a run"
-    )
+    heading = "Report of several runs" if several else f"Report: {titles[0]}"
     parts: list[str] = [tag("h1", heading)]
     if several:
         entries = [
@@ -58,7 +52,7 @@ def made(directories: Sequence[Path]) -> bytes:
         parts.append(tag("nav", tag("ol", *entries), aria_label="Contents"))
     for number, directory in enumerate(directories, start=1):
         parts.append(_section(directory, number, several))
-    return page(f"{heading}: {titles[0]}" if not several else heading, *parts)
+    return page(heading, *parts)
 
 
 def is_sweep(directory: Path) -> bool:

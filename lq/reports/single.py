@@ -40,7 +40,7 @@ def section(run: Run, number: int, *, several: bool) -> Markup:
     yaml = specification.whole(run.directory, MOST_YAML)
     command = specification.command(spec)
     parts: list[str] = [
-        tag("h2", f"{number}. {title(run)}" if several else title(run)),
+        *([tag("h2", f"{number}. {title(run)}")] if several else []),
         tag("p", SCENARIOS[spec.scenario], class_="faint"),
         sections.verdict(summary["valid"], said, summary["invalid_reasons"]),
         tag("h3", "Figures"),
@@ -61,7 +61,7 @@ def section(run: Run, number: int, *, several: bool) -> Markup:
         tag("p", "So does `lq run spec.yaml`, with this file as spec.yaml:"),
         tag("pre", yaml, class_="yaml"),
     ]
-    return tag("section", *parts, id=sections.anchor(number), class_="own" if several else "first")
+    return tag("section", *parts, id=sections.anchor(number), class_="own" if several else "only")
 
 
 def outcome(summary: Mapping[str, Any]) -> list[str]:

@@ -35,13 +35,13 @@ def title(directory: Path) -> str:
 
 def section(directory: Path, number: int, *, several: bool) -> Markup:
     """Return a sweep's section of a report. Raises BadInput that names the file which cannot be used."""
-    heading, found = title(directory), plots.sweep_table(directory)
+    found = plots.sweep_table(directory)
     first = Run(directory / str(found["run_dir"].iloc[0]))
     spec = first.spec
     keys = _grid_keys(found)
     bad = found[~found["valid"].astype(bool)]
     parts: list[str] = [
-        tag("h2", f"{number}. {heading}" if several else heading),
+        *([tag("h2", f"{number}. {title(directory)}")] if several else []),
         tag("p", SCENARIOS[spec.scenario], class_="faint"),
         sections.verdict(bad.empty, _said(found, keys), _reasons(bad)),
         tag("h3", "Figures"),
@@ -56,7 +56,7 @@ def section(directory: Path, number: int, *, several: bool) -> Markup:
         tag("h3", "How to repeat it"),
         *_repeat(directory, found, keys, first),
     ]
-    return tag("section", *parts, id=sections.anchor(number), class_="own" if several else "first")
+    return tag("section", *parts, id=sections.anchor(number), class_="own" if several else "only")
 
 
 def _grid_keys(found: pd.DataFrame) -> list[str]:
