@@ -1,4 +1,4 @@
-"""Commands around experiments: run, plot, show, shell, doctor, lab."""
+"""Commands around experiments: run, show, shell, doctor, lab."""
 
 from __future__ import annotations
 
@@ -84,22 +84,6 @@ def run(
         typer.echo(json.dumps(finished.summary))
     else:
         print_summary(finished.summary)
-
-
-@app.command()
-def plot(
-    run_dirs: Annotated[
-        list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_DIR...")
-    ],
-) -> None:
-    """Draw the figures of finished runs and sweeps, as PNG and SVG."""
-    from lq import files, plots
-    from lq.experiments.run import Run
-
-    for run_dir in run_dirs:
-        is_sweep = files.exists(run_dir / "table.parquet")
-        for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
-            typer.echo(path)
 
 
 @app.command()

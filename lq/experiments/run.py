@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import importlib
 import json
 import signal
 from collections.abc import Callable
@@ -113,6 +114,17 @@ class Run:
         """
         probes = self.first_phase("probes")
         return record.recovery_times(probes if self.rebooted else probes.iloc[:0], self.summary["outage_s"])
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write a report that stands by itself, by default `report.html` in the directory (`lq report`)."""
+        return written_report(self.directory, path)
+
+
+def written_report(directory: Path, path: Path | str | None) -> Path:
+    """Write the report of a run or a sweep, and return its path."""
+    reports: Any = importlib.import_module("lq.reports")  # a floor above, and of no use to a run itself
+    written: Path = reports.write([directory], path)
+    return written
 
 
 def run(

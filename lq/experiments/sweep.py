@@ -36,7 +36,7 @@ from lq.experiments import spec as specification
 from lq.experiments.directories import finished, holding, unused
 from lq.experiments.provenance import source
 from lq.experiments.reuse import manifest, same
-from lq.experiments.run import Drawn, Run, run
+from lq.experiments.run import Drawn, Run, run, written_report
 from lq.experiments.spec import MOST_SEED, Spec
 from lq.experiments.statistics import median
 from lq.progress import Progress, showing, silent
@@ -120,6 +120,10 @@ class Finished(NamedTuple):
                 lines.append(f"and {len(broken) - MOST_REASONS} more: see invalid_reasons in the table")
             figures.mark(figure, lines)
         return figure
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write a report that stands by itself, by default `report.html` in the sweep's directory."""
+        return written_report(self.directory, path)
 
 
 def workers_here() -> int:

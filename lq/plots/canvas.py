@@ -30,7 +30,9 @@ def canvas(ax: Axes | None, size: tuple[float, float] = SIZE) -> tuple[Figure, A
 
 def seconds(duration: float) -> str:
     """Return a duration for a person to read."""
-    return f"{duration:.3g} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
+    if duration == 0 or abs(duration) >= 1:
+        return f"{duration:,.0f} s" if abs(duration) >= 1000 else f"{duration:.3g} s"
+    return f"{duration * 1000:.3g} ms"
 
 
 def need_reboot(run: Run) -> None:

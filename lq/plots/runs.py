@@ -228,8 +228,12 @@ def save(run: Run) -> list[Path]:
 
     Those of `servers` show both runs.
     """
-    drawn = _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
-    return figures.save(drawn, run.directory)
+    return figures.save(of_run(run), run.directory)
+
+
+def of_run(run: Run) -> dict[str, Figure]:
+    """Draw all figures of a run, by their names."""
+    return _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
 
 
 def _of_one(run: Run) -> dict[str, Figure]:

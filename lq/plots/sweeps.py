@@ -265,7 +265,12 @@ def _is_below(name: str) -> bool:
 
 
 def save_sweep(directory: Path) -> list[Path]:
-    """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files.
+    """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files (`of_sweep`)."""
+    return figures.save(of_sweep(directory), directory)
+
+
+def of_sweep(directory: Path) -> dict[str, Figure]:
+    """Draw the figures that a sweep's own grid suggests, by their names.
 
     With a key that has numbers (the attack's rate before others): recovery and queries against it, of attacks
     the load, too (`DRAWN_OF`); all other keys together tell the lines apart. Without one, bars for each
@@ -277,9 +282,7 @@ def save_sweep(directory: Path) -> list[Path]:
         raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     keys = differing(table)
     numeric = sorted((key for key in keys if is_number(table[key])), key=lambda key: key != "attack.rate")
-    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
-    wanted = drawn.pop() if len(drawn) == 1 else DRAWN
-    values = [key for key in wanted if key in table and table[key].notna().any()]
+    values = [key for key in drawn_of(table) if key in table and table[key].notna().any()]
     made: dict[str, Figure] = {}
     for value in values:
         made[value] = medians(table, numeric[0], value) if numeric else categories(table, value)
@@ -291,8 +294,13 @@ def save_sweep(directory: Path) -> list[Path]:
             if others.nunique() > 1:
                 some.suptitle(name, fontsize="medium")
             made["heat" if others.nunique() == 1 else f"heat-{number}"] = some
-    made |= _recoveries(directory, table, keys)
-    return figures.save(made, directory)
+    return made | _recoveries(directory, table, keys)
+
+
+def drawn_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the keys of the summary that a sweep is drawn by."""
+    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
+    return drawn.pop() if len(drawn) == 1 else DRAWN
 
 
 def _recoveries(directory: Path, table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Figure]:
