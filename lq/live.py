@@ -166,6 +166,13 @@ class Lab:
         """
         self._change("kill_concentrator")
 
+    def view(self, messages: int = 6, within: float = 0.5) -> dict[str, Any]:
+        """Return one moment of the network, as the picture shows it: see `lq.experiments.sight`.
+
+        With the newest `messages`; a host is reached if a probe came through `within` the last seconds.
+        """
+        return dict(self._ask("view", most=messages, within=within))
+
     def start_concentrator(self) -> None:
         """Start a concentrator that knows nothing. BadInput if one runs; RunFailed if it does not come up."""
         self._change("start_concentrator")

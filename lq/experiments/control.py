@@ -24,6 +24,7 @@ class Control:
         self._bridge = bridge
         self.generation = -1
         self.process: Process | None = None
+        self._killed: tuple[int, float] = (-1, 0.0)  # which, and when
         self.died: list[dict[str, Any]] = []  # those that ended by themselves: `name`, `status`, `said` last
 
     @property
@@ -69,11 +70,21 @@ class Control:
         assert self.process is not None
         self._look()
         moment = time.monotonic()
+        if self.process.poll() is None:
+            self._killed = (self.generation, moment)
         self.process.kill()
         self.process.wait()
         self._bridge.disconnect()
         self._bridge.forget_flows()
         return moment
+
+    def latest_kill(self, up: bool) -> float | None:
+        """Return when the present controller, or while it is `up` the one before it, was killed.
+
+        None where it was not: the first has none before it, and one that died by itself tells no time.
+        """
+        killed, moment = self._killed
+        return moment if killed >= 0 and killed == self.generation - up else None
 
     def stop(self) -> None:
         """Have the controller write its counts, and end."""

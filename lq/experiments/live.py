@@ -7,7 +7,6 @@ line}`. What can be asked for are the public methods of `Live`. Outside is `lq.l
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -25,8 +24,8 @@ from lq.experiments.attacking import Attack
 from lq.experiments.emulation import Emulation
 from lq.experiments.programs import Process, end, python
 from lq.experiments.servers import Server
+from lq.experiments.sight import Sight
 from lq.experiments.spec import Spec
-from lq.experiments.states import States
 from lq.sandbox.channel import Channel
 from topologies import plan
 
@@ -42,8 +41,6 @@ class Live:
         for directory in (lab.raw, lab.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self._spec = spec
-        self._states = States()
-        self._read: tuple[Path | None, int] = (None, 0)
         channel.tell("network", 0, 1)
         names.prepare()
         lab.build()
@@ -53,6 +50,7 @@ class Live:
         self._attack = Attack(lab.programs, lab.raw, lab.net)
         self._captures: dict[tuple[str, str], Process] = {}
         self._probing = False
+        self._sight = Sight(lab, self.running, self.reached)
 
     # -- nodes
 
@@ -94,46 +92,32 @@ class Live:
 
     def hosts(self) -> Rows:
         """Return every subscriber with its address and what the concentrator knows of that."""
-        states, now = self._memory()
-        return [
-            {"host": name, "address": address, "state": states.of(address, now)}
-            for name, address in self._lab.subscribers.leases().items()
-        ]
+        leases = self._lab.subscribers.leases()
+        with self._sight.memory() as (states, now):
+            return [
+                {"host": name, "address": address, "state": states.of(address, now)}
+                for name, address in leases.items()
+            ]
 
     def locations(self) -> Rows:
         """Return the location table."""
-        states, now = self._memory()
-        return [
-            {"address": address, **_details(known.detail), "expires_in": known.until - now}
-            for address, known in states.items("located", now)
-        ]
+        with self._sight.memory() as (states, now):
+            return [
+                {"address": address, **_details(known.detail), "expires_in": known.until - now}
+                for address, known in states.items("located", now)
+            ]
 
     def refused(self) -> Rows:
         """Return the negative cache."""
-        states, now = self._memory()
-        return [
-            {"address": address, "reason": known.detail.get("reason"), "ends_in": known.until - now}
-            for address, known in states.items("refused", now)
-        ]
+        with self._sight.memory() as (states, now):
+            return [
+                {"address": address, "reason": known.detail.get("reason"), "ends_in": known.until - now}
+                for address, known in states.items("refused", now)
+            ]
 
-    def _memory(self) -> tuple[States, float]:
-        """Return what the concentrator knows, and the time: none of it while it is down.
-
-        Reads what the present controller wrote since the last look.
-        """
-        if not self._lab.control.up:
-            return States(), time.monotonic()
-        path = self._lab.control.record_file
-        if path != self._read[0]:  # a new controller knows nothing
-            self._states, self._read = States(), (path, 0)
-        if path.exists():
-            with path.open("rb") as record:
-                record.seek(self._read[1])
-                lines = record.read()
-            whole = lines[: lines.rfind(b"\n") + 1]
-            self._read = (path, self._read[1] + len(whole))
-            self._states.feed(json.loads(line) for line in whole.splitlines())
-        return self._states, time.monotonic()
+    def view(self, most: int, within: float) -> dict[str, Any]:
+        """Return one moment of the network (`Sight.view`)."""
+        return self._sight.view(most, within)
 
     def flows(self) -> Rows:
         """Return the concentrator's flow table."""

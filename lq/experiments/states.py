@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
+MOST_REFUSED = (
+    65_536  # remembered; a controller's own negative cache has as many entries unless set otherwise
+)
+_FEW = 1000  # addresses that are not worth a clean-up
 State = Literal["unknown", "asking", "located", "refused"]
 
 
@@ -26,6 +30,7 @@ class States:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self._kept = 0
 
     def feed(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Take in further lines of a record, in order."""
@@ -42,6 +47,22 @@ class States:
                     self._known[address] = Known("asking", at, float("inf"), line)
                 case "withdraw" | "abandon" if address in self._known:
                     del self._known[address]
+
+    def forget(self, now: float) -> None:
+        """Drop what no longer holds, once that may be half of all, and refused addresses beyond MOST_REFUSED.
+
+        A scan leaves an address behind with each packet. As in the controller, those that end first go.
+        """
+        if len(self._known) <= 2 * self._kept + _FEW:
+            return
+        refused = sorted(known.until for _, known in self.items("refused", now))
+        last = refused[-MOST_REFUSED] if len(refused) > MOST_REFUSED else now
+        self._known = {
+            address: known
+            for address, known in self._known.items()
+            if known.until > now and (known.state != "refused" or known.until >= last)
+        }
+        self._kept = len(self._known)
 
     def _holds(self, address: str, now: float) -> bool:
         known = self._known.get(address)
