@@ -22,7 +22,7 @@ FLOORS = [
     {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
     {"lq.sim", "controllers"},
     {"lq.experiments", "lq.bench"},
-    {"lq.plots", "lq.reports", "lq.figures", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},
+    {"lq.plots", "lq.reports", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},
     {"lq.cli", "lq.__main__"},
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
