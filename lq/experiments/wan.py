@@ -51,7 +51,17 @@ class Wan:
             if emulator == "auto" and self.impairment.by_chance and not self._seeded:
                 self._by_netem = False
         self.processes: dict[str, Process] = {}
-        self.emulator = "nothing"  # what impairs the links so far, in words
+
+    @property
+    def emulator(self) -> str:
+        """What impairs the links, in words."""
+        if not self.has_nodes:
+            return "nothing"
+        if not self._by_netem:
+            return LINES
+        if not self.impairment.by_chance:
+            return NETEM
+        return SEEDED if self._seeded else UNSEEDED
 
     def start(self) -> None:
         """Set it up; return when it works. Raises RunFailed."""
@@ -89,11 +99,9 @@ class Wan:
 
     def _set_up(self) -> None:
         if not self._by_netem:
-            self.emulator = LINES
             for name in self._nodes:
                 self._start_line(name)
             return
-        self.emulator = SEEDED if self._seeded else UNSEEDED if self.impairment.by_chance else NETEM
         for name in self._nodes:
             for interface in self._interfaces(name):
                 self._netem(self.net[name], interface)

@@ -19,6 +19,7 @@ def play(directory, scenario, **settings):
     return run(spec, directory / "run")
 
 
+@pytest.mark.kernel
 @pytest.mark.requirement("R7-3")
 @pytest.mark.requirement("R7-5")
 def test_a_scan_within_the_range_costs_one_query_for_each_address(tmp_path):
@@ -99,7 +100,7 @@ def test_an_attack_alone_leaves_the_concentrator_running(tmp_path):
 
 
 @pytest.mark.requirement("R7-5")
-@pytest.mark.parametrize("topology", ["cable", "dsl"])
+@pytest.mark.parametrize("topology", [pytest.param("cable", marks=pytest.mark.kernel), "dsl"])
 def test_the_claim_of_the_draft(tmp_path, topology):
     out = tmp_path / "claim"
     settings = ["--set", "attack.duration=3", "--set", "attack.addresses=200", "--set", "probes.warmup=0.2"]
