@@ -57,10 +57,9 @@ def test_each_point_sees_what_passes_it(tmp_path):
 
 @pytest.mark.lab
 @pytest.mark.kernel
-@pytest.mark.parametrize("population", [False, True], ids=["hosts", "population"])
 @pytest.mark.parametrize("figure", ["cable", "dsl"])
-def test_full_size_packets_pass_a_captured_link_with_two_tags(lab, figure, population):
-    topology = {"topology.figure": figure, "topology.stacked_tags": True, "topology.population": population}
+def test_full_size_packets_pass_a_captured_link_with_two_tags(lab, figure):
+    topology = {"topology.figure": figure, "topology.stacked_tags": True}
     act = lab(load("reboot", {**topology, "capture.nodes": ["concentrator"]}), "running")
     address = act("leases")["host1"]
     said = act("cmd", "internet", f"ping -c 3 -i 0.2 -W 5 -M do -s 1472 {address}")
