@@ -5,11 +5,13 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test fuzz lint format lab setup setup-system lock clean
+KERNEL_TESTS := $(VENV)/python -m pytest -m kernel -v --tb=short --durations=5 -p no:cacheprovider
+
+.PHONY: help demo test test-kernel fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 demo: setup ## reboot an emulated access concentrator and watch its subscribers come back
 	$(VENV)/lq run reboot --topology cable
@@ -19,6 +21,10 @@ test: setup ## run the tests
 	@sh setup/system.sh test
 	$(VENV)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(VENV)/python -m pytest -m alone
+
+test-kernel: setup ## run the tests marked `kernel` on a kernel with Open vSwitch's datapath and netem
+	@sh setup/system.sh test
+	sh setup/kernel.sh env LQ_KERNEL_GUEST=1 $(KERNEL_TESTS)
 
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target

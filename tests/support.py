@@ -17,6 +17,8 @@ from lq.sandbox.tools import search_path
 ROOT = Path(__file__).resolve().parents[1]
 LQ = [sys.executable, "-W", "ignore", "-m", "lq"]
 NOBODY = 65534
+GUEST = "LQ_KERNEL_GUEST" in os.environ  # of `make test-kernel`
+SLOWER = 3 if GUEST else 1  # it has one processor, and that is emulated
 
 
 def as_ordinary_user(command: list[str]) -> list[str]:

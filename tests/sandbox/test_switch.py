@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
 
 from lq import doctor
 from lq.sandbox.lab import Lab
+from tests.support import GUEST
 
 pytestmark = [pytest.mark.lab, pytest.mark.kernel]
 
@@ -82,7 +82,7 @@ def test_a_burst_waits_until_the_switch_has_a_processor(ask):
     assert "lost:0" in ask("sh('ovs-appctl dpctl/show').stdout")
 
 
-@pytest.mark.skipif("LQ_KERNEL_GUEST" not in os.environ, reason="it is about the guest of `make test-kernel`")
+@pytest.mark.skipif(not GUEST, reason="it is about the guest of `make test-kernel`")
 def test_the_guest_has_what_it_is_there_for():
     found = {check.name: check for check in doctor.check()}
     assert "the kernel's" in found["private switch"].found
