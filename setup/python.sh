@@ -44,6 +44,6 @@ export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
 say "installing the Python packages of requirements.txt into .venv"
 .venv/bin/python -m pip install --quiet --require-hashes -r setup/uv.txt
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --build-constraints setup/build.txt "$@"; }
-uv --require-hashes -r requirements.txt
+uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write what Python compiles
 uv --no-deps --editable .
 touch .venv/.installed
