@@ -151,7 +151,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         log = Path(directory) / "log"
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor", [directory], log=log) as lab:
+            with Lab("lq.doctor", [directory], log=log, directory=Path(directory)) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:

@@ -93,7 +93,8 @@ class Lab:
         self._progress = progress
         self._turn = threading.Lock()  # a widget asks from a thread of its own
         self._views: dict[str, View] = {}
-        self._lab = sandbox.Lab("lq.experiments.live", log=self.directory / "lab.log")
+        log = self.directory / "lab.log"
+        self._lab = sandbox.Lab("lq.experiments.live", log=log, directory=self.directory)
         try:
             self._lab.channel.send(
                 {"spec": self.spec.model_dump(mode="json"), "run_dir": str(self.directory)}

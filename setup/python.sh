@@ -114,7 +114,7 @@ if [ -z "${SSL_CERT_FILE-}${SSL_CERT_DIR-}" ]; then
     fi
 fi
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --build-constraints setup/build.txt "$@"; }
-uv --require-hashes -r requirements.txt
+uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write what Python compiles
 uv --no-deps --editable .
 rm -rf "$TMPDIR"
 wanted .venv/bin/python >"$STAMP.new"

@@ -235,7 +235,7 @@ def check_tools() -> None:
 
 def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
-    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log") as lab:
+    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
         opened(lab)
         try:
             lab.channel.send({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)})

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from lq.sandbox import namespace
+
 RUN = Path("/run/openvswitch")  # on the lab's own tmpfs: the tools find their sockets where they expect them
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 START_TIMEOUT = 20.0
@@ -23,7 +25,6 @@ _NETLINK_GENERIC, _CONTROLLER, _REQUEST, _GET_FAMILY, _FAMILY_NAME = 16, 16, 1, 
 _PIDFD_GETFD = 438  # pidfd_getfd(2), the same number on every architecture
 _RCVBUFFORCE = 33
 _libc = ctypes.CDLL(None, use_errno=True)
-_SEND_BUFFER = Path("/proc/sys/net/ipv4/tcp_wmem")
 
 
 def datapath_type() -> str:
@@ -64,7 +65,7 @@ class PrivateSwitch:
         RUN.mkdir(parents=True, exist_ok=True)
         # In a flood the switch drops what the controller cannot keep up with, but only when the connection is
         # full: the usual megabytes hold tens of thousands of packets, and everybody else's behind them.
-        _SEND_BUFFER.write_text(f"4096 16384 {64 << 10}")
+        namespace.set_kernel("net/ipv4/tcp_wmem", f"4096 16384 {64 << 10}")
         database, remote = RUN / "conf.db", RUN / "db.sock"
         self._run("ovsdb-tool", "create", str(database), str(SCHEMA))
         self._spawn("ovsdb-server", f"--remote=punix:{remote}", "--no-chdir", str(database))

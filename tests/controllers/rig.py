@@ -76,9 +76,8 @@ class Rig:
         self.controller: subprocess.Popen | None = None
         self.life = 0
         self._mark = 0
-        for scope in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
-        Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("8")
+        namespace.disable_ipv6()
+        namespace.set_kernel("net/ipv4/conf/all/arp_ignore", "8")
         self.switch = PrivateSwitch(self.directory)
         self.switch.start()
         self._sh("ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2")
