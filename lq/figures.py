@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,16 +14,16 @@ from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lq import files
+from lq import files, headings
 from lq.errors import BadInput
+from lq.headings import WARNING
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 )  # fmt: skip
-WARNING = "#A00000"
 DOTS_PER_INCH = 150
-_REASONS, _ACROSS = "lq-reasons", "lq-not-valid"  # names of the two texts of a mark
+_ACROSS = "not-valid"  # the name of the mark across the axes
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "leasequery-lab",  # the same data gives the same file
@@ -80,19 +79,13 @@ def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
     every = [where] if isinstance(where, Axes) else where.axes
     if not every:
         raise BadInput("the figure has no axes yet: draw first, then mark it")
-    lines = [line for reason in reasons for line in textwrap.wrap(reason, 80)]
-    if there := [text for text in every[0].texts if text.get_gid() == _REASONS]:
-        there[0].set_text("\n".join([there[0].get_text(), *lines]))
-        return
-    every[0].text(
-        0, 1.09, "\n".join(lines), transform=every[0].transAxes, va="bottom", color=WARNING,
-        fontweight="bold", fontsize="small", gid=_REASONS,
-    )  # fmt: skip
+    headings.warn(every[0], reasons)
     for ax in every:
-        ax.text(
-            0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color=WARNING,
-            alpha=0.15, fontsize=48, rotation=20, zorder=0.5, gid=_ACROSS,
-        )  # fmt: skip
+        if not any(text.get_gid() == _ACROSS for text in ax.texts):
+            ax.text(
+                0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color=WARNING,
+                alpha=0.15, fontsize=48, rotation=20, zorder=0.5, in_layout=False, gid=_ACROSS,
+            )  # fmt: skip
 
 
 def save(drawn: Mapping[str, Figure], directory: Path) -> list[Path]:
