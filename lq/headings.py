@@ -89,9 +89,14 @@ def arrange(ax: Axes, room: float | None = None) -> float:
         up += lines * _LINE * float(ax.title.get_fontsize()) + _GAP
     up, height = up + _GAP, 0.0
     for warning in _texts(ax, _WARNING):
-        lines = [part for line in _LINES.get(warning, []) for part in _lines(line, warning, far)]
-        height = _place(warning, lines, up)
+        broken = [part for line in _LINES.get(warning, []) for part in _lines(line, warning, far)]
+        height = _place(warning, broken, up)
     return height
+
+
+def titles(ax: Axes) -> list[Text]:
+    """Return the title that `head` has written, if it has."""
+    return _texts(ax, _TITLE)
 
 
 def _write(ax: Axes, text: str, kind: str, **style: Any) -> Text:

@@ -15,15 +15,35 @@ Finished = Annotated[
 
 
 @app.command()
-def plot(run_dirs: Finished) -> None:
-    """Draw the figures of finished runs and sweeps, as PNG and SVG."""
-    from lq import files, plots
-    from lq.experiments.run import Run
+def plot(
+    run_dirs: Finished,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="png, svg or pdf; several, with commas or repeated.", metavar="KIND"),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Width and height in inches, 3.5x2.2 say; letters stay readable.", metavar="WxH"),
+    ] = None,
+    dpi: Annotated[int | None, typer.Option(help="Dots per inch of a PNG; 150 if not given.")] = None,
+) -> None:
+    """Draw the figures of finished runs and sweeps, by default as PNG and SVG.
 
+    With --size a figure that cannot be read in that size is left out, and a line says so.
+    """
+    from lq import plots, reports
+    from lq.experiments.run import Run
+    from lq.plots import paper
+
+    wanted = paper.read(kinds or [], size, dpi)
     for run_dir in run_dirs:
-        is_sweep = files.exists(run_dir / "table.parquet")
-        for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
+        is_sweep = reports.is_sweep(run_dir)
+        drawn = plots.of_sweep(run_dir) if is_sweep else plots.of_run(Run(run_dir))
+        written, left_out = paper.save(drawn, run_dir, wanted)
+        for path in written:
             typer.echo(path)
+        for name in left_out:
+            typer.echo(f"lq: {name} does not fit into {size} inches, and is left out", err=True)
 
 
 @app.command()
