@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from lq.cli.shared import app
+from lq.cli.shared import AsJson, app
+
+if TYPE_CHECKING:
+    from lq.reports import Comparison
+
+_BESIDE = 2  # runs beside the first in a table
 
 Finished = Annotated[
     list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_OR_SWEEP...")
@@ -61,3 +70,59 @@ def report(
     from lq import reports
 
     typer.echo(reports.write(run_dirs, out))
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[
+        list[Path], typer.Argument(help="Directories of finished runs, two or more.", metavar="RUN RUN...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the figures and comparison.html there.", metavar="DIR"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs against each other: settings that differ, numbers with their ratios, and curves.
+
+    The first run is what the others are held against.
+    """
+    from lq import reports
+
+    found = reports.compare(run_dirs)
+    written = found.save(out) if out is not None else []
+    if as_json:
+        typer.echo(json.dumps({**found.as_dict(), "files": list(map(str, written))}))
+        return
+    _print(found)
+    for path in written:
+        typer.echo(path)
+
+
+def _print(found: Comparison) -> None:
+    """Print the tables; of many runs two at a time beside the first, so that lines stay short."""
+    from lq.reports import words
+
+    console, names = Console(), list(found.runs)
+    others = range(1, len(names))
+    for start in others[::_BESIDE]:
+        some = [0, *others[start - 1 :][:_BESIDE]]
+        for title, rows in (
+            ("settings that differ", {key: list(map(words.setting, v)) for key, v in found.settings.items()}),
+            (
+                f"numbers (ratio to {names[0]})",
+                {words.name(key): [found.cell(key, n) for n in range(len(names))] for key in found.numbers},
+            ),
+        ):
+            table = Table(title=escape(title), show_edge=False, title_justify="left")
+            table.add_column("", overflow="fold", style="cyan")
+            for number in some:
+                table.add_column(escape(names[number]), justify="right", overflow="fold")
+            for name, cells in rows.items():
+                table.add_row(escape(name), *(escape(cells[number]) for number in some))
+            if rows:
+                console.print(table)
+    if not found.settings:
+        console.print("No setting differs: the runs repeat each other.")
+    for line in found.warnings:
+        console.print(f"[bold red]{escape(line)}[/]", soft_wrap=True)

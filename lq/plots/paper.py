@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -75,6 +76,10 @@ def fit(figure: Figure, size: tuple[float, float]) -> bool:
     for text in figure.findobj(lambda artist: isinstance(artist, Text)):
         assert isinstance(text, Text)
         text.set_fontsize(max(LEAST_LETTER, float(text.get_fontsize()) * scale))
+    for line in figure.findobj(Line2D):
+        assert isinstance(line, Line2D)
+        line.set_linewidth(line.get_linewidth() * scale)
+        line.set_markersize(line.get_markersize() * scale)
     with figures.style(), warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
         try:
@@ -98,7 +103,9 @@ def _break(ax: Axes, figure: Figure) -> None:
     headings.arrange(ax, max(width, 72.0))
     for label, room in ((ax.xaxis.label, width), (ax.yaxis.label, height)):
         letters = max(10, int(room / (float(label.get_fontsize()) * 0.52)))
-        label.set_text("\n".join(textwrap.wrap(" ".join(label.get_text().split()), letters)))
+        label.set_text(
+            "\n".join(textwrap.wrap(" ".join(label.get_text().split()), letters, break_long_words=False))
+        )
 
 
 def _readable(ax: Axes, figure: Figure) -> bool:

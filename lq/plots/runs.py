@@ -203,7 +203,7 @@ def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
         )  # fmt: skip
     outages = _over_the_run(ax, run, "probes (/s)")
     ax.set_ylim(0, _HEADROOM * max(ax.get_ylim()[1], 1e-9))
-    ax.legend(loc="lower right")
+    ax.legend(loc="best")
     headings.head(ax, _FLOWS[run.spec.probes.direction], outages)
     mark_invalid(ax, [run])
     return figure
