@@ -14,6 +14,7 @@ FLOORS = [
         "lq.errors",
         "lq.files",
         "lq.figures",
+        "lq.headings",
         "lq.progress",
         "lq.yaml_file",
         "lq.wire",

@@ -20,13 +20,14 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lq import figures
+from lq import figures, headings
 from lq.errors import BadInput
 from lq.experiments import tables
 from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
 from lq.experiments.sweep import MOST_RUNS, aggregate
-from lq.figures import BLUE, WARNING
+from lq.figures import BLUE
+from lq.headings import WARNING
 from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
@@ -221,14 +222,14 @@ def recovery_bands(groups: Mapping[str, Sequence[Run]], ax: Axes | None = None) 
     ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
-        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+        headings.warn(ax, [f"{CROSS} some runs not valid"])
     if not every:
         ax.text(0.5, 0.5, NOBODY, transform=ax.transAxes, ha="center", color="0.35")
         return figure
     repeats = {len(some) for some in curves.values() if some}
     number_of = f"{min(repeats)}" if len(repeats) == 1 else f"{min(repeats)} to {max(repeats)}"
     said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands: all runs"
-    ax.set_title(said, fontsize="small", loc="left", color="0.35")
+    headings.explain(ax, said)
     _legend(ax, where="lower right", alone=alone)
     return figure
 
@@ -333,6 +334,6 @@ def _explain(ax: Axes, table: pd.DataFrame, *, bands: bool = True) -> None:
         said.append("bands: 95 % intervals")
     elif bands and repeats.max() > 1:
         said.append("bands: all runs")
-    ax.set_title("; ".join(said), fontsize="small", loc="left", color="0.35")
+    headings.explain(ax, "; ".join(said))
     if not table["valid"].astype(bool).all():
-        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+        headings.warn(ax, [f"{CROSS} some runs not valid"])

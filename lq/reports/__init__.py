@@ -1,7 +1,7 @@
 """Reports: a file to hand in or to attach, made from finished runs and sweeps.
 
-`write` makes one HTML file that needs nothing else. What a run's directory holds may be anybody's: all is
-escaped, bounded, and no script can run in the file.
+`write` makes one HTML file that needs nothing else, `compare` holds runs against each other. What a run's
+directory holds may be anybody's: all is escaped, bounded, and no script can run in the file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from lq import files
 from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.reports import sections, single, swept
+from lq.reports.compared import Comparison, compare
 from lq.reports.page import Markup, page, tag
 
-__all__ = ["made", "write"]
+__all__ = ["Comparison", "compare", "is_sweep", "made", "write"]
 
 MOST_SECTIONS = 100
 NAME = "report.html"

@@ -21,7 +21,6 @@ _ATTRIBUTES = {
     *("d", "style", "transform", "x", "y", "dx", "dy", "width", "height", "viewBox"),
     *("clip-path", "points", "text-anchor", "preserveAspectRatio"),
 }
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _PICTURE = "data:image/png;base64,"
 
@@ -34,7 +33,7 @@ def inline(figure: Figure, prefix: str, says: str) -> str:
     if len(drawn) > MOST_OF_SVG:
         octets = base64.b64encode(figures.written(figure, "png")).decode()
         return f'<img alt="{said}" style="width:{width:g}in" src="{_PICTURE}{octets}">'
-    root = ElementTree.fromstring(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", drawn.decode()))
+    root = ElementTree.fromstring(drawn)
     _clean(root, prefix)
     for measure in ("width", "height"):
         root.attrib.pop(measure, None)

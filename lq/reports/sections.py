@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -32,11 +32,13 @@ def verdict(valid: bool, said: Sequence[str], reasons: Sequence[str]) -> Markup:
     return tag("div", *lines, class_="verdict" if valid else "verdict bad")
 
 
-def shown_figures(drawn: Mapping[str, Figure], prefix: str) -> list[str]:
+def shown_figures(
+    drawn: Mapping[str, Figure], prefix: str, captions: Callable[[str], str] = caption
+) -> list[str]:
     """Return the figures of a section, each with what it shows in words."""
     parts: list[str] = []
     for name, figure in list(drawn.items())[:MOST_FIGURES]:
-        says = caption(name)
+        says = captions(name)
         picture = pictures.inline(figure, f"{prefix}-{name}-", alternative(says, figure))
         parts.append(tag("figure", Markup(picture), tag("figcaption", says)))
     if len(drawn) > MOST_FIGURES:

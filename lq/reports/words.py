@@ -16,7 +16,12 @@ from lq.plots.labels import LABELS
 MOST_TEXT = 400  # characters of a value
 _UNITS = ("_per_s", "_share", "_load", "_s")
 _NOT_COUNTED = ("seed",)
+_OF = {"leasequery_": "with leasequery", "undefended_": "without the defences", "dhcpd_": "dhcpd"}
+_WORDS = {"arp": "ARP", "cpu": "processor time"}
 _NAMES = {
+    "leasequery_p99_s": "time until 99 % of the queries are answered",
+    "work_cpu_s": "controller's processor time since the takeover",
+    "switch_cpu_s": "switch's processor time",
     "queries_per_s": "queries in each second",
     "queries_refresh": "queries about locations that were about to end",
     "registration_s": "time until all modems had registered",
@@ -34,9 +39,13 @@ def name(key: str) -> str:
         return _NAMES[key]
     if key in LABELS:
         return LABELS[key].partition(" (")[0]
+    for prefix, where in _OF.items():
+        if key.startswith(prefix):
+            return f"{name(key.removeprefix(prefix))}, {where}"
     for unit in _UNITS:
         key = key.removesuffix(unit)
-    return text(key.replace("_", " "))
+    said = [_WORDS.get(word, word) for word in key.split("_")]
+    return text(" ".join(said))
 
 
 def value(key: str, found: Any) -> str:
@@ -56,7 +65,7 @@ def _number(key: str, found: float) -> str:
     if key.endswith("_s"):
         return seconds(found)
     if key.endswith("_share"):
-        return f"{found:.3g} %" if found == 0 else f"{100 * found:.3g} %"
+        return f"{100 * found:.3g} %"
     if key.endswith("_load"):
         return f"{100 * found:.3g} % of a core"
     if "memory" in key:
