@@ -5,11 +5,11 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test fuzz lint format lab setup setup-system lock clean
+.PHONY: help demo test test-kernel fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 demo: setup ## reboot an emulated access concentrator and watch its subscribers come back
 	$(VENV)/lq run reboot --topology cable
@@ -19,6 +19,12 @@ test: setup ## run the tests
 	@sh setup/system.sh test
 	$(VENV)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(VENV)/python -m pytest -m alone
+
+# Only the files that have such tests: on an emulated processor it would take a minute to read them all.
+test-kernel: setup ## run the tests marked `kernel` on a kernel with Open vSwitch's datapath and netem
+	@sh setup/system.sh test
+	@sh setup/kernel.sh env LQ_KERNEL_GUEST=1 $(VENV)/python -m pytest -m kernel -v --tb=short --durations=0 \
+		-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning $$(grep -rl mark.kernel tests --include='*.py')
 
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target
@@ -38,13 +44,11 @@ format: setup ## put the source into the common format
 lab: setup ## open the notebooks in JupyterLab
 	$(VENV)/lq lab
 
-setup: setup-system .venv/.installed ## install what is missing (apt through sudo, Python packages in .venv)
+setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)
+	@sh setup/python.sh
 
 setup-system:
 	@sh setup/system.sh demo
-
-.venv/.installed: requirements.txt pyproject.toml setup/python.sh setup/uv.txt setup/build.txt | setup-system
-	@sh setup/python.sh
 
 lock: setup ## pin the newest versions of the Python packages
 	$(LOCK) --upgrade --all-extras pyproject.toml -o requirements.txt

@@ -26,7 +26,7 @@ from lq.sandbox.lab import Lab, LabError
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from lq.sandbox.tools import NEEDED, find
 
-PYTHON = ((3, 10), (3, 13))  # first and last supported
+PYTHON = ((3, 10), (3, 14))  # first and last supported
 LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
 FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
 MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft
@@ -151,7 +151,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         log = Path(directory) / "log"
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor", [directory], log=log) as lab:
+            with Lab("lq.doctor", [directory], log=log, directory=Path(directory)) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:

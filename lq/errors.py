@@ -19,6 +19,10 @@ class _OneLine(Exception):
     def __str__(self) -> str:
         return one_line(super().__str__())
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in the place of a traceback (`%tb` and `%debug` still have all of it)."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BadInput(_OneLine):
     """What was asked for cannot be done as asked (exit status 2)."""

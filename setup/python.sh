@@ -1,33 +1,56 @@
 #!/bin/sh
 # Makes the Python environment .venv and installs what requirements.txt pins, every file checked by its hash.
 #
-#   setup/python.sh            make it, or bring it up to date
+#   setup/python.sh            make it, or bring it up to date; does nothing when it is
 #   setup/python.sh --find     print the interpreter that would be used
 #
 # PYTHON=/path/to/python chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
+NAMES="/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10"
+RANGE="3.10 to 3.14"
+STAMP=.venv/.installed # what is installed; an environment without it was not finished
+SYSTEM_CERTIFICATES="/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem"
 
 say() { echo "setup: $*" >&2; }
+fail() { say "$@"; exit 1; }
 
-suitable() {
-    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+# -- the interpreter
+
+shortcoming() { # what keeps the interpreter $1 from making the environment; nothing where it fits
+    short=$("$1" -c '
+import sys
+number = "Python %d.%d.%d" % sys.version_info[:3]  # understood by old ones, too
+if not (3, 10) <= sys.version_info[:2] <= (3, 14):
+    sys.exit(number)
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit(number + " without its venv module")' 2>&1 >/dev/null) && return
+    case $short in
+    "Python "*) echo "$short" ;;
+    *) echo "not a Python that runs" ;;
+    esac
 }
 
 # The system's own interpreter first: every user may execute it, which a private one in a home does not promise.
 find_python() {
-    for candidate in ${PYTHON:-/usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.10}; do
-        if suitable "$candidate"; then
-            command -v "$candidate"
-            return
-        fi
-    done
     if [ -n "${PYTHON-}" ]; then
-        say "PYTHON=$PYTHON is no Python 3.10 to 3.13 with its venv module"
-    else
-        say "no Python 3.10 to 3.13 with its venv module found; install one, or name it: make setup PYTHON=..."
+        command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON: no such program"
+        short=$(shortcoming "$PYTHON")
+        [ -z "$short" ] || fail "PYTHON=$PYTHON is $short; needed is Python $RANGE with its venv module"
+        command -v "$PYTHON"
+        return
     fi
-    return 1
+    found=
+    for name in $NAMES; do
+        path=$(command -v "$name") || continue
+        short=$(shortcoming "$path")
+        [ -n "$short" ] || { echo "$path"; return; }
+        found="$found${found:+, }$path ($short)"
+    done
+    fail "no Python $RANGE with its venv module; found: ${found:-none at all}." \
+        "Install one, or name it: make setup PYTHON=..."
 }
 
 if [ "${1-}" = --find ]; then
@@ -35,15 +58,64 @@ if [ "${1-}" = --find ]; then
     exit
 fi
 
-if [ -n "${PYTHON-}" ] || ! suitable .venv/bin/python; then
-    python=$(find_python)
-    say "making .venv with $python"
-    "$python" -m venv --clear .venv
-fi
+# -- is there anything to do?
+
+# What was installed, with what, and where to: an environment cannot be moved, and it ends with its interpreter.
+wanted() { # the stamp of an environment of the interpreter $1
+    "$1" -c 'import sys; print(sys.version, sys.base_prefix)' && pwd -P &&
+        cat requirements.txt pyproject.toml setup/uv.txt setup/build.txt setup/python.sh | cksum
+}
+current() {
+    stamp=$(wanted .venv/bin/python 2>/dev/null) && [ "$stamp" = "$(cat "$STAMP" 2>/dev/null)" ] || return 1
+    [ -z "${PYTHON-}" ] || [ "$stamp" = "$(wanted "$PYTHON" 2>/dev/null)" ]
+}
+
+! current || exit 0
+
+# A second set-up waits, also for what goes on of one whose shell was killed: its programs keep the lock.
+exec 9<setup
+flock -n 9 || { say "waiting for another set-up of this directory"; flock 9; }
+! current || exit 0
+
+# -- the environment, always from the beginning: what an interrupted set-up left cannot be trusted
+
+python=$(find_python)
+[ -d .venv ] || rm -f .venv # a link that leads nowhere
+[ ! -d .venv ] || [ -w .venv ] || fail ".venv belongs to another user: sudo rm -r .venv, then try again"
+say "making .venv with $python"
+rm -f "$STAMP"
+"$python" -m venv --clear .venv
+
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
+export TMPDIR="$PWD/.venv/tmp" # uv leaves files there
+mkdir "$TMPDIR"
 say "installing the Python packages of requirements.txt into .venv"
 .venv/bin/python -m pip install --quiet --require-hashes -r setup/uv.txt
+
+# uv reads no settings of pip and brings certificates of its own. Here it asks the index that pip asks, and trusts
+# whom pip or else the system trusts: behind a proxy that inspects TLS nothing else works.
+settings=$(.venv/bin/python -m pip config list 2>/dev/null || true)
+setting() { # of pip, from its files or the environment, which comes first
+    for source in ':env:' install global; do
+        value=$(echo "$settings" | sed -n "s/^$source\.$1='\(.*\)'$/\1/p")
+        [ -z "$value" ] || { echo "$value"; return; }
+    done
+}
+index=$(setting index-url)
+[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX-$index}"
+if [ -z "${SSL_CERT_FILE-}${SSL_CERT_DIR-}" ]; then
+    certificates=$(setting cert)
+    if [ -n "$certificates" ]; then
+        export SSL_CERT_FILE="$certificates"
+    else
+        for certificates in $SYSTEM_CERTIFICATES; do
+            [ ! -s "$certificates" ] || { export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS-true}"; break; }
+        done
+    fi
+fi
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --build-constraints setup/build.txt "$@"; }
-uv --require-hashes -r requirements.txt
+uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write what Python compiles
 uv --no-deps --editable .
-touch .venv/.installed
+rm -rf "$TMPDIR"
+wanted .venv/bin/python >"$STAMP.new"
+mv "$STAMP.new" "$STAMP"

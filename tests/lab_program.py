@@ -213,6 +213,13 @@ class Program:
                 return found
             time.sleep(0.02)
 
+    def pings(self, name: str) -> list[tuple[int, float]]:
+        """Return type and time of all ICMP messages that were captured there."""
+        from scapy.utils import RawPcapReader
+
+        with RawPcapReader(str(self.lab.raw / f"watched-{name}.pcap")) as reader:
+            return [(data[34], at.sec + at.usec * 1e-9) for data, at in reader if data[23] == 1]
+
     def send(self, host: str, frames: list[str]) -> None:
         """Send frames from a host."""
         assert self._python_at(host, SEND, *frames).wait() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shlex
 import shutil
@@ -11,9 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lq.sandbox.tools import search_path
+
 ROOT = Path(__file__).resolve().parents[1]
 LQ = [sys.executable, "-W", "ignore", "-m", "lq"]
 NOBODY = 65534
+GUEST = "LQ_KERNEL_GUEST" in os.environ  # of `make test-kernel`
+SLOWER = 3 if GUEST else 1  # it has one processor, and that is emulated
 
 
 def as_ordinary_user(command: list[str]) -> list[str]:
@@ -65,6 +70,14 @@ def run(
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+@functools.cache
+def emulators() -> list[str]:
+    """Return what a way to the servers can be made of; the kernel is asked in a namespace of its own."""
+    code = "from topologies.netem import has_netem; print(has_netem())"
+    asking = ["unshare", "--user", "--map-root-user", "--net", "env", f"PATH={search_path()}"]
+    return ["user-space", *(["netem"] if run([*asking, *LQ[:3], "-c", code]).stdout == "True\n" else [])]
 
 
 def descendants_marked(mark: str) -> list[int]:

@@ -9,11 +9,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
-    {"lq.clocks", "lq.errors", "lq.files", "lq.yaml_file", "lq.wire", "lq.sandbox"},
+    {
+        "lq.clocks",
+        "lq.errors",
+        "lq.files",
+        "lq.figures",
+        "lq.headings",
+        "lq.progress",
+        "lq.yaml_file",
+        "lq.wire",
+        "lq.sandbox",
+    },
     {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
     {"lq.sim", "controllers"},
     {"lq.experiments", "lq.bench"},
-    {"lq.plots", "lq.figures", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},
+    {"lq.plots", "lq.reports", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},
     {"lq.cli", "lq.__main__"},
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}

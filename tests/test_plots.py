@@ -249,7 +249,7 @@ def test_the_sequence_chart_ends_with_the_first_phase(tmp_path):
 def test_figures_over_time_name_each_phase_and_shade_each_outage(tmp_path):
     axes = plots.packet_rate(write_run(tmp_path / "two", back=[0.1], phases=TWO)).axes[0]
     texts = [text.get_text() for text in axes.texts]
-    assert {" arp", " leasequery", "no controller for 2 s", "no controller for 500 ms"} <= set(texts)
+    assert {" arp", " leasequery", "grey: no controller for 2 s and 500 ms"} <= set(texts)
     assert [patch.get_x() for patch in axes.patches] == [-OUTAGE, 3.0 - OUTAGE]
 
 

@@ -42,14 +42,14 @@ def test_lines_are_medians_with_their_intervals(table):
     marks = [line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())]
     assert [(list(m.get_xdata()), m.get_marker()) for m in marks] == [([0.1], "x")]
     assert "95 %" in axes.get_title(loc="left")
-    assert "not valid" in axes.get_title(loc="right")
+    assert any("not valid" in text.get_text() for text in axes.texts)
     assert axes.get_xlabel() == "delay of the WAN, each way (s)"
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1", "100"]
 
 
 def test_a_heat_map_has_a_number_in_every_cell(table):
     figure = plots.heat_map(table, "wan.delay", "concentrator.window", "recovery_p50_s")
-    texts = {(text.get_position(), text.get_text()) for text in figure.axes[0].texts}
+    texts = {(t.get_position(), t.get_text()) for t in figure.axes[0].texts if t.get_gid() is None}
     assert ((0, 0), "0.014") in texts
     assert ((2, 1), "\N{MULTIPLICATION X} 2") in texts
     assert len(texts) == 6
@@ -205,7 +205,7 @@ def test_without_numbers_there_are_bars_for_each_category(figures_of):
     assert [
         line.get_xdata() for line in axes.lines if line.get_marker() == "x" and len(line.get_xdata())
     ] == [[9]]
-    assert [text.get_text() for text in axes.texts] == [" none"]
+    assert [text.get_text() for text in axes.texts if text.get_gid() is None] == [" none"]
 
 
 def test_switches_alone_are_categories(figures_of):

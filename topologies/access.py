@@ -20,7 +20,7 @@ from lq.sandbox import namespace
 from lq.wire import CLIENT_PORT, SERVER_PORT
 from lq.wire.registration import ETHERTYPE as REGISTRATION
 from topologies import plan
-from topologies.network import ip_commands
+from topologies.network import TAGGED_MTU, ip_commands
 from topologies.nodes import BridgeDevice
 
 S_TAG, C_TAG = 0x88A8, 0x8100  # IEEE 802.1Q: the outer of two tags, and the inner or only one
@@ -61,7 +61,7 @@ class AccessBridge(BridgeDevice):
         """Give a program, at the interface `inside`, a port of its own."""
         ip_commands(
             [
-                f"link add {inside} type veth peer name {outside}",
+                f"link add {inside} mtu {TAGGED_MTU} type veth peer name {outside} mtu {TAGGED_MTU}",
                 f"link set {outside} up",
                 f"link set {inside} up",
             ]

@@ -57,6 +57,7 @@ class CableTopo(Figure):
             port1=Cable.CONCENTRATOR,
             port2=Concentrator.ACCESS,
             veth=self.access_veth,
+            tagged=True,
         )
         return "cable"
 

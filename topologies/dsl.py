@@ -61,7 +61,8 @@ class DslTopo(Figure):
         self.addSwitch("metro", cls=Aggregation, dpid=f"{3:016x}")
         options = {**self.access_options(modems), "agent": self.intermediate_agent}
         self.addSwitch("dslam", cls=Dslam, dpid=f"{2:016x}", **options)
-        self.addLink("metro", self.concentrator, port1=1, port2=Concentrator.ACCESS, veth=self.access_veth)
+        access = {"veth": self.access_veth, "tagged": True}
+        self.addLink("metro", self.concentrator, port1=1, port2=Concentrator.ACCESS, **access)
         self.addLink("dslam", "metro", port1=Dslam.CONCENTRATOR, port2=2)
         return "dslam"
 

@@ -25,8 +25,8 @@ class Figure(Topo):  # type: ignore[misc]
     """A figure of the draft. Subclasses say what the modems hang on (`add_access`), and what they are.
 
     `modems` and `hosts_per_modem` are the figure's own numbers if not given. A circuit is one VLAN
-    tag, or two with `stacked_tags` or where one is not enough. `servers` is 1 or 2. With `wan_lines` there
-    is a node on the way to each server, for a delay line (`topologies.wan`). With `population` one node
+    tag, or two with `stacked_tags` or where one is not enough. `servers` is 1 or 2. With `wan_nodes` there
+    is a node on the way to each server, which delays and loses (`topologies.wan`). With `population` one node
     stands for all modems and hosts (`topologies.population`). With `access_veth` the concentrator's access
     link is a veth pair, at whose ends frames can be captured, not a patch port. With `intermediate_agent`
     a DSLAM inserts option 82 itself (`topologies.agent`). With `ingress_filter` the router drops packets
@@ -43,7 +43,7 @@ class Figure(Topo):  # type: ignore[misc]
         hosts_per_modem: int | None = None,
         stacked_tags: bool = False,
         servers: int = 1,
-        wan_lines: bool = False,
+        wan_nodes: bool = False,
         population: bool = False,
         access_veth: bool = False,
         intermediate_agent: bool = False,
@@ -59,7 +59,7 @@ class Figure(Topo):  # type: ignore[misc]
         self.modem_places = tuple(
             plan.modem_place(number, self.stacked_tags) for number in range(1, len(hosts) + 1)
         )
-        self._add_network(servers, wan_lines)
+        self._add_network(servers, wan_nodes)
         access = self.add_access(len(hosts))
         if population:
             self._add_population(access, hosts)
@@ -78,7 +78,7 @@ class Figure(Topo):  # type: ignore[misc]
         """Return a modem's class, as `cls`, and what else Mininet gives to it."""
         raise NotImplementedError
 
-    def _add_network(self, servers: int, wan_lines: bool) -> None:
+    def _add_network(self, servers: int, wan_nodes: bool) -> None:
         self.addSwitch(self.concentrator, cls=Concentrator, dpid=plan.CONCENTRATOR.datapath_id)
         own = {"ip": f"{plan.UPLINK_ROUTER}/30", "mac": plan.ROUTER_UPLINK_MAC}
         self.addHost("network", cls=Router, ingress_filter=self.ingress_filter, **own)
@@ -87,11 +87,11 @@ class Figure(Topo):  # type: ignore[misc]
         for port, (name, address, router) in enumerate((*plan.SERVERS[:servers], internet), start=1):
             self.addHost(name, cls=Station, ip=f"{address}/24", defaultRoute=f"via {router}")
             towards = {"port1": port, "params1": {"ip": f"{router}/24"}}
-            if wan_lines and name != "internet":
-                line = f"wan{port}"
-                self.addHost(line, cls=Station, ip=None)
-                self.addLink("network", line, port2=0, **towards)
-                self.addLink(line, name, port1=1, port2=0)
+            if wan_nodes and name != "internet":
+                way = f"wan{port}"
+                self.addHost(way, cls=Station, ip=None)
+                self.addLink("network", way, port2=0, **towards)
+                self.addLink(way, name, port1=1, port2=0)
             else:
                 self.addLink("network", name, port2=0, **towards)
 
@@ -99,7 +99,7 @@ class Figure(Topo):  # type: ignore[misc]
         """Add one node for all modems and hosts."""
         circuits = [place.tags for place in self.modem_places]
         self.addHost("population", cls=PopulationNode, ip=None, circuits=circuits, hosts=hosts)
-        self.addLink(access, "population", port1=AccessBridge.POPULATION, port2=0)
+        self.addLink(access, "population", port1=AccessBridge.POPULATION, port2=0, tagged=True)
 
     def _add_modems(self, access: str, hosts: tuple[int, ...]) -> None:
         """Add the modems, each at its own port of `access`, and the hosts behind them."""

@@ -26,6 +26,7 @@ from lq.sandbox.holders import Holders
 from topologies import plan
 
 _holders = Holders()
+TAGGED_MTU = 1500 + 2 * 4  # of a link on which frames bear a circuit's tags: at most two, of 4 octets each
 
 
 def ip_commands(commands: Iterable[str], at: int | None = None) -> None:
@@ -101,13 +102,17 @@ class LabInterface(Intf):  # type: ignore[misc]
 class LabLink(OVSLink):  # type: ignore[misc]
     """A patch port between two bridges, a veth pair to a namespace, or anywhere if `veth`.
 
+    On a `tagged` link frames bear a circuit's tags, and may be longer by these.
     The switch in user space takes frames as the sender's kernel left them, so the sender must
     not leave the checksum to a network card that does not exist.
     """
 
     _together: ClassVar[list[LabLink] | None] = None
 
-    def __init__(self, node1: Any, node2: Any, veth: bool = False, **parameters: Any) -> None:
+    def __init__(
+        self, node1: Any, node2: Any, veth: bool = False, tagged: bool = False, **parameters: Any
+    ) -> None:
+        self.mtu = f" mtu {TAGGED_MTU}" if tagged else ""
         parameters.update(cls1=LabInterface, cls2=LabInterface)  # patch ports have their own
         if veth:
             self.isPatchLink = False
@@ -147,13 +152,14 @@ class LabLink(OVSLink):  # type: ignore[misc]
     @staticmethod
     def _make(links: Iterable[LabLink]) -> None:
         made, addresses = [], defaultdict(list)
-        ends = [
+        ends = []
+        for link in links:
             # One end is made up already, which only works for one; the other is a bridge's, if any is.
-            sorted((link.intf1, link.intf2), key=lambda end: not end.node.inNamespace)
-            for link in links
-        ]
-        for near, far in ends:
-            near_end, far_end = (f"{end} address {end.mac} netns {end.node.pid}" for end in (near, far))
+            near, far = sorted((link.intf1, link.intf2), key=lambda end: not end.node.inNamespace)
+            ends.append((near, far))
+            near_end, far_end = (
+                f"{end} address {end.mac}{link.mtu} netns {end.node.pid}" for end in (near, far)
+            )
             made.append(f"link add name {near_end} up type veth peer name {far_end}")
             if not far.node.inNamespace:
                 made.append(f"link set dev {far} up")

@@ -52,12 +52,11 @@ def prepare() -> None:
     script = STATE / "udhcpc.sh"
     script.write_text(_UDHCPC_SCRIPT)
     script.chmod(0o755)
-    for scope in ("all", "default"):  # bridge ports would chatter (neighbour and listener discovery)
-        Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
+    namespace.disable_ipv6()  # bridge ports would chatter (neighbour and listener discovery)
     # The bridges' ports are interfaces of the kernel too, in the namespace of the relay's address:
     # it must not answer on them for the concentrator.
-    Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("8")
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+    namespace.set_kernel("net/ipv4/conf/all/arp_ignore", "8")
+    namespace.set_kernel("net/ipv4/ip_forward", "0")
 
 
 class Station(ShellOnDemand, Host):  # type: ignore[misc]
@@ -154,7 +153,7 @@ class Router(Station):
             settings[f"conf/{scope}/rp_filter"] = "1" if self.ingress_filter else "0"
         with namespace.network_of(self.pid):
             for key, value in settings.items():
-                Path(f"/proc/sys/net/ipv4/{key}").write_text(value)
+                namespace.set_kernel(f"net/ipv4/{key}", value)
         routed = (plan.ACCESS_NETWORK, plan.UNATTACHED_NETWORK)
         ip_commands([f"route add {to} via {plan.UPLINK_CONCENTRATOR}" for to in routed], at=self.pid)
         return result

@@ -1,12 +1,14 @@
 """The network's long way to a server: delay, loss, duplicates and more, the same in both directions.
 
-Where the kernel has netem (tc-netem(8)), `netem_command` sets it up on both ends of a link. Elsewhere a
-*delay line* does the same in user space, in a node of its own between the two (`Figure`, `wan_lines`):
+It lies in a node of its own on the way (`Figure`, `wan_nodes`). So a capture at the server sees a request
+when it has come all the way, and an answer when it sets out. There the kernel's netem does the work
+(`topologies.netem`), or a *delay line* in user space:
 
     python -m topologies.wan PLAN.json
 
-(It carries some 20,000 frames a second; beyond that it misses frames, and counts what it missed. So it does
-with a frame that the kernel does not take from it: one too long for the interface, or one that is down.)
+The delay line carries some 20,000 frames a second. Beyond that it misses frames, and counts what it missed.
+So it does with a frame that the kernel does not take from it: one too long for the interface, or one that is
+down.
 
 Both treat a frame alike, in these steps:
 
@@ -23,6 +25,7 @@ Both treat a frame alike, in these steps:
   their order.
 
 The delay line follows from its seed. So does netem where both it and tc know seeds (Linux and iproute2 6.6).
+Elsewhere the delay line is the one to take for whatever is left to chance.
 
 The plan has these fields as its `impairment`, the two `interfaces`, a `seed`, and a `report`, to which counts
 go on SIGTERM. On SIGUSR1 `left` and `late` are counted anew.
@@ -39,7 +42,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -80,58 +82,10 @@ class Impairment:
         """Whether it does anything at all."""
         return self != Impairment(limit=self.limit)
 
-
-def netem_command(interface: str, impairment: Impairment, seed: str | None = None) -> list[str]:
-    """Return the tc(8) command that gives what leaves by an interface this treatment.
-
-    `seed`: of its random numbers, where netem and tc know seeds (`netem_takes_seeds`).
-    """
-    delay, jitter = (f"{seconds * 1e6:.0f}us" for seconds in (impairment.delay, impairment.jitter))
-    command = ["tc", "qdisc", "replace", "dev", interface, "root", "netem", "limit", str(impairment.limit)]
-    if impairment.delay or impairment.jitter:
-        command += ["delay", delay, *([jitter] if impairment.jitter else [])]
-    if impairment.loss:
-        command += ["loss", "random", _percent(impairment.loss)]
-    if impairment.duplication:
-        command += ["duplicate", _percent(impairment.duplication)]
-    if impairment.reordering:
-        command += ["reorder", _percent(impairment.reordering)]
-    if impairment.rate:
-        command += ["rate", f"{impairment.rate:.0f}bit"]
-    if seed is not None:
-        command += ["seed", str(Random(seed).getrandbits(63))]
-    return command
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.6g}%"
-
-
-def has_netem() -> bool:
-    """Whether the kernel has netem: try it on this namespace's loopback."""
-    tried = subprocess.run(netem_command("lo", Impairment(delay=0.001)), capture_output=True, check=False)
-    if tried.returncode != 0:
-        return False
-    _take_netem_off()
-    return True
-
-
-def netem_takes_seeds() -> bool:
-    """Whether tc and the kernel's netem know seeds: try it on this namespace's loopback.
-
-    A kernel that does not know them says nothing, so it is asked what it has taken.
-    """
-    command = netem_command("lo", Impairment(delay=0.001), "any")
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        return False
-    show = ["tc", "qdisc", "show", "dev", "lo"]
-    shown = subprocess.run(show, capture_output=True, text=True, check=False).stdout
-    _take_netem_off()
-    return " ".join(command[-2:]) in shown
-
-
-def _take_netem_off() -> None:
-    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], capture_output=True, check=False)
+    @property
+    def by_chance(self) -> bool:
+        """Whether random numbers have a part in it."""
+        return any((self.jitter, self.loss, self.duplication, self.reordering))
 
 
 class Direction:

@@ -21,6 +21,7 @@ from lq.experiments.programs import end, python
 from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
+from lq.progress import silent
 
 GOAL = 1.0
 LONGEST = 120.0  # seconds after which a busy process ends in any case
@@ -56,7 +57,7 @@ def run(runs: int = 20, busy: int = 1, tell: Tell = lambda *_: None) -> Case:
 def sample(seed: int) -> Case:
     """Run one reboot of the cable figure; return what it says of itself."""
     with directories.temporary("fidelity") as directory:
-        played: Run = play(Spec(seed=seed), directory / "run")
+        played: Run = play(Spec(seed=seed), directory / "run", silent)
         summary, observed = played.summary, played.manifest["fidelity"]
     return {
         "valid": summary["valid"],

@@ -53,7 +53,7 @@ def run(rounds: int = 3, modems: int = 100, hosts_per_modem: int = 4, tell: Tell
     Samples have `up` and `gone`, or `up` and `stopped` where the network was stopped in an orderly way.
     """
     arguments = [f"--rounds={rounds}", f"--modems={modems}", f"--hosts-per-modem={hosts_per_modem}"]
-    return play("lq.bench.lab", arguments, tell)
+    return play("lq.bench.lab", arguments, tell, nests=True)
 
 
 # -- the networks, each in a lab of its own

@@ -12,15 +12,24 @@ Tell = Callable[[str, int, int], None]
 """Takes what is going on, how much of it is done, of how much."""
 
 
-def play(module: str, arguments: Sequence[str], tell: Tell = lambda *_: None) -> dict[str, Any]:
+def play(
+    module: str, arguments: Sequence[str], tell: Tell = lambda *_: None, *, nests: bool = False
+) -> dict[str, Any]:
     """Run `python -m module CHANNEL_FD DIRECTORY arguments...` in a sealed lab; return what it sends.
 
     The directory is below `runs/` and gone afterwards. `tell` gets what it tells of its progress. Raises
-    BadInput if there can be no directory, RuntimeError with the reason if the benchmark fails.
+    BadInput if there can be no directory, RuntimeError with the reason if the benchmark fails. One that
+    `nests` opens labs of its own.
     """
     with (
         directories.temporary("bench") as directory,
-        Lab(module, [str(directory), *arguments], log=directory / "benchmark.log") as lab,
+        Lab(
+            module,
+            [str(directory), *arguments],
+            log=directory / "benchmark.log",
+            directory=directory,
+            nests=nests,
+        ) as lab,
     ):
         for message in lab.channel:
             if "progress" not in message:

@@ -7,11 +7,11 @@ from typing import NoReturn
 
 import typer
 
-from lq.cli import experiments, protocol, sweep
+from lq.cli import experiments, protocol, results, sweep
 from lq.cli.shared import app, options_given
 from lq.errors import BadInput, RunFailed, one_line
 
-__all__ = ["app", "experiments", "main", "protocol", "sweep"]
+__all__ = ["app", "experiments", "main", "protocol", "results", "sweep"]
 
 
 def _fail(line: str, status: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Commands around experiments: run, plot, show, shell, doctor, lab."""
+"""Commands around experiments: run, show, shell, doctor, lab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 
 from lq.cli.shared import (
     AsJson,
-    Bar,
     HostsPerModem,
     Modems,
     Out,
@@ -22,6 +21,7 @@ from lq.cli.shared import (
     print_summary,
 )
 from lq.errors import BadInput
+from lq.progress import Bars
 
 
 @app.command()
@@ -71,9 +71,12 @@ def run(
     spec = specification.load(scenario, chosen)
 
     from lq import plots
+    from lq.experiments import directories
     from lq.experiments.run import run as play
 
-    with Bar() as bar:
+    if out is not None:
+        directories.refuse_used(out)
+    with Bars() as bar:
         finished = play(spec, out, bar.update)
         bar.update("figures", 0, 1)
         plots.save(finished)
@@ -81,22 +84,6 @@ def run(
         typer.echo(json.dumps(finished.summary))
     else:
         print_summary(finished.summary)
-
-
-@app.command()
-def plot(
-    run_dirs: Annotated[
-        list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_DIR...")
-    ],
-) -> None:
-    """Draw the figures of finished runs and sweeps, as PNG and SVG."""
-    from lq import files, plots
-    from lq.experiments.run import Run
-
-    for run_dir in run_dirs:
-        is_sweep = files.exists(run_dir / "table.parquet")
-        for path in plots.save_sweep(run_dir) if is_sweep else plots.save(Run(run_dir)):
-            typer.echo(path)
 
 
 @app.command()

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from lq.cli.shared import AsJson, Bar, app, print_benchmark
+from lq.cli.shared import AsJson, app, print_benchmark
 from lq.errors import BadInput, RunFailed
+from lq.progress import Bars
 
 LONGEST = 3600  # seconds that are waited
 
@@ -139,7 +140,7 @@ def bench(
         raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
     size = QUICK[name] if quick else {}
     try:
-        with Bar() as bar:
+        with Bars() as bar:
             result = import_module(f"lq.bench.{name}").run(**size, tell=bar.update)
     except RuntimeError as error:
         raise RunFailed(" ".join(str(error).split())) from None
@@ -228,7 +229,7 @@ def conform(
         raise BadInput("name either a running server with --server, or servers to start with --peer")
     for path in report or []:
         shown.check_path(path)
-    with Bar() as bar:
+    with Bars() as bar:
         if server is None:
             dialects = {"dialects": [read_dialect(dialect).name]} if dialect else {}
             judged = conform_peers(peer or [], tell=bar.update, **dialects)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from lq import __version__
@@ -48,38 +47,6 @@ Out = Annotated[Path | None, typer.Option(help="Directory for the files, new or 
 
 
 # -- what people see
-
-_stderr = Console(stderr=True)
-
-
-class Bar:
-    """A progress bar on standard error; silent where that is not a terminal."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeElapsedColumn(),
-            console=_stderr,
-            transient=True,
-            disable=not _stderr.is_terminal,
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def update(self, what: str, done: int, total: int) -> None:
-        """Show that `done` of `total` of something is done."""
-        if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=total)
-        self._bar.update(self._tasks[what], completed=done, total=total)
 
 
 def print_summary(summary: dict[str, Any]) -> None:

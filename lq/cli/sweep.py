@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lq.cli.shared import AsJson, Bar, app
+from lq.cli.shared import AsJson, app
 from lq.errors import BadInput
 
 _SHOWN = ("recovered", "recovery_p50_s", "recovery_max_s", "queries_per_address", "queries_resent")
@@ -63,10 +63,10 @@ def sweep(
     what = sweeping.Sweep(scenario, common, _grid(grid), repeat)
     if workers is not None and scheduler is not None:
         raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
-    with _executor(scheduler) as executor, Bar() as bar:
-        done = sweeping.sweep(
-            what, Path(os.path.realpath(out)), workers=workers, executor=executor, progress=bar.update
-        )
+    if sweeping.holds_another(what, out):
+        raise BadInput(f"{out} holds another sweep: give --out a new directory")
+    with _executor(scheduler) as executor:
+        done = sweeping.sweep(what, Path(os.path.realpath(out)), workers=workers, executor=executor)
     if as_json:
         typer.echo(
             json.dumps(

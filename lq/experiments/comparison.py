@@ -15,6 +15,7 @@ import pandas as pd
 
 from lq.errors import BadInput
 from lq.experiments.spec import Spec
+from lq.progress import Progress
 from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
 
@@ -23,8 +24,6 @@ COMPARED = (
     *("subscribers", "recovered", "recovery_p50_s", "recovery_p99_s", "recovery_max_s"),
     *("queries_sent", "queries_resent", "queries_per_address", "replies_active", "server_cpu_s", "valid"),
 )
-
-Progress = Callable[[str, int, int], None]
 
 
 def check() -> None:

@@ -88,7 +88,7 @@ class Emulation:
             hosts_per_modem=topology.hosts_per_modem,
             stacked_tags=topology.stacked_tags,
             servers=self.spec.server.count,
-            wan_lines=self.wan.by_lines,
+            wan_nodes=self.wan.has_nodes,
             population=topology.population,
             access_veth="concentrator" in self.spec.capture.nodes,
             intermediate_agent=topology.intermediate_agent,

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import datetime
 import functools
-import importlib.metadata
+import importlib
 import json
-import os
-import platform
-import re
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from lq import files, yaml_file
-from lq.errors import BadInput, RunFailed, shown
+from lq.errors import BadInput, RunFailed, shown, unknown
 from lq.experiments import comparison, directories, fidelity, findings, record, tables
+from lq.experiments import reuse as reusing
 from lq.experiments import spec as specification
+from lq.experiments.provenance import provenance
+from lq.experiments.reuse import MOST_OF_SUMMARY
 from lq.experiments.spec import Spec
+from lq.progress import Progress, showing
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
-from lq.sandbox.switch import datapath_type
 
-Progress = Callable[[str, int, int], None]
-MOST_OF_SUMMARY, MOST_OF_MANIFEST = 1 << 20, 16 << 20  # octets
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Drawn = TypeVar("Drawn", bound="Figure | Axes")
 MOST_PHASES = 1000
-_PACKAGES = ("leasequery-lab", "mininet", "ryu", "os-ken", "eventlet", "scapy", "pandas", "numpy", "pyarrow")
-_PEERS = {"dhcpd": ["dhcpd", "--version"], "dnsmasq": ["dnsmasq", "--version"]}
-_DATAPATHS = {
-    "system": "Open vSwitch's kernel datapath",
-    "dummy": "Open vSwitch's user-space datapath; no bridge has a port of its own on the host",
-}
 
 
 class Run:
@@ -45,8 +41,10 @@ class Run:
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
-        if not files.exists(self.directory / "summary.json"):
-            raise BadInput(f"{self.directory} is not the directory of a finished run: it has no summary.json")
+        if not directories.finished(self.directory):
+            there = files.exists(self.directory / directories.UNFINISHED)
+            why = "it was interrupted, or goes on" if there else "it has no summary.json"
+            raise BadInput(f"{self.directory} is not the directory of a finished run: {why}")
 
     @property
     def spec(self) -> Spec:
@@ -62,7 +60,7 @@ class Run:
     @property
     def manifest(self) -> dict[str, Any]:
         """Where the run comes from: versions, kernel, datapath, and how far it may be believed."""
-        return files.read_object(self.directory / "manifest.json", MOST_OF_MANIFEST)
+        return reusing.manifest(self.directory)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
@@ -71,6 +69,9 @@ class Run:
         `lq.experiments.comparison`.
         """
         path = self.directory / f"{name}.parquet"
+        if not files.exists(path):
+            there = sorted(each.stem for each in self.directory.glob("*.parquet"))
+            raise BadInput(f"{unknown('table', name, there)} (there is: {', '.join(there)})")
         table = tables.read(path, tables.COLUMNS.get(name, {}))
         if name == "phases" and not 0 < len(table) <= MOST_PHASES:
             raise BadInput(f"{path} is damaged: it has {len(table)} phases, and not 1 to {MOST_PHASES}")
@@ -90,6 +91,20 @@ class Run:
         """Whether the concentrator rebooted in the first phase (`lq.experiments.record.rebooted`)."""
         return bool(record.rebooted(self.table("phases")).iloc[0])
 
+    def mark(self, figure: Drawn) -> Drawn:
+        """Write on a figure drawn by hand that this run is not valid, and why; return the figure.
+
+        `figure` is one of matplotlib, or an axes of it. Nothing is written if the run is valid.
+        """
+        from lq import figures  # matplotlib takes long to import
+
+        summary = self.summary
+        if not summary["valid"]:
+            figures.mark(
+                figure, [f"not valid ({self.directory.name}): {'; '.join(summary['invalid_reasons'])}"]
+            )
+        return figure
+
     @property
     def recovery(self) -> pd.Series:
         """Seconds from the new controller's taking over to each subscriber's first delivered probe.
@@ -100,32 +115,69 @@ class Run:
         probes = self.first_phase("probes")
         return record.recovery_times(probes if self.rebooted else probes.iloc[:0], self.summary["outage_s"])
 
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write a report that stands by itself, by default `report.html` in the directory (`lq report`)."""
+        return written_report(self.directory, path)
+
+
+def written_report(directory: Path, path: Path | str | None) -> Path:
+    """Write the report of a run or a sweep, and return its path."""
+    reports: Any = importlib.import_module("lq.reports")  # a floor above, and of no use to a run itself
+    written: Path = reports.write([directory], path)
+    return written
+
 
 def run(
     spec: Spec,
-    out: Path | None = None,
-    progress: Progress = lambda *_: None,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
     *,
+    reuse: bool = False,
     opened: Callable[[Lab], object] = lambda _: None,
 ) -> Run:
     """Play `spec` in a sealed lab and return the finished run.
 
-    `out` is the run's directory: new or empty; by default one below `runs/` is made. `opened` is called
-    with each lab as it opens, so that another thread can end it. Raises
-    BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
+    `out` is the run's directory, new or empty; by default one below `runs/` is made. If a run is in it, be it
+    finished or interrupted, it is left alone, and the first free of `out-2`, `out-3` and so on is taken. So a
+    notebook's cell can be run again, after an edit, too. With `reuse` a finished run of the same
+    specification (the same seed) by the same code is returned, if there is one below `runs/`; a printed line
+    says which.
+    `progress` is told how it goes; by default that is shown, and `lq.progress.silent` shows nothing. `opened`
+    is called with each lab as it opens, so that another thread can end it.
+
+    A run that is interrupted or fails leaves its directory with a file `unfinished.txt` that says so.
+    Raises BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
     emulation did not come up.
     """
+    content = yaml_file.dump(spec.model_dump(mode="json")).encode()
+    if reuse and (found := reusing.find(content)):
+        there, line = found
+        print(line)
+        return Run(there)
     check_tools()
     if spec.scenario == "servers":
         comparison.check()
     directory = prepare_directory(out, spec)
-    files.write(directory / "spec.yaml", yaml_file.dump(spec.model_dump(mode="json")).encode())
-    if spec.scenario == "servers":
-        play = functools.partial(run, opened=opened)
-        manifest, summary = comparison.compare(spec, directory, play, progress)
+    with showing(progress, spec.scenario) as tell, directories.unfinished(directory):
+        files.write(directory / "spec.yaml", content)
+        found_out = _compare if spec.scenario == "servers" else _measure
+        manifest, summary = found_out(spec, directory, tell, opened)
         files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
         files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
-        return Run(directory)
+    return Run(directory)
+
+
+Outcome = tuple[dict[str, Any], dict[str, Any]]
+"""The manifest and the summary."""
+
+
+def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
+    """Run the reboot with each server."""
+    return comparison.compare(spec, directory, functools.partial(run, opened=opened), progress)
+
+
+def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
+    """Run one experiment, and write its tables."""
     for part in ("raw", "logs"):
         (directory / part).mkdir()
     started = datetime.datetime.now(datetime.timezone.utc)
@@ -159,10 +211,8 @@ def run(
         "invalid_reasons": reasons,
         "run_dir": str(directory),
     }
-    files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
-    files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
     progress("tables", 1, 1)
-    return Run(directory)
+    return manifest, summary
 
 
 def shell(spec: Spec) -> int:
@@ -186,7 +236,7 @@ def check_tools() -> None:
 
 def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
-    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log") as lab:
+    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
         opened(lab)
         for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
             if "progress" in message:
@@ -198,64 +248,12 @@ def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab
         raise RunFailed(f"the lab ended early: {lab.last_words()} (logs: {directory / 'logs'})")
 
 
-def prepare_directory(out: Path | None, spec: Spec) -> Path:
+def prepare_directory(out: Path | str | None, spec: Spec) -> Path:
     """Make the run's directory. Raises BadInput with the reason and the fix."""
     if out is None:
-        out = directories.unused(f"{spec.scenario}-{spec.topology.figure}")
-    return directories.prepare(out)
-
-
-def provenance(spec: Spec) -> dict[str, Any]:
-    """Return versions of what takes part: this package and its libraries, programs, the switch, the kernel.
-
-    `servers` and `clients` give versions by name, None where a program does not say; a population leases
-    without a client. `datapath_meaning` explains Open vSwitch's name of its datapath.
-    """
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    kind, datapath = spec.server.kind, datapath_type()
-    clients = {} if spec.topology.population else {"udhcpc (BusyBox)": _version(["udhcpc", "--help"])}
-    return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "openvswitch": _version(["ovs-vswitchd", "--version"]),
-        "datapath": datapath,
-        "datapath_meaning": _DATAPATHS[datapath],
-        "servers": {kind: _version(_PEERS[kind]) if kind in _PEERS else versions[_PACKAGES[0]]},
-        "clients": clients,
-        "commit": _commit(),
-    }
-
-
-def _version(command: list[str]) -> str | None:
-    """Return the first version that a program's words have in them, None if it is not there."""
-    program = tools.find(command[0])
-    if program is None:
-        return None
-    done = subprocess.run(
-        [program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    found = re.search(r"\d+(\.\d+)+(-P\d+)?", done.stdout)
-    return found.group() if found else None
-
-
-def _commit() -> str | None:
-    """Return the source tree's commit, with a `+` when changed since; None for an installed package."""
-    tree = Path(__file__).resolve().parents[2]
-    if not (tree / ".git").exists():
-        return None
-    command = ["git", "-C", str(tree), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
-    except OSError:
-        return None
+        return directories.prepare(directories.unused(f"{spec.scenario}-{spec.topology.figure}"))
+    there = any(files.exists(Path(out) / name) for name in ("spec.yaml", directories.UNFINISHED))
+    return directories.prepare(directories.beside(Path(out)) if there else Path(out))
 
 
 def _checked(summary: dict[str, Any], path: Path) -> dict[str, Any]:

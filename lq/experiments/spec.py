@@ -133,7 +133,9 @@ class Wan(_Part):
     rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
     limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
     emulator: Literal["auto", "netem", "user-space"] = Field(
-        "auto", description="the kernel's netem where there is one, or a delay line in user space"
+        "auto",
+        description="the kernel's netem or a delay line in user space; auto: netem, where what is left to "
+        "chance follows the seed with it",
     )
 
     @model_validator(mode="after")

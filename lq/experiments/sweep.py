@@ -16,12 +16,13 @@ random numbers, repeats are different ones.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +33,20 @@ import pandas as pd
 from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, shown
 from lq.experiments import spec as specification
-from lq.experiments.run import Run, run
+from lq.experiments.directories import finished, holding, unused
+from lq.experiments.provenance import source
+from lq.experiments.reuse import manifest, same
+from lq.experiments.run import Drawn, Run, run, written_report
 from lq.experiments.spec import MOST_SEED, Spec
 from lq.experiments.statistics import median
+from lq.progress import Progress, showing, silent
 from lq.sandbox.lab import Lab, LabError
 
 Grid = Mapping[str, Sequence[Any]]
-Progress = Callable[[str, int, int], None]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
 MOST_RUNS = 10_000
-MOST_OF_PLAN = 64 << 20  # octets of a sweep.yaml
+PLAN = "sweep.yaml"
+MOST_REASONS = 3  # runs that a mark on a figure names
 GLANCE = 0.2  # seconds between two looks at whether the sweep is going on
 
 
@@ -99,6 +104,27 @@ class Finished(NamedTuple):
     table: pd.DataFrame
     failures: dict[str, str]
 
+    def mark(self, figure: Drawn) -> Drawn:
+        """Write on a figure drawn by hand which runs are not valid, and why; return the figure.
+
+        `figure` is one of matplotlib, or an axes of it. Nothing is written if all runs are valid.
+        """
+        from lq import figures  # matplotlib takes long to import
+
+        broken = self.table[~self.table["valid"].astype(bool)] if len(self.table) else self.table
+        if len(broken):
+            named = zip(broken["run_dir"].map(os.path.basename), broken["invalid_reasons"], strict=True)
+            lines = [f"not valid: {len(broken)} of {len(self.table)} runs"]
+            lines += [f"{name}: {reasons}" for name, reasons in itertools.islice(named, MOST_REASONS)]
+            if len(broken) > MOST_REASONS:
+                lines.append(f"and {len(broken) - MOST_REASONS} more: see invalid_reasons in the table")
+            figures.mark(figure, lines)
+        return figure
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write a report that stands by itself, by default `report.html` in the sweep's directory."""
+        return written_report(self.directory, path)
+
 
 def workers_here() -> int:
     """How many labs this machine can run side by side without starving them."""
@@ -107,24 +133,45 @@ def workers_here() -> int:
 
 def sweep(
     what: Sweep,
-    directory: Path,
+    directory: Path | str | None = None,
     *,
+    reuse: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress | None = None,
 ) -> Finished:
     """Run what is not finished yet, and return the whole table.
 
-    Labs run on this machine, `workers` of them side by side (by default as many as it can bear), or where
-    `executor` runs them; it must see the same files. Whatever fails is set aside. Raises BadInput when the
-    directory holds another sweep or cannot be written, or a run cannot be had at all. On that or an
+    `directory` is the sweep's: new or empty, or with the same sweep in it, which goes on where it was. If
+    another sweep is in it, the first of `directory-2`, `directory-3` and so on that is not there, or holds
+    the same sweep, is taken. So a notebook's cell can be run again, after an interrupt or an edit, too. By
+    default a new one below `runs/` is made; with `reuse` the newest one there with the same sweep (the same
+    seeds) by the same code goes on; a printed line says which.
+
+    `progress` is told how many runs are done; by default that is shown, and `lq.progress.silent` shows
+    nothing. Labs run on this machine, `workers` of them side by side (by default as many as it can bear), or
+    where `executor` runs them; it must see the same files. Whatever fails is set aside. Raises BadInput when
+    the directory holds something else or cannot be written, or a run cannot be had at all. On that or an
     interrupt no run goes on: what waits is cancelled, what runs is ended.
     """
     points = what.points()
-    _claim(directory, points)
+    plan = _plan(points)
+    directory = _place(what, plan, None if directory is None else Path(directory), reuse)
+    with showing(progress, f"sweep of {what.scenario}") as tell:
+        return _sweep(points, directory, workers, executor, tell)
+
+
+def _sweep(
+    points: Sequence[Point],
+    directory: Path,
+    workers: int | None,
+    executor: Executor | None,
+    progress: Progress,
+) -> Finished:
+    """Run what is not finished yet of a sweep that has its directory."""
     tree = files.Tree(directory)
     failures: dict[str, str] = {}
-    waiting = [point for point in points if not _finished(directory / "runs" / point.name)]
+    waiting = [point for point in points if not finished(directory / "runs" / point.name)]
     done = len(points) - len(waiting)
     progress("runs", done, len(points))
     going = tree.write("going", b"")
@@ -199,32 +246,56 @@ def _play(spec: Spec, directory: Path, name: str) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        run(spec, runs / name, opened=labs.append)
+        run(spec, runs / name, silent, opened=labs.append)
     finally:
         over.set()
 
 
-def _finished(directory: Path) -> bool:
-    return files.exists(directory / "summary.json")
-
-
-def _claim(directory: Path, points: Sequence[Point]) -> None:
-    """Write down what the directory is for, or check that it is for the same."""
-    plan = yaml_file.dump(
+def _plan(points: Sequence[Point]) -> bytes:
+    """Return what a sweep's file says of it."""
+    return yaml_file.dump(
         [{"run": p.name, "settings": p.settings, "spec": p.spec.model_dump(mode="json")} for p in points]
-    )
-    tree = files.Tree(directory)
-    if tree.has("sweep.yaml"):
-        if files.read(directory / "sweep.yaml", MOST_OF_PLAN) != plan.encode():
-            raise BadInput(f"{directory} holds another sweep: give --out a new directory")
-        return
+    ).encode()
+
+
+def holds_another(what: Sweep, directory: Path) -> bool:
+    """Whether a directory is another sweep's. Raises BadInput as `Sweep.points` does."""
+    return files.Tree(directory).has(PLAN) and not same(directory / PLAN, _plan(what.points()))
+
+
+def _place(what: Sweep, plan: bytes, directory: Path | None, reuse: bool) -> Path:
+    """Return the directory of a sweep, with its plan in it."""
+    if directory is None:
+        if reuse and (found := _there(plan)):
+            print(f"Goes on with what there is in {found}.")
+            return found
+        directory = unused(f"sweep-{Path(what.scenario).stem}")
+    number, given = 1, directory
+    while files.Tree(directory).has(PLAN):
+        if same(directory / PLAN, plan):
+            return directory
+        number += 1
+        directory = given.with_name(f"{given.name}-{number}")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise BadInput(f"{directory} is not empty and holds no sweep: give --out a new directory")
     except OSError as error:
         raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
-    tree.write("sweep.yaml", plan.encode())
+    files.Tree(directory).write(PLAN, plan)
+    return directory
+
+
+def _there(plan: bytes) -> Path | None:
+    """Return the newest directory below `runs/` with this sweep, if this code made what is finished of it."""
+    code = source()
+    for directory in holding(PLAN):
+        if same(directory / PLAN, plan):
+            made = filter(finished, (directory / "runs").glob("*"))
+            with contextlib.suppress(BadInput):
+                if all(manifest(run).get("source") == code for run in made):
+                    return directory
+    return None
 
 
 def _set_aside(tree: files.Tree, point: Point, error: Exception) -> str:
@@ -247,7 +318,7 @@ def _write_table(directory: Path, points: Sequence[Point]) -> pd.DataFrame:
     kinds: dict[str, tuple[type, Path]] = {}
     for point in points:
         path = directory / "runs" / point.name
-        if _finished(path):
+        if finished(path):
             summary = Run(path).summary
             _same_kinds(summary, path / "summary.json", kinds)
             summary["invalid_reasons"] = "; ".join(summary["invalid_reasons"])

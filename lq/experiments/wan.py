@@ -1,4 +1,4 @@
-"""The long way to the servers while the network lives: by netem, or by delay lines (`topologies.wan`)."""
+"""The long way to the servers while the network lives: by netem, or by delay lines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from lq.errors import RunFailed
 from lq.experiments.programs import Process, Programs, end, python
 from lq.experiments.spec import Spec
 from topologies import plan
-from topologies.wan import Impairment, has_netem, netem_command, netem_takes_seeds
+from topologies.netem import has_netem, join_commands, netem_command, netem_takes_seeds
+from topologies.network import ip_commands
+from topologies.wan import Impairment
 
 LINES = "delay lines in user space (topologies.wan)"
+NETEM = "netem"
 SEEDED = "netem, by the seed"
 UNSEEDED = "netem, whose chances do not follow the seed (that takes Linux and iproute2 6.6)"
 
@@ -22,8 +25,9 @@ UNSEEDED = "netem, whose chances do not follow the seed (that takes Linux and ip
 class Wan:
     """The links between the network's router and each server. Files go to `raw`.
 
-    Make it before the network is built: `by_lines` says whether the figure needs nodes for delay lines.
-    Then set `net`. `impairment` is the present one. Raises RunFailed where netem is asked for and the kernel
+    Make it before the network is built: `has_nodes` says whether the figure needs nodes on the way.
+    Then set `net`. `impairment` is the present one. Unless told, netem does it where it is there and leaves
+    nothing to chance that does not follow the seed. Raises RunFailed where netem is asked for and the kernel
     has none.
     """
 
@@ -37,50 +41,75 @@ class Wan:
         wanted = spec.wan.model_dump()
         emulator = wanted.pop("emulator")
         self.impairment = Impairment(**wanted)
-        self.by_lines = False
-        if self.impairment.any and emulator != "user-space":
-            self.by_lines = not has_netem()
-            if self.by_lines and emulator == "netem":
+        comes_later = spec.scenario == "backoff" and spec.backoff.server == "slow"
+        self.has_nodes = self.impairment.any or comes_later
+        self._by_netem = self._seeded = False
+        if self.has_nodes and emulator != "user-space":
+            self._by_netem, self._seeded = has_netem(), netem_takes_seeds()
+            if emulator == "netem" and not self._by_netem:
                 raise RunFailed("the kernel has no netem (modprobe sch_netem): use wan.emulator=user-space")
-        elif self.impairment.any:
-            self.by_lines = True
-        elif spec.scenario == "backoff" and spec.backoff.server == "slow":  # an impairment will come
-            self.by_lines = not has_netem()
+            if emulator == "auto" and self.impairment.by_chance and not self._seeded:
+                self._by_netem = False
         self.processes: dict[str, Process] = {}
-        self.emulator = "nothing"  # what impairs the links so far, in words
+
+    @property
+    def emulator(self) -> str:
+        """What impairs the links, in words."""
+        if not self.has_nodes:
+            return "nothing"
+        if not self._by_netem:
+            return LINES
+        if not self.impairment.by_chance:
+            return NETEM
+        return SEEDED if self._seeded else UNSEEDED
 
     def start(self) -> None:
-        """Set it up; return when it works."""
-        if self.impairment.any or self.by_lines:
-            self._set_up()
+        """Set it up; return when it works. Raises RunFailed."""
+        if not self.has_nodes:
+            return
+        if self._by_netem:
+            for name in self._nodes:
+                try:
+                    ip_commands(join_commands(self._interfaces(name)), at=self.net[name].pid)
+                except RuntimeError as error:
+                    raise RunFailed(f"the way to the servers: {error}") from error
+        self._set_up()
 
     def change(self, impairment: Impairment) -> dict[str, Any]:
         """Have another impairment from now on; return the reports so far. What is on its way may be lost.
 
-        Raises RunFailed where there was none and the links have no place for a delay line.
+        Raises RunFailed where there was none and the links have no place for one.
         """
-        if not self.by_lines and not has_netem():
-            raise RunFailed("the network was built without delay lines: give it some wan.delay")
+        if not self.has_nodes:
+            raise RunFailed("the network was built without a long way to the servers: give it some wan.delay")
         reports = self.stop()
         self.impairment = impairment
         self._set_up()
         return reports
 
-    def _set_up(self) -> None:
-        seeded = not self.by_lines and netem_takes_seeds()
-        self.emulator = LINES if self.by_lines else SEEDED if seeded else UNSEEDED
-        for number, place in enumerate(self._servers, start=1):
-            if self.by_lines:
-                self._start_line(f"wan{number}")
-            else:
-                server = self.net[place.name]
-                self._netem(server, server.defaultIntf().name, seeded)
-                self._netem(self.net["network"], f"network-eth{number}", seeded)
+    @property
+    def _nodes(self) -> list[str]:
+        """The nodes on the way, one for each server."""
+        return [f"wan{number}" for number in range(1, len(self._servers) + 1)]
 
-    def _netem(self, node: Any, interface: str, seeded: bool) -> None:
+    @staticmethod
+    def _interfaces(node: str) -> list[str]:
+        """A node's interfaces: to the network, to the server."""
+        return [f"{node}-eth0", f"{node}-eth1"]
+
+    def _set_up(self) -> None:
+        if not self._by_netem:
+            for name in self._nodes:
+                self._start_line(name)
+            return
+        for name in self._nodes:
+            for interface in self._interfaces(name):
+                self._netem(self.net[name], interface)
+
+    def _netem(self, node: Any, interface: str) -> None:
         # An impairment that is there would keep what the new one does not name: its rate, its reordering.
         node.popen(["tc", "qdisc", "del", "dev", interface, "root"], stderr=subprocess.DEVNULL).wait()
-        seed = f"{self._seed} {interface}" if seeded else None
+        seed = f"{self._seed} {interface}" if self._seeded else None
         tc = node.popen(netem_command(interface, self.impairment, seed), stderr=subprocess.PIPE)
         _, complaint = tc.communicate()
         if tc.returncode != 0:
@@ -89,7 +118,7 @@ class Wan:
     def _start_line(self, name: str) -> None:
         path = self._raw / f"{name}.json"
         settings = {
-            "interfaces": [f"{name}-eth0", f"{name}-eth1"],
+            "interfaces": self._interfaces(name),
             "impairment": self.impairment.__dict__,
             "seed": self._seed,
             "report": str(self._report(name)),

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from lq.errors import RunFailed
 from lq.experiments import directories
-from lq.experiments.run import Progress
 from lq.experiments.spec import Spec
+from lq.progress import Progress
 from lq.sandbox import lab as sandbox
 from lq.sandbox.requests import Caller, Hear
 from topologies import plan
@@ -52,7 +52,8 @@ class Connection:
         self._closed = False
         self._lab: sandbox.Lab | None = None
         try:
-            self._lab = sandbox.Lab("lq.experiments.live", log=self.directory / "lab.log")
+            log = self.directory / "lab.log"
+            self._lab = sandbox.Lab("lq.experiments.live", log=log, directory=self.directory)
             self._caller = Caller(self._lab.channel, self._why)
             self.ask(
                 "open",

@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from lq.experiments import spec as specification
-from lq.experiments.run import Progress, check_tools
+from lq.experiments.run import check_tools
 from lq.live.asking import one_of
 from lq.live.commands import Done, Job, Shown
 from lq.live.connection import Connection
 from lq.live.node import Host, Node
 from lq.live.tables import TABLES
 from lq.live.traffic import Traffic
+from lq.progress import Progress
 from lq.widget import NetworkWidget, TableWidget, View
 
 AnyView = TypeVar("AnyView", bound=View)

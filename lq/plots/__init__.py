@@ -6,6 +6,7 @@ Each function returns a figure, which a notebook shows; `save` and `save_sweep` 
 from lq.plots.adversaries import attack_matrix, lease_curve
 from lq.plots.runs import (
     delivered_share,
+    of_run,
     packet_rate,
     query_rate,
     reachable,
@@ -13,7 +14,7 @@ from lq.plots.runs import (
     save,
 )
 from lq.plots.sequence import sequence_chart
-from lq.plots.sweeps import categories, heat_map, medians, recovery_bands, save_sweep
+from lq.plots.sweeps import categories, heat_map, medians, of_sweep, recovery_bands, save_sweep, sweep_table
 
 __all__ = [
     "attack_matrix",
@@ -22,6 +23,8 @@ __all__ = [
     "heat_map",
     "lease_curve",
     "medians",
+    "of_run",
+    "of_sweep",
     "packet_rate",
     "query_rate",
     "reachable",
@@ -30,4 +33,5 @@ __all__ = [
     "save",
     "save_sweep",
     "sequence_chart",
+    "sweep_table",
 ]

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from lq import headings
 from lq.experiments.run import Run
 from lq.experiments.trials import MOMENTS
 from lq.figures import BLUE, ORANGE, SKY, VERMILION
@@ -77,7 +78,7 @@ def attack_matrix(
         for name, begin, end in zip(labels, edges[:-1], edges[1:], strict=True):
             ax.text((begin + end) / 2, -0.7, name, ha="center", va="bottom", fontweight="bold")
     else:
-        ax.set_title("What each attack came to", fontsize="medium", loc="left")
+        headings.head(ax, "What each attack came to")
     shown = [
         Patch(facecolor=shade, edgecolor="0.6", label=f"{letter} {name}".strip())
         for name, shade, letter in zip(OUTCOMES, _SHADES, _LETTERS, strict=True)
@@ -105,6 +106,6 @@ def lease_curve(run: Run, ax: Axes | None = None) -> Figure:
     )  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center right", title="flood")
-    ax.set_title("Leases beside a flood from one subscriber", fontsize="medium", loc="left")
+    headings.head(ax, "Leases beside a flood from one subscriber")
     mark_invalid(ax, [run])
     return figure

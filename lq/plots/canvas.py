@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -16,7 +15,6 @@ from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 DASHES = ("-", "--", "-.", ":")
 SIZE = (7.0, 4.0)  # inches
-WARNING = "#A00000"
 
 
 def canvas(ax: Axes | None, size: tuple[float, float] = SIZE) -> tuple[Figure, Axes]:
@@ -32,7 +30,9 @@ def canvas(ax: Axes | None, size: tuple[float, float] = SIZE) -> tuple[Figure, A
 
 def seconds(duration: float) -> str:
     """Return a duration for a person to read."""
-    return f"{duration:.3g} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
+    if duration == 0 or abs(duration) >= 1:
+        return f"{duration:,.0f} s" if abs(duration) >= 1000 else f"{duration:.3g} s"
+    return f"{duration * 1000:.3g} ms"
 
 
 def need_reboot(run: Run) -> None:
@@ -43,19 +43,11 @@ def need_reboot(run: Run) -> None:
 
 def mark_invalid(ax: Axes, runs: Sequence[Run]) -> None:
     """Say on the figure which runs broke the bounds within which an emulation is to be believed."""
-    broken = [run for run in runs if not run.summary["valid"]]
-    if not broken:
-        return
     lines = []
-    for run in broken:
-        reasons = "; ".join(run.summary["invalid_reasons"])
-        of_which = f" ({run.directory.name})" if len(runs) > 1 else ""
-        lines += textwrap.wrap(f"not valid{of_which}: {reasons}", 80)
-    ax.text(
-        0, 1.09, "\n".join(lines), transform=ax.transAxes, va="bottom", color=WARNING,
-        fontweight="bold", fontsize="small",
-    )  # fmt: skip
-    ax.text(
-        0.5, 0.45, "NOT VALID", transform=ax.transAxes, ha="center", va="center", color=WARNING,
-        alpha=0.15, fontsize=48, rotation=20, zorder=0.5,
-    )  # fmt: skip
+    for run in runs:
+        summary = run.summary
+        if not summary["valid"]:
+            of_which = f" ({run.directory.name})" if len(runs) > 1 else ""
+            lines.append(f"not valid{of_which}: {'; '.join(summary['invalid_reasons'])}")
+    if lines:
+        figures.mark(ax, lines)

@@ -75,7 +75,7 @@ LABELS = {
     "outage_s": "outage (s)",
     "probes_lost_share": "share of the subscribers' probes lost",
     "queries_per_address": "queries per address",
-    "queries_per_s": "queries per second",
+    "queries_per_s": "queries (/s)",
     "queries_resent": "queries sent again",
     "queries_sent": "queries",
     "recovered": "subscribers recovered",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lq import figures
+from lq import figures, headings
 from lq.experiments.run import Run
 from lq.plots.canvas import SIZE
 
@@ -20,7 +20,7 @@ def panels(draw: Callable[[Run, Axes | None], Figure], runs: Mapping[str, Run]) 
         column = [figure.add_subplot(len(runs), 1, number) for number in range(1, len(runs) + 1)]
     for ax, (name, run) in zip(column, runs.items(), strict=True):
         draw(run, ax)
-        ax.set_title(f"{name}: {ax.get_title(loc='left')}", fontsize="medium", loc="left")
+        headings.name(ax, name)
     x, y = ([ax.get_xlim() for ax in column], [ax.get_ylim() for ax in column])
     for ax in column:
         ax.set_xlim(min(left for left, _ in x), max(right for _, right in x))

@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lq import figures
+from lq import figures, headings
 from lq.errors import BadInput
 from lq.experiments import comparison
 from lq.experiments.record import rebooted
@@ -36,7 +36,11 @@ from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
 
 MOST_BINS = 60  # in a histogram over time
+MOST_ON_A_LINE = 4  # phases whose names stand on one line each
+MOST_TOLD = 3  # outages that are told one by one
 MOST_MARKS = 100  # subscribers up to which each one gets a mark of its own on the curve
+
+_HEADROOM = 1.15  # of the height: what phases are called stands in it
 
 _FLOWS = {
     "down": "Probes from the Internet to the subscribers",
@@ -100,10 +104,11 @@ def recovery_curve(
     for run in runs:
         need_reboot(run)
     figure, ax = canvas(ax)
-    mark_invalid(ax, runs)
+    outages = [run.summary["outage_s"] for run in runs]
     ax.set(xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable", ylim=(-0.02, 1.04))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.set_title(_recovery_title(runs), fontsize="medium", loc="left")
+    headings.head(ax, _recovery_title(runs), _without_controller(outages))
+    mark_invalid(ax, runs)
     drawn = [(run, reachable(run), label) for run, label in zip(runs, labels, strict=True)]
     for _, curve, label in drawn:
         if curve.empty:
@@ -129,16 +134,18 @@ def recovery_curve(
         if len(run.recovery) <= MOST_MARKS:
             ax.plot(curve.index[2:-1], curve.iloc[2:-1], "o", color=colour, markersize=5, clip_on=False)
     ax.axvspan(max(left, -max(outages)), 0, color="0.9", zorder=0, linewidth=0)
-    duration = " to ".join(dict.fromkeys(seconds(outage) for outage in (min(outages), max(outages))))
-    ax.text(
-        max(left, -max(outages)) / 2, 0.5,
-        f"no controller for {duration}" + (" (shown in part)" if left > -max(outages) else ""),
-        rotation=90, ha="center", va="center", color="0.35",
-    )  # fmt: skip
     ax.set_xlim(left, right)
     if len(runs) > 1 or labels[0] != runs[0].directory.name:
         ax.legend(loc="center right")
     return figure
+
+
+def _without_controller(outages: Sequence[float]) -> str:
+    """Say what the grey stretches of a figure are."""
+    told = list(dict.fromkeys(map(seconds, outages)))
+    if len(told) > MOST_TOLD:
+        told = [f"{seconds(min(outages))} to {seconds(max(outages))}"]
+    return f"grey: no controller for {' and '.join(told)}"
 
 
 def _recovery_title(runs: Sequence[Run]) -> str:
@@ -158,6 +165,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
         "first transmissions": (times[queries["attempt"] == 1], BLUE),
         "repeats": (times[queries["attempt"] > 1], ORANGE),
     }
+    width = 0.0
     if len(times):
         edges = _edges(min(0.0, times.min()), times.max(), len(times))
         width = edges[1] - edges[0]
@@ -170,18 +178,16 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
                     edgecolor="white", linewidth=0.5,
                 )  # fmt: skip
                 below += rate
-        ax.legend(loc="upper right", title=f"counted in {seconds(width)}", title_fontsize="small")
+        ax.legend(loc="upper right")
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0, 1.35 * below.max())  # the legend has the space above
     else:
         ax.text(0.5, 0.5, "no query was sent", transform=ax.transAxes, ha="center", color="0.35")
     _mark_phases(ax, run)
-    ax.set(xlabel=since(run), ylabel="leasequeries per second")
-    ax.set_title(
-        f"Leasequeries: {len(parts['first transmissions'][0])} first transmissions, "
-        f"{len(parts['repeats'][0])} repeats",
-        fontsize="medium", loc="left",
-    )  # fmt: skip
+    ax.set(xlabel=since(run), ylabel="leasequeries (/s)")
+    first, again = (len(part) for part, _ in parts.values())
+    counted = f"counted in {seconds(width)}" if width else ""
+    headings.head(ax, f"Leasequeries: {first:,} first transmissions, {again:,} repeats", counted)
     mark_invalid(ax, [run])
     return figure
 
@@ -195,10 +201,10 @@ def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
             counts.index, counts[column] / width, where="post", label=column, color=colour,
             linestyle=dashes, linewidth=2 if dashes == "-" else 1.5,
         )  # fmt: skip
-    _over_the_run(ax, run, "probes per second")
-    ax.set_ylim(0, None)
-    ax.legend(loc="lower right")
-    ax.set_title(_FLOWS[run.spec.probes.direction], fontsize="medium", loc="left")
+    outages = _over_the_run(ax, run, "probes (/s)")
+    ax.set_ylim(0, _HEADROOM * max(ax.get_ylim()[1], 1e-9))
+    ax.legend(loc="best")
+    headings.head(ax, _FLOWS[run.spec.probes.direction], outages)
     mark_invalid(ax, [run])
     return figure
 
@@ -208,10 +214,11 @@ def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     counts, width = _probe_counts(run)
     figure, ax = canvas(ax)
     ax.step(counts.index, counts["delivered"] / counts["sent"], where="post", color=BLUE, linewidth=2)
-    _over_the_run(ax, run, "probes delivered")
-    ax.set_ylim(-0.02, 1.04)
+    outages = _over_the_run(ax, run, "probes delivered")
+    ax.set_ylim(-0.02, _HEADROOM)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.set_title(f"Share delivered, counted in {seconds(width)}", fontsize="medium", loc="left")
+    note = "; ".join(filter(None, (f"counted in {seconds(width)}", outages)))
+    headings.head(ax, "Share of the probes that was delivered", note)
     mark_invalid(ax, [run])
     return figure
 
@@ -228,8 +235,12 @@ def save(run: Run) -> list[Path]:
 
     Those of `servers` show both runs.
     """
-    drawn = _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
-    return figures.save(drawn, run.directory)
+    return figures.save(of_run(run), run.directory)
+
+
+def of_run(run: Run) -> dict[str, Figure]:
+    """Draw all figures of a run, by their names."""
+    return _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
 
 
 def _of_one(run: Run) -> dict[str, Figure]:
@@ -260,34 +271,31 @@ def _of_servers(run: Run) -> dict[str, Figure]:
     }
 
 
-def _over_the_run(ax: Axes, run: Run, ylabel: str) -> None:
-    """Lay out a time axis over the whole run, with each outage shaded."""
+def _over_the_run(ax: Axes, run: Run, ylabel: str) -> str:
+    """Lay out a time axis over the whole run, with each outage shaded; return what is to be said of these."""
     probes, outage, phases = run.table("probes"), run.summary["outage_s"], run.table("phases")
     ax.set(xlabel=since(run), ylabel=ylabel)
-    left, right = ax.set_xlim(
+    ax.set_xlim(
         min(0.0, probes["due"].min()) - outage, max(phases["end"].max(), probes["due"].max()) - outage
     )
-    for phase in phases[rebooted(phases)].to_dict("records"):
-        start, ready = phase["start"] - outage, phase["ready"] - outage
-        ax.axvspan(start, ready, color="0.9", zorder=0, linewidth=0)
-        if not left <= (start + ready) / 2 <= right:
-            continue
-        ax.text(
-            (start + ready) / 2, 0.5, f"no controller for {seconds(ready - start)}",
-            transform=ax.get_xaxis_transform(), rotation=90, ha="center", va="center", color="0.35",
-        )  # fmt: skip
+    reboots = phases[rebooted(phases)]
+    for phase in reboots.to_dict("records"):
+        ax.axvspan(phase["start"] - outage, phase["ready"] - outage, color="0.9", zorder=0, linewidth=0)
     if len(probes) < 2:  # one makes no line
         ax.text(0.98, 0.9, f"{len(probes)} probe in all", transform=ax.transAxes, ha="right", color="0.35")
     _mark_phases(ax, run)
+    return _without_controller((reboots["ready"] - reboots["start"]).tolist()) if len(reboots) else ""
 
 
 def _mark_phases(ax: Axes, run: Run) -> None:
     """Write where each phase begins, if there are several, along an axis whose limits are set."""
     phases, outage, left = run.table("phases"), run.summary["outage_s"], ax.get_xlim()[0]
+    between = "\n " if len(phases) > MOST_ON_A_LINE else " "
     for phase in phases.to_dict("records") if len(phases) > 1 else ():
+        name = str(phase["phase"]).replace(" ", between, 1)
         ax.axvline(phase["start"] - outage, color="0.35", linewidth=0.8, linestyle=":")
         ax.text(
-            max(left, phase["start"] - outage), 0.99, f" {phase['phase']}", va="top", fontsize="small",
+            max(left, phase["start"] - outage), 0.99, f" {name}", va="top", fontsize="small",
             color="0.35", transform=ax.get_xaxis_transform(), clip_on=True, in_layout=False,
             bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
         )  # fmt: skip
@@ -308,8 +316,8 @@ def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
         {"sent": number.groupby(number).size(), "delivered": probes["received"].notna().groupby(number).sum()}
     )
     counts.index = pd.Index(due.min() + counts.index * width, name=SINCE_TAKEOVER)
-    expected = rounds * probes["subscriber"].nunique()
-    return counts[counts["sent"] * 2 >= expected], width  # the last bin may hold next to nothing
+    whole = counts.index + width <= due.max() + interval * (1 + 1e-6)  # the last one may end too soon
+    return counts[whole] if whole.any() else counts, width
 
 
 def _edges(first: float, last: float, count: int) -> np.ndarray[Any, Any]:

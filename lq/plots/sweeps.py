@@ -20,14 +20,15 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lq import figures
+from lq import figures, headings
 from lq.errors import BadInput
 from lq.experiments import tables
 from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
 from lq.experiments.sweep import MOST_RUNS, aggregate
 from lq.figures import BLUE
-from lq.plots.canvas import COLOURS, DASHES, SIZE, WARNING, canvas
+from lq.headings import WARNING
+from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 
@@ -221,14 +222,14 @@ def recovery_bands(groups: Mapping[str, Sequence[Run]], ax: Axes | None = None) 
     ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
-        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+        headings.warn(ax, [f"{CROSS} some runs not valid"])
     if not every:
         ax.text(0.5, 0.5, NOBODY, transform=ax.transAxes, ha="center", color="0.35")
         return figure
     repeats = {len(some) for some in curves.values() if some}
     number_of = f"{min(repeats)}" if len(repeats) == 1 else f"{min(repeats)} to {max(repeats)}"
     said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands: all runs"
-    ax.set_title(said, fontsize="small", loc="left", color="0.35")
+    headings.explain(ax, said)
     _legend(ax, where="lower right", alone=alone)
     return figure
 
@@ -265,7 +266,12 @@ def _is_below(name: str) -> bool:
 
 
 def save_sweep(directory: Path) -> list[Path]:
-    """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files.
+    """Write the figures that a sweep's own grid suggests, as PNG and SVG; return the files (`of_sweep`)."""
+    return figures.save(of_sweep(directory), directory)
+
+
+def of_sweep(directory: Path) -> dict[str, Figure]:
+    """Draw the figures that a sweep's own grid suggests, by their names.
 
     With a key that has numbers (the attack's rate before others): recovery and queries against it, of attacks
     the load, too (`DRAWN_OF`); all other keys together tell the lines apart. Without one, bars for each
@@ -277,9 +283,7 @@ def save_sweep(directory: Path) -> list[Path]:
         raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     keys = differing(table)
     numeric = sorted((key for key in keys if is_number(table[key])), key=lambda key: key != "attack.rate")
-    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
-    wanted = drawn.pop() if len(drawn) == 1 else DRAWN
-    values = [key for key in wanted if key in table and table[key].notna().any()]
+    values = [key for key in drawn_of(table) if key in table and table[key].notna().any()]
     made: dict[str, Figure] = {}
     for value in values:
         made[value] = medians(table, numeric[0], value) if numeric else categories(table, value)
@@ -291,8 +295,13 @@ def save_sweep(directory: Path) -> list[Path]:
             if others.nunique() > 1:
                 some.suptitle(name, fontsize="medium")
             made["heat" if others.nunique() == 1 else f"heat-{number}"] = some
-    made |= _recoveries(directory, table, keys)
-    return figures.save(made, directory)
+    return made | _recoveries(directory, table, keys)
+
+
+def drawn_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the keys of the summary that a sweep is drawn by."""
+    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
+    return drawn.pop() if len(drawn) == 1 else DRAWN
 
 
 def _recoveries(directory: Path, table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Figure]:
@@ -325,6 +334,6 @@ def _explain(ax: Axes, table: pd.DataFrame, *, bands: bool = True) -> None:
         said.append("bands: 95 % intervals")
     elif bands and repeats.max() > 1:
         said.append("bands: all runs")
-    ax.set_title("; ".join(said), fontsize="small", loc="left", color="0.35")
+    headings.explain(ax, "; ".join(said))
     if not table["valid"].astype(bool).all():
-        ax.set_title(f"{CROSS} some runs not valid", fontsize="small", loc="right", color=WARNING)
+        headings.warn(ax, [f"{CROSS} some runs not valid"])

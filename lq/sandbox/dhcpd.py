@@ -41,5 +41,5 @@ def _own(directory: str) -> Path:
         elsewhere.mkdir(parents=True, exist_ok=True)
         return elsewhere
     if not os.path.ismount(directory):
-        namespace.mount("tmpfs", directory, "tmpfs", "mode=755")
+        namespace.mount("tmpfs", directory, "mode=755")
     return Path(directory)

@@ -3,7 +3,7 @@
 `python -m lq.sandbox.holders` is the worker: it forks so many holders as it is told on its standard
 input, and ends with them when that closes, which the kernel does for a program that was killed.
 Each holder has a network namespace with the loopback up and IPv6 off, and a mount namespace
-whose /sys shows it; the worker writes its process id.
+whose /sys shows it, where that is allowed; the worker writes its process id.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 
-from lq.sandbox import namespace
+from lq.sandbox import filesystem, namespace
 
 MAXIMUM_WORKERS = 4
 
@@ -70,7 +70,7 @@ def _make_holder(mine: int, theirs: int) -> int:
     """
     namespace.unshare(namespace.CLONE_NEWNET | namespace.CLONE_NEWNS)
     namespace.make_mounts_private()
-    namespace.mount("sysfs", "/sys", "sysfs")
+    filesystem.mount_sysfs()
     namespace.disable_ipv6()
     namespace.bring_up("lo")
     pid = os.fork()

@@ -1,10 +1,14 @@
 """The lab's first process: enters the namespaces, starts the lab's main program, and ends with it.
 
-Run as `python -m lq.sandbox.init LIFELINE_FD -- COMMAND...`. Two processes carry
+Run as `python -m lq.sandbox.init LIFELINE_FD SPARED NESTS -- COMMAND...`: SPARED is the one directory of
+the machine that may be written, or empty; NESTS is `nests` if COMMAND opens labs itself. Two processes carry
 a lab:
 
-* the *keeper*, outside the PID namespace, unshares and waits;
+* the *keeper*, outside the PID namespace, unshares, seals the file system and waits;
 * *init*, process 1 of the PID namespace, mounts, starts COMMAND and reaps orphans.
+
+There are two user namespaces, one in the other. What the outer has mounted is locked in the inner, where
+COMMAND is root: it has all rights over the lab's network, and none to make the machine's files writable.
 
 Whatever is killed, everything goes: the kernel kills a PID namespace with its process 1, and
 init ends when COMMAND ends, when the keeper dies (parent-death signal), or when the caller's
@@ -13,42 +17,59 @@ end of the lifeline pipe closes, which the kernel does for a caller that was kil
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import sys
+from pathlib import Path
 
-from lq.sandbox import ending, namespace
+from lq.sandbox import ending, filesystem, namespace
 
 FAILED_TO_ENTER = 125  # as env(1), chroot(1) and unshare(1) say "the wrapper itself failed"
 
 
-def _enter() -> None:
-    """Unshare. Root does without a user namespace only where the system refuses one."""
+def _enter(spared: Path | None) -> bool:
+    """Unshare and seal; return whether a second user namespace may follow. Root may have to do without."""
+    locking = _become_root_of_own() and _allowed(namespace.CLONE_NEWUSER, namespace.CLONE_NEWNS)
+    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWPID)
+    filesystem.seal(spared)
+    return locking
+
+
+def _become_root_of_own() -> bool:
+    """Enter a new user namespace; False where root is refused one."""
     uid, gid = os.getuid(), os.getgid()
     try:
         namespace.unshare(namespace.CLONE_NEWUSER)
     except OSError:
         if uid != 0:
             raise
-    else:
-        namespace.map_self_to_root(uid, gid)
-    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWNET | namespace.CLONE_NEWPID)
+        return False
+    namespace.map_self_to_root(uid, gid)
+    return True
 
 
-def _mount_all() -> None:
-    namespace.make_mounts_private()
-    namespace.mount("proc", "/proc", "proc")
-    with contextlib.suppress(OSError):  # where forbidden, tools show the host's interface list
-        namespace.mount("sysfs", "/sys", "sysfs")
-    # The switch's data base and sockets, `ip netns` names: gone with the mount namespace.
-    namespace.mount("tmpfs", "/run", "tmpfs", "mode=755")
+def _allowed(*kinds: int) -> bool:
+    """Whether a child may enter such namespaces one after the other: a policy may hit only the second one."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for kind in kinds:
+                namespace.unshare(kind)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
 
 
-def _init(lifeline: int, command: list[str]) -> int:
+def _init(lifeline: int, locking: bool, nests: bool, command: list[str]) -> int:
     """Be process 1 until `command` ends or the lifeline closes; return an exit status."""
-    _mount_all()
+    filesystem.mount_proc(protect=not nests)
+    if locking:
+        _become_root_of_own()
+    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWNET)
+    namespace.die_with_parent()
+    filesystem.mount_own()
     namespace.bring_up("lo")
     try:
         return _reap_until_end(lifeline, command)
@@ -97,9 +118,9 @@ def _exit_status(status: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Enter the namespaces, run the command in them, return its exit status."""
-    lifeline, command = int(arguments[0]), arguments[2:]
+    lifeline, spared, nests, command = int(arguments[0]), arguments[1], arguments[2], arguments[4:]
     try:
-        _enter()
+        locking = _enter(Path(spared) if spared else None)
     except OSError as error:
         print(f"cannot create namespaces: {error}", file=sys.stderr)
         return FAILED_TO_ENTER
@@ -109,7 +130,7 @@ def main(arguments: list[str]) -> int:
         # The fork is made in the new PID namespace, where getppid() is 0 while the keeper lives.
         namespace.die_with_parent()
         try:
-            status = _init(lifeline, command)
+            status = _init(lifeline, locking, nests == "nests", command)
         except OSError as error:
             print(f"cannot prepare the lab: {error}", file=sys.stderr)
             status = FAILED_TO_ENTER

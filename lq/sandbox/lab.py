@@ -7,6 +7,7 @@ dies in whatever way, the kernel takes down everything in it (see `lq.sandbox.in
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import socket
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from lq.sandbox.channel import Channel
+from lq.sandbox.filesystem import TEMPORARY
 from lq.sandbox.init import FAILED_TO_ENTER
 from lq.sandbox.tools import search_path
 
@@ -34,24 +36,36 @@ class Lab:
     """A program in a sealed lab.
 
     `module` is run as `python -m module CHANNEL_FD arguments...`; what it prints goes to the file
-    `log`. Without a log it has the caller's terminal, standard input included.
+    `log`. Without a log it has the caller's terminal, standard input included. Of the machine's files, it can
+    write those in `directory`, and no others (`lq.sandbox.filesystem`). One that `nests` opens labs itself;
+    there root can change settings of the machine's kernel.
     """
 
-    def __init__(self, module: str, arguments: Sequence[str] = (), *, log: Path | None) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str] = (),
+        *,
+        log: Path | None,
+        directory: Path | None = None,
+        nests: bool = False,
+    ) -> None:
         self._log = log
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
-        environment["PATH"] = search_path()
+        environment |= {"PATH": search_path(), "TMPDIR": TEMPORARY}
         if _DISTUTILS.exists():  # Mininet and Ryu want one class of it; setuptools would load itself for that
             environment.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
             environment.pop(variable, None)
         python = [sys.executable, "-W", "ignore", "-m"]
+        spared = "" if directory is None else os.path.realpath(directory)
+        _compile()
         with contextlib.ExitStack() as files:
             output = None if log is None else files.enter_context(log.open("wb"))
             self._keeper = subprocess.Popen(
-                [*python, "lq.sandbox.init", str(read_end), "--"]
+                [*python, "lq.sandbox.init", str(read_end), spared, "nests" if nests else "", "--"]
                 + [*python, module, str(theirs.fileno()), *arguments],
                 pass_fds=[read_end, theirs.fileno()],
                 stdin=None if log is None else subprocess.DEVNULL,
@@ -80,9 +94,7 @@ class Lab:
         """Wait for the program's end; return its exit status. Raises LabError when it never began."""
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            said = (
-                self.last_words() if self._log else "no lab can be opened here"
-            )  # the terminal has its words
+            said = self.last_words() if self._log else "no lab can be opened here"
             raise LabError(f"{said} (`lq doctor` says more)")
         return status
 
@@ -110,6 +122,13 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _compile() -> None:
+    """Write Python's caches of our modules where they are missing: what runs in a lab cannot do so."""
+    if not sys.dont_write_bytecode:
+        for package in ("lq", "controllers", "topologies"):
+            compileall.compile_dir(_PACKAGES / package, quiet=2)
 
 
 def _inherited_path() -> list[str]:

@@ -7,30 +7,47 @@ import ctypes
 import os
 import socket
 import stat
+import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+from lq.sandbox import namespace
+
 RUN = Path("/run/openvswitch")  # on the lab's own tmpfs: the tools find their sockets where they expect them
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
-KERNEL_MODULE = Path("/sys/module/openvswitch")
 START_TIMEOUT = 20.0
 PORT_BUFFER = 4 << 20  # octets; the kernel doubles it, for its own needs
 
+_KERNELS_DATAPATH = b"ovs_datapath\0"
+_NETLINK_GENERIC, _CONTROLLER, _REQUEST, _GET_FAMILY, _FAMILY_NAME = 16, 16, 1, 3, 2
 _PIDFD_GETFD = 438  # pidfd_getfd(2), the same number on every architecture
 _RCVBUFFORCE = 33
 _libc = ctypes.CDLL(None, use_errno=True)
-_SEND_BUFFER = Path("/proc/sys/net/ipv4/tcp_wmem")
 
 
 def datapath_type() -> str:
-    """Return the datapath that bridges of this lab use: the kernel's where it is loaded, else user space.
+    """Return the datapath that bridges of this lab use: the kernel's where it has one, else user space.
 
     Open vSwitch gives a user-space bridge of type `netdev` a TAP device for its own port, which
     needs `/dev/net/tun`; type `dummy` is the same datapath with an inert local port instead. No
     bridge of the lab uses its local port, so the lab does without TAP devices.
     """
-    return "system" if KERNEL_MODULE.exists() else "dummy"
+    return "system" if _kernel_has_datapath() else "dummy"
+
+
+def _kernel_has_datapath() -> bool:
+    """Ask for the datapath's family of generic netlink: the kernel then loads its module, for anybody."""
+    name = struct.pack("=HH", 4 + len(_KERNELS_DATAPATH), _FAMILY_NAME) + _KERNELS_DATAPATH
+    question = struct.pack("=BBH", _GET_FAMILY, 1, 0) + name.ljust(-len(name) % 4 + len(name), b"\0")
+    header = struct.pack("=IHHII", 16 + len(question), _CONTROLLER, _REQUEST, 0, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_GENERIC) as netlink:
+            netlink.sendto(header + question, (0, 0))
+            return int.from_bytes(netlink.recv(65536)[4:6], sys.byteorder) == _CONTROLLER  # else an error
+    except OSError:  # no generic netlink at all
+        return False
 
 
 class PrivateSwitch:
@@ -48,7 +65,7 @@ class PrivateSwitch:
         RUN.mkdir(parents=True, exist_ok=True)
         # In a flood the switch drops what the controller cannot keep up with, but only when the connection is
         # full: the usual megabytes hold tens of thousands of packets, and everybody else's behind them.
-        _SEND_BUFFER.write_text(f"4096 16384 {64 << 10}")
+        namespace.set_kernel("net/ipv4/tcp_wmem", f"4096 16384 {64 << 10}")
         database, remote = RUN / "conf.db", RUN / "db.sock"
         self._run("ovsdb-tool", "create", str(database), str(SCHEMA))
         self._spawn("ovsdb-server", f"--remote=punix:{remote}", "--no-chdir", str(database))
@@ -62,11 +79,12 @@ class PrivateSwitch:
         self._await("ovs-vswitchd", RUN / "ovs-vswitchd.pid")
 
     def widen_ports(self) -> int:
-        """Give the ports that are there larger receive buffers; return how many.
+        """Give what brings frames to the daemon larger receive buffers; return how many.
 
-        A port is a packet socket. By default it holds some 270 frames, and loses what comes while the switch
-        waits for a processor that long; a real port has more room. The kernel gives root what is asked for,
-        others no more than net.core.rmem_max.
+        In user space a port is a packet socket; the kernel's datapath hands all that has no flow to a few
+        sockets of generic netlink. By default each holds some 270 frames, and loses what comes while the
+        switch waits for a processor that long; a real port has more room. The kernel gives root what is asked
+        for, others no more than net.core.rmem_max.
         """
         pid, widened = self.processes["ovs-vswitchd"].pid, 0
         handle = os.pidfd_open(pid)
@@ -113,11 +131,12 @@ class PrivateSwitch:
 
 
 def _widen(descriptor: int) -> bool:
-    """Enlarge the receive buffer behind a descriptor, if it is a packet socket's."""
+    """Enlarge the receive buffer behind a descriptor, if frames come there: see `widen_ports`."""
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         return False
     with socket.socket(fileno=os.dup(descriptor)) as port:
-        if port.family != socket.AF_PACKET:
+        generic = port.family == socket.AF_NETLINK and port.proto == _NETLINK_GENERIC
+        if port.family != socket.AF_PACKET and not generic:
             return False
         port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PORT_BUFFER)
         with contextlib.suppress(PermissionError):  # beyond net.core.rmem_max only for root outside the lab

@@ -76,15 +76,14 @@ class Rig:
         self.controller: subprocess.Popen | None = None
         self.life = 0
         self._mark = 0
-        for scope in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
-        Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("8")
+        namespace.disable_ipv6()
+        namespace.set_kernel("net/ipv4/conf/all/arp_ignore", "8")
         self.switch = PrivateSwitch(self.directory)
         self.switch.start()
         self._sh("ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2")
         self._sh(
             f"ovs-vsctl add-br cmts -- set bridge cmts datapath_type={datapath_type()}"
-            " protocols=OpenFlow13 fail_mode=secure"
+            " protocols=OpenFlow13 fail_mode=secure other_config:disable-in-band=true"
         )
         for name, number in PORTS.items():
             mac = f"address {plan.RELAY_MAC}" if name == "relay" else ""

@@ -80,6 +80,7 @@ def test_at_its_end_it_has_written_everything_down(act):
     assert counters["controller"]["packet_ins"] >= len(answers)
 
 
+@pytest.mark.kernel
 def test_a_run_on_os_ken():
     home = support.private_directory()
     command = [*support.LQ, "run", "reboot", "--controller", "os-ken", "--json", "--out", str(home / "run")]

@@ -56,6 +56,7 @@ def act(rig):
     assert act("record", "switch_error") == []
 
 
+@pytest.mark.kernel
 def test_each_kind_has_a_meter_of_its_own(act):
     answer = tagged(ARP(op=2, hwsrc=HOST, psrc=ADDRESS, pdst=str(plan.GATEWAY)))
     packet = tagged(IP(src=ADDRESS, dst=str(plan.INTERNET)) / UDP(sport=9, dport=9))

@@ -25,6 +25,7 @@ def tshark(path, display_filter, *fields):
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
+@pytest.mark.kernel
 @pytest.mark.lab
 def test_each_point_sees_what_passes_it(tmp_path):
     settings = {**QUICK, "topology.stacked_tags": True}
@@ -52,6 +53,17 @@ def test_each_point_sees_what_passes_it(tmp_path):
     for name in nodes:
         assert "dropped 0" in (finished.directory / "logs" / f"capture-{name}.log").read_text()
     assert json.loads((finished.directory / "manifest.json").read_text())["fidelity"]["capture_drops"] == 0
+
+
+@pytest.mark.lab
+@pytest.mark.kernel
+@pytest.mark.parametrize("figure", ["cable", "dsl"])
+def test_full_size_packets_pass_a_captured_link_with_two_tags(lab, figure):
+    topology = {"topology.figure": figure, "topology.stacked_tags": True}
+    act = lab(load("reboot", {**topology, "capture.nodes": ["concentrator"]}), "running")
+    address = act("leases")["host1"]
+    said = act("cmd", "internet", f"ping -c 3 -i 0.2 -W 5 -M do -s 1472 {address}")
+    assert " 3 received" in said, said
 
 
 @pytest.mark.parametrize(

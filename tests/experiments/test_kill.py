@@ -85,6 +85,7 @@ def test_nothing_is_left(moment):
     run.kill()
 
 
+@pytest.mark.kernel
 def test_nothing_is_left_of_a_sweep_with_two_labs_side_by_side():
     home = support.private_directory()
     grid = ["--grid", "seed=1,2", "--workers", "2", "--out", str(home / "sweep")]

@@ -56,6 +56,7 @@ def glean_only() -> Played:
     return play("--set", "concentrator.mode=glean-only", "--set", "reboot.timeout=4")
 
 
+@pytest.mark.kernel
 @pytest.mark.requirement("R7-5")
 def test_everybody_is_back_after_one_query_each(figure):
     summary = figure.summary
@@ -106,6 +107,7 @@ def test_the_summary_has_its_keys_and_agrees_with_the_files(figure):
     assert set(manifest["fidelity"]["processes"]) == watched
 
 
+@pytest.mark.kernel
 def test_the_tables_tell_the_story_in_order(figure):
     queries, events, probes = (figure.run.table(name) for name in ("queries", "events", "probes"))
     outage = figure.summary["outage_s"]
@@ -122,6 +124,7 @@ def test_the_tables_tell_the_story_in_order(figure):
     assert not probes["received"].between(0.2, outage - 0.1).any()
 
 
+@pytest.mark.kernel
 def test_the_capture_decodes_without_complaint(figure):
     messages = figure.tshark("udp.port == 67", "dhcp.option.dhcp")
     kinds = pd.Series([kind for (kind,) in messages]).value_counts()
@@ -149,6 +152,7 @@ def test_the_queries_on_the_wire(figure):
         assert int(length) >= 308
 
 
+@pytest.mark.kernel
 def test_the_switch_refused_nothing(figure, glean_only):
     for played in (figure, glean_only):
         assert "switch_error" not in set(played.run.table("events")["event"])

@@ -9,7 +9,8 @@ import pytest
 
 from lq.errors import BadInput
 from lq.experiments import comparison
-from lq.experiments.run import Run, provenance, run
+from lq.experiments.provenance import provenance
+from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
 from tests import support

@@ -88,12 +88,13 @@ def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
     assert (directory / "runs/0001-1/summary.json").stat().st_mtime_ns == kept
     assert list(again.table["recovered"]) == [1, 0]
     pd.testing.assert_frame_equal(pd.read_parquet(directory / "table.parquet"), again.table)
-    with pytest.raises(BadInput, match="another sweep"):
-        sweep(Sweep("reboot", QUICK, TWO.grid), directory)
+    done = support.run(sweep_command(directory, "--grid", "seed=1"))
+    assert done.returncode == 2
+    assert done.stderr == f"lq: {directory} holds another sweep: give --out a new directory\n"
 
 
 def test_what_fails_is_kept_apart_and_tried_again(tmp_path, monkeypatch):
-    def fail(spec, directory, opened):
+    def fail(spec, directory, progress, opened):
         directory.mkdir(parents=True)
         (directory / "trace").write_text("left by the failure")
         raise RunFailed("no such luck")
@@ -119,7 +120,7 @@ def test_what_fails_is_kept_apart_and_tried_again(tmp_path, monkeypatch):
     ],
 )
 def test_whatever_fails_does_not_keep_the_others_from_running(tmp_path, monkeypatch, error, line, traceback):
-    def fail_first(spec, directory, opened):
+    def fail_first(spec, directory, progress, opened):
         directory.mkdir(parents=True)
         if spec.concentrator.mode == "leasequery":
             raise error
@@ -138,7 +139,7 @@ def test_whatever_fails_does_not_keep_the_others_from_running(tmp_path, monkeypa
 def test_what_concerns_every_point_ends_the_sweep(tmp_path, monkeypatch):
     begun = []
 
-    def refuse(spec, directory, opened):
+    def refuse(spec, directory, progress, opened):
         begun.append(directory.name)
         raise BadInput("not installed: ovs-vswitchd")
 

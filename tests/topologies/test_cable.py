@@ -104,6 +104,7 @@ def test_hosts_cannot_speak_for_modems(figure):
     assert figure("concentrator_received") == before + 1
 
 
+@pytest.mark.kernel
 @pytest.mark.lab
 @pytest.mark.requirement("R1-1")
 def test_stacked_tags_on_the_cable(lab):

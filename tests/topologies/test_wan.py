@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+import time
 from collections import Counter
 
 import pytest
@@ -13,10 +14,11 @@ from lq.errors import BadInput, RunFailed
 from lq.experiments.fidelity import wan_reasons
 from lq.experiments.programs import Programs, python
 from lq.experiments.spec import Spec, load
-from lq.experiments.wan import Wan
-from tests import support
+from lq.experiments.wan import LINES, NETEM, SEEDED, UNSEEDED, Wan
+from tests.support import emulators
 from topologies import plan
-from topologies.wan import COUNTS, Direction, Impairment, netem_command
+from topologies.netem import netem_command
+from topologies.wan import COUNTS, Direction, Impairment
 
 FRAME = bytes(125)  # 1000 bits
 
@@ -230,13 +232,7 @@ def test_what_makes_no_sense_is_one_line(settings, words):
 # -- the delay line on real packets
 
 DELAY = 0.02
-
-
-def emulators() -> list[str]:
-    """Return what the kernel has: it is asked in a network namespace that is thrown away."""
-    code = "from topologies.wan import has_netem; print(has_netem())"
-    asking = ["unshare", "--user", "--map-root-user", "--net", *support.LQ[:3], "-c", code]
-    return ["user-space", *(["netem"] if support.run(asking).stdout == "True\n" else [])]
+CHANCES = [{"jitter": 0.01}, {"loss": 0.1}, {"duplication": 0.1}, {"reordering": 0.1}]
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +258,7 @@ def round_trips(link, options: str) -> list[float]:
 
 
 @pytest.mark.lab
+@pytest.mark.kernel
 @pytest.mark.alone
 @pytest.mark.parametrize("emulator", emulators())
 def test_a_link_of_20_ms_takes_20_ms(emulator, request):
@@ -306,6 +303,7 @@ def echoes(link, options: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.lab
+@pytest.mark.kernel
 def test_duplicates_are_real(any_link):
     """Each ping has a copy with 0.3, and each of what arrives an answer, that has one with 0.3, too."""
     any_link("change_wan", {"duplication": 0.3})
@@ -321,6 +319,7 @@ def test_duplicates_are_real(any_link):
 
 
 @pytest.mark.lab
+@pytest.mark.kernel
 def test_reorderings_are_real(any_link):
     any_link("change_wan", {"delay": 0.05, "reordering": 0.2})
     found = echoes(any_link, "-c 300 -i 0.004")
@@ -341,6 +340,22 @@ def test_reorderings_are_real(any_link):
 
 
 @pytest.mark.lab
+@pytest.mark.kernel
+def test_a_capture_at_the_server_sees_when_it_was_asked_and_answered(any_link):
+    """A request has come all the way by then, and an answer only sets out."""
+    any_link("change_wan", {"delay": 0.3})
+    any_link("watch", "server")
+    began = time.time()
+    [(_, round_trip)] = echoes(any_link, "-c 1")
+    (request, came), (reply, left) = any_link("pings", "server")[-2:]
+    assert (request, reply) == (8, 0)
+    assert came - began > 0.3
+    assert left - came < 0.1
+    assert round_trip > 600
+
+
+@pytest.mark.lab
+@pytest.mark.kernel
 def test_an_impairment_leaves_nothing_of_the_one_before(any_link):
     before = {"delay": 0.05, "jitter": 0.01, "loss": 0.3, "duplication": 0.3, "reordering": 0.3, "rate": 1e5}
     any_link("change_wan", before)
@@ -399,6 +414,42 @@ def test_a_frame_that_the_kernel_refuses_is_missed_and_the_line_lives(link):
     [line] = link("change_wan", {"delay": DELAY}).values()
     assert line["missed"] >= 4  # the pings, and ARP if it was due
     assert f"the delay line wan1 missed {line['missed']} frames" in wan_reasons({"wan1": line})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "netem", "seeds", "emulator"),
+    [
+        ({"delay": DELAY, "rate": 1e6}, True, False, NETEM),
+        ({"delay": DELAY, "rate": 1e6}, False, False, LINES),
+        *(({"delay": DELAY, **chance}, True, False, LINES) for chance in CHANCES),
+        *(({"delay": DELAY, **chance}, True, True, SEEDED) for chance in CHANCES),
+        *(({"delay": DELAY, **chance, "emulator": "netem"}, True, False, UNSEEDED) for chance in CHANCES),
+        ({"delay": DELAY, "emulator": "user-space"}, True, True, LINES),
+    ],
+)
+def test_chance_follows_the_seed_unless_netem_is_asked_for(
+    tmp_path, monkeypatch, wanted, netem, seeds, emulator
+):
+    monkeypatch.setattr("lq.experiments.wan.has_netem", lambda: netem)
+    monkeypatch.setattr("lq.experiments.wan.netem_takes_seeds", lambda: seeds)
+    wan = Wan(Programs(tmp_path), tmp_path, Spec(wan=wanted))
+    assert wan.has_nodes
+    assert wan.emulator == emulator
+
+
+def test_where_there_is_no_netem_a_run_that_asks_for_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("lq.experiments.wan.has_netem", lambda: False)
+    monkeypatch.setattr("lq.experiments.wan.netem_takes_seeds", lambda: False)
+    with pytest.raises(RunFailed, match="modprobe sch_netem"):
+        Wan(Programs(tmp_path), tmp_path, Spec(wan={"delay": DELAY, "emulator": "netem"}))
+
+
+def test_a_network_that_needs_no_long_way_has_none(tmp_path):
+    wan = Wan(Programs(tmp_path), tmp_path, Spec())
+    assert not wan.has_nodes
+    assert wan.emulator == "nothing"
+    with pytest.raises(RunFailed, match=r"give it some wan\.delay"):
+        wan.change(Impairment(delay=1.0))
 
 
 def test_a_delay_line_that_died_is_a_failure_with_its_last_words(tmp_path):

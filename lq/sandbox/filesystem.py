@@ -1,0 +1,134 @@
+"""The file system that a lab sees: the machine's own, which can be read, and nowhere be written.
+
+All acts on the mount namespace of the calling process. What is mounted in one user namespace, and inherited
+by a further one, stays as it is for whoever is root in that: the kernel locks it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from pathlib import Path
+
+from lq.sandbox import namespace
+
+# What programs need of /dev: no disk, no memory, nobody's terminal.
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+TEMPORARY = "/tmp"  # where programs make files that they do not name, TMPDIR or not
+# Of /proc, what is the machine's; and of that, what belongs to the lab all the same.
+_SPARED = ("/proc/sys/net", "/proc/sys/user")
+_KERNEL = ("/proc/sys", *_SPARED, "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
+_STAGE = "/proc"  # any directory: a mount is prepared there, and moved
+
+
+def seal(spared: Path | None) -> None:
+    """Make all read-only but the directory `spared` and /proc; leave few devices. Raises OSError.
+
+    /tmp and /dev/shm are the lab's own, in memory, and so are terminals. Of the machine's /tmp is left what
+    this program needs: `spared`, the present directory, and where its modules and other programs are.
+    """
+    namespace.make_mounts_private()
+    kept = {path: os.open(path, os.O_PATH) for path in _needed(spared)}
+    make_read_only()
+    namespace.set_read_only("/proc", False)  # or no other could be mounted
+    namespace.mount("tmpfs", TEMPORARY, "mode=1777")
+    for path, fd in kept.items():
+        os.makedirs(path, exist_ok=True)
+        namespace.bind(f"/proc/self/fd/{fd}", path)
+        os.close(fd)
+    if spared is not None:
+        namespace.set_read_only(str(spared), False)
+    _mount_devices()
+    with contextlib.suppress(OSError):  # it is gone, or nobody's to enter: then it stays the old one
+        os.chdir(os.getcwd())
+
+
+def _needed(spared: Path | None) -> list[str]:
+    """Return the directories to mount anew: those in /tmp, none within another, and the spared one."""
+    needed: list[str] = []
+    wanted = [*sys.path, sys.prefix, sys.base_prefix, ".", *os.environ.get("PATH", "").split(os.pathsep)]
+    for path in sorted({os.path.realpath(path) for path in wanted}):
+        within = any(path.startswith(f"{other}/") for other in needed)
+        if path.startswith(f"{TEMPORARY}/") and os.path.isdir(path) and not within:
+            needed.append(path)
+    return needed if spared is None else [*needed, str(spared)]
+
+
+def make_read_only() -> None:
+    """Make every mount read-only. Raises OSError."""
+    try:
+        namespace.set_all_read_only("/")
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        remount_read_only()
+
+
+def remount_read_only() -> None:
+    """The same for Linux before 5.12, which must be told of each mount.
+
+    What lies below a directory that we may not enter cannot be told of, nor can we write there.
+    """
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        path = line.split()[4].encode().decode("unicode_escape").encode("latin-1")
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            namespace.set_read_only(os.fsdecode(path), True)
+
+
+def _mount_devices() -> None:
+    """Put a directory with few devices in the place of /dev."""
+    there = [name for name in _DEVICES if os.path.exists(f"/dev/{name}")]
+    namespace.mount("tmpfs", _STAGE, "mode=755")
+    for name in there:
+        path = Path(_STAGE, name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        namespace.bind(f"/dev/{name}", str(path))
+    for name, target in _LINKS.items():
+        Path(_STAGE, name).symlink_to(target)
+    for name in ("shm", "pts"):
+        Path(_STAGE, name).mkdir()
+    namespace.mount("tmpfs", f"{_STAGE}/shm", "mode=1777")
+    namespace.mount("devpts", f"{_STAGE}/pts", "newinstance,ptmxmode=0666", namespace.MS_NOSUID)
+    namespace.move_mount(_STAGE, "/dev")
+
+
+def mount_proc(*, protect: bool) -> None:
+    """Mount what shows the lab's own processes. Raises OSError.
+
+    Root's own settings of the kernel are the machine's: they are made read-only, if `protect`, but for those
+    of networks and user namespaces. A lab where they are cannot have labs in it.
+    """
+    namespace.mount_like("proc", "/proc")
+    if not protect or not os.access("/proc/sys/kernel/core_pattern", os.W_OK):
+        return
+    for path in _KERNEL:
+        if os.path.exists(path):
+            namespace.bind(path, path)
+            namespace.set_read_only(path, path not in _SPARED)
+
+
+def mount_own() -> None:
+    """Mount what shows the lab's own interfaces, and memory for its files. Raises OSError."""
+    namespace.make_mounts_private()
+    mount_sysfs()
+    # The switch's data base and sockets, `ip netns` names: gone with the mount namespace.
+    namespace.mount("tmpfs", "/run", "mode=755")
+
+
+def mount_sysfs() -> None:
+    """Have /sys show the present network namespace. Where that is refused, it shows the machine's interfaces.
+
+    Where a part of /sys is hidden, as in many a container, the kernel gives only the machine's root another.
+    """
+    with contextlib.suppress(OSError):
+        namespace.mount_like("sysfs", "/sys", namespace.MS_RDONLY)
