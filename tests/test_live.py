@@ -170,6 +170,15 @@ def test_of_two_restarts_at_a_time_the_second_is_refused(lab):
     lab.reboot()
 
 
+def test_a_command_cannot_write_the_machines_files(lab):
+    for place in ("/etc", "/usr", "/root", "/var"):
+        assert "Read-only file system" in lab.run("host1", f"touch {place}/lq-test", show=False).errors
+        assert not os.path.exists(f"{place}/lq-test")
+    assert lab.run("cmts", f"echo here >{lab.directory}/note && touch /tmp/lq-test", show=False).status == 0
+    assert (lab.directory / "note").read_text() == "here\n"
+    assert not os.path.exists("/tmp/lq-test")
+
+
 def test_a_node_by_its_name(lab):
     host = lab["host1"]
     assert host.address == lab.hosts().set_index("host")["address"]["host1"]
