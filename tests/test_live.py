@@ -566,6 +566,11 @@ def test_the_example_of_the_readme_shows_what_ping_printed_as_it_stands(tmp_path
 def test_a_lab_that_cannot_be_is_refused_before_anything_starts():
     with pytest.raises(BadInput, match="modems"):
         Lab("cable", modems=0)
+    for modems in (300, 1000, 5000):
+        with pytest.raises(BadInput, match=r"topology\.population=true"):
+            Lab(modems=modems)
+    with pytest.raises(BadInput, match="65000 subscribers"):
+        Lab(modems=65_000, hosts_per_modem=2, settings={"topology.population": True})
     with pytest.raises(BadInput, match="figure"):
         Lab("pigeon")
 
