@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import sys
-import traceback
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,9 +174,15 @@ class Lab(Traffic):
 
 
 def _forget_last_error() -> None:
-    """Let go of the last error's variables: Python keeps them for a debugger, and with them a former lab.
+    """Let go of the last error's traceback: Python keeps it for a debugger, and with it a former lab.
 
     After an interrupted call, `lab = Lab(...)` would else leave the former one open.
     """
-    with contextlib.suppress(AttributeError):
-        traceback.clear_frames(sys.last_traceback)
+    for name in ("last_exc", "last_value"):
+        if isinstance(error := getattr(sys, name, None), BaseException):
+            error.__traceback__ = None
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    for holder, name in ((sys, "last_traceback"), (getattr(shell, "InteractiveTB", None), "tb")):
+        if getattr(holder, name, None) is not None:
+            setattr(holder, name, None)
+    gc.collect()  # the variables of its frames refer to each other
