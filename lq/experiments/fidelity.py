@@ -229,9 +229,9 @@ def attack_reasons(attacks: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def wan_reasons(wan: Mapping[str, Any] | None) -> list[str]:
-    """Return where a delay line (`topologies.wan`) did not do what the specification says.
+    """Return where the way to a server (`topologies.wan`) did not do what the specification says.
 
-    `wan`: the reports of the lines by node, none where the kernel does it.
+    `wan`: the reports by node, none where there is no such way.
     """
     reasons = []
     for name, line in (wan or {}).items():
