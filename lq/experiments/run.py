@@ -7,7 +7,7 @@ import functools
 import importlib
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -176,6 +176,16 @@ def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     return comparison.compare(spec, directory, functools.partial(run, opened=opened), progress)
 
 
+def _attacks(spec: Spec, phases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the attacks' reports, and what each had to outlast where that is the concentrator's reboot."""
+    outlast = spec.scenario in ("dos", "claim")
+    return [
+        {**attack, "outlast": phase["ready"]} if outlast else attack
+        for phase in phases
+        for attack in phase["attacks"]
+    ]
+
+
 def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
     """Run one experiment, and write its tables."""
     for part in ("raw", "logs"):
@@ -191,7 +201,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     windows = record.recovery_windows(found["probes"], found["phases"])
     observed = {
         **result["observed"],
-        "attacks": [a for phase in result["phases"] for a in phase["attacks"]],
+        "attacks": _attacks(spec, result["phases"]),
         "faults": record.faults(directory),
     }
     reasons = fidelity.judge(observed, found["probes"], spec.probe_interval, windows)
