@@ -152,7 +152,6 @@ def test_the_queries_on_the_wire(figure):
         assert int(length) >= 308
 
 
-@pytest.mark.kernel
 def test_the_switch_refused_nothing(figure, glean_only):
     for played in (figure, glean_only):
         assert "switch_error" not in set(played.run.table("events")["event"])

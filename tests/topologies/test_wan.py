@@ -356,7 +356,7 @@ def test_a_capture_at_the_server_sees_when_it_was_asked_and_answered(any_link):
     assert (request, reply) == (8, 0)
     assert came - began > 0.3
     assert left - came < 0.1
-    assert round_trip > 600
+    assert round_trip >= 600
 
 
 @pytest.mark.lab
