@@ -80,6 +80,8 @@ first_program() { # what the guest's kernel starts: lay out the file system, run
     cat <<X
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+# To an ordinary user's guest the files of others are nobody's, and setuid programs, such as mount, would become that.
+[ "\${1-}" = again ] || exec setpriv --no-new-privs "\$0" again
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
@@ -140,7 +142,7 @@ boot() { # RELEASE: run the command there; return once the guest has ended
 }
 
 complaint() { # why the guest did not begin, in its own words
-    grep -m 1 -i 'panic\|not permitted\|cannot\|failed' "$run/console" || tail -n 1 "$run/console"
+    grep -m 1 'ptrace\|panic\|not permitted' "$run/console" || tail -n 1 "$run/console"
 }
 
 end() { # the guest, and what it has left
