@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lq.sandbox import namespace
+from lq.sandbox import limits, namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.lab import Lab, LabError
 from lq.sandbox.switch import PrivateSwitch, datapath_type
@@ -29,6 +30,7 @@ from lq.sandbox.tools import NEEDED, find
 PYTHON = ((3, 10), (3, 14))  # first and last supported
 LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
 FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
+HOSTS = 100  # for which there should be files enough
 MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft
 _ETHERTYPE = 0x88B5  # for local experiments (IEEE 802)
 
@@ -69,7 +71,7 @@ def check() -> list[Check]:
             for (name, _, package), process in zip(_LIBRARIES, libraries, strict=True)
         ]
     checks += [_tool(*tool, needed=False) for tool in _OPTIONAL_TOOLS]
-    return [*checks, _tun(), _processors(), _memory()]
+    return [*checks, _tun(), _open_files(), _processors(), _memory()]
 
 
 # -- what can be seen from outside
@@ -125,6 +127,13 @@ def _tun() -> Check:
     return Check(
         "/dev/net/tun", False, False, "not accessible; the lab does without", f"sudo chmod 0666 {device}"
     )
+
+
+def _open_files() -> Check:
+    """Say for how many hosts the hard limit of open files is enough; the lab raises the soft one itself."""
+    limit, hosts = resource.getrlimit(resource.RLIMIT_NOFILE)[1], limits.hosts_possible()
+    fix = "" if hosts >= HOSTS else "raise the hard limit: sudo prlimit --nofile=4096 --pid $$, then again"
+    return Check("open files", hosts >= HOSTS, False, f"{limit} at once: enough for {hosts:,} hosts", fix)
 
 
 def _processors() -> Check:
