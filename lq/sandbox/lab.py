@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from lq import stdio
 from lq.sandbox.channel import Channel
 from lq.sandbox.filesystem import TEMPORARY
 from lq.sandbox.init import FAILED_TO_ENTER
@@ -50,6 +51,7 @@ class Lab:
         nests: bool = False,
     ) -> None:
         self._log = log
+        stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}

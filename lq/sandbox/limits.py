@@ -1,4 +1,4 @@
-"""How many files a lab's processes hold open, and whether they may: short of them, the switch spins for ever."""
+"""How many files a lab's processes hold open, and whether they may: short of them the switch spins on."""
 
 from __future__ import annotations
 
