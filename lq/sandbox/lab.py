@@ -28,6 +28,9 @@ _DISTUTILS = Path(sysconfig.get_path("stdlib"), "distutils", "version.py")  # un
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
 
 
+SEE_DOCTOR = " (`lq doctor` says more)"
+
+
 class LabError(Exception):
     """The lab could not be set up, or what ran in it failed; the message is for the user."""
 
@@ -88,7 +91,7 @@ class Lab:
         """Wait for the program's end; return its exit status. Raises LabError when it never began."""
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            raise LabError(f"{self.last_words()} (`lq doctor` says more)")
+            raise LabError(f"{self.last_words()}{SEE_DOCTOR}")
         return status
 
     def last_words(self) -> str:
