@@ -170,7 +170,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
                     raise LabError(lab.last_words())
         except LabError as error:
             words = str(error).removesuffix(SEE_DOCTOR)
-            fix = _UNMASK if "mount proc" in words else why_forbidden()
+            fix = UNMASK if "mount proc" in words else why_forbidden()
             return [Check("namespaces", False, True, words, fix)]
     kind = "with a user namespace" if answers["user_namespace"] else "as root, without a user namespace"
     checks = [Check("namespaces", True, True, f"a sealed lab opens {kind}")]
@@ -200,7 +200,8 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
     return checks
 
 
-_UNMASK = "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)"
+FILTER = "start the container with --security-opt seccomp=unconfined: its filter forbids namespaces"
+UNMASK = "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)"
 # What mends it, and that a run does without.
 _LOCKED = ("run it as a user who may make user namespaces; until then mind what you run in the lab", False)
 _SYSFS = ("in a container: --security-opt systempaths=unconfined; the lab does without", False)
@@ -228,5 +229,5 @@ def why_forbidden(proc: Path = Path("/proc")) -> str:
     if setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run lq under sudo"
     if "\nSeccomp:\t2" in (proc / "self/status").read_text():
-        return "start the container with --security-opt seccomp=unconfined: its filter forbids namespaces"
+        return FILTER
     return "run lq under sudo; in a container, start that with --privileged"
