@@ -16,6 +16,7 @@ FLOORS = [
         "lq.figures",
         "lq.headings",
         "lq.progress",
+        "lq.stdio",
         "lq.yaml_file",
         "lq.wire",
         "lq.sandbox",

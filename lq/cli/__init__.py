@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from lq import stdio
 from lq.cli import experiments, protocol, results, sweep
 from lq.cli.shared import app, options_given
 from lq.errors import BadInput, RunFailed, one_line
@@ -21,6 +22,7 @@ def _fail(line: str, status: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line; errors are one line on standard error (2: bad input, 1: it failed)."""
+    stdio.ensure()
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # as they came, names go out
     try:
         status = app(standalone_mode=False)

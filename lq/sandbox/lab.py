@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from lq import stdio
 from lq.sandbox.channel import Channel
 from lq.sandbox.filesystem import TEMPORARY
 from lq.sandbox.init import FAILED_TO_ENTER
@@ -25,6 +26,9 @@ from lq.sandbox.tools import search_path
 
 _DISTUTILS = Path(sysconfig.get_path("stdlib"), "distutils", "version.py")  # until Python 3.11
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
+
+
+SEE_DOCTOR = " (`lq doctor` says more)"
 
 
 class LabError(Exception):
@@ -50,6 +54,7 @@ class Lab:
         nests: bool = False,
     ) -> None:
         self._log = log
+        stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
@@ -86,7 +91,7 @@ class Lab:
         """Wait for the program's end; return its exit status. Raises LabError when it never began."""
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            raise LabError(f"{self.last_words()} (`lq doctor` says more)")
+            raise LabError(f"{self.last_words()}{SEE_DOCTOR}")
         return status
 
     def last_words(self) -> str:
