@@ -194,7 +194,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
 
 def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
     """Draw probes per second against the time they were sent: all, and those that were delivered."""
-    counts, width = _probe_counts(run)
+    counts, width = probe_counts(run)
     figure, ax = canvas(ax)
     for column, colour, dashes in (("delivered", BLUE, "-"), ("sent", "0.35", "--")):
         ax.step(
@@ -211,7 +211,7 @@ def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
 
 def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     """Draw which share of the probes sent at a time was delivered."""
-    counts, width = _probe_counts(run)
+    counts, width = probe_counts(run)
     figure, ax = canvas(ax)
     ax.step(counts.index, counts["delivered"] / counts["sent"], where="post", color=BLUE, linewidth=2)
     outages = _over_the_run(ax, run, "probes delivered")
@@ -301,7 +301,7 @@ def _mark_phases(ax: Axes, run: Run) -> None:
         )  # fmt: skip
 
 
-def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
+def probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
     """Count probes `sent` and `delivered` by bins of the time due; return the bins' width, too (seconds)."""
     probes = run.table("probes")
     if probes.empty:
