@@ -8,6 +8,7 @@ import shutil
 from lq.experiments import sweep as sweeping
 from lq.experiments.run import Run
 from lq.experiments.sweep import Sweep, sweep
+from lq.progress import silent
 from tests.test_plots import write_run
 
 MANIFEST = {
@@ -46,11 +47,12 @@ def finished(directory, back=(0.0, 0.2, 0.4), *, numbers=None, manifest=None, **
 def swept(directory, plan: Sweep, source: Run):
     """Write a finished sweep, each run of which is a copy of `source` with its own specification."""
     points = plan.points()
-    sweeping._claim(directory, points)
+    directory.mkdir()
+    (directory / sweeping.PLAN).write_bytes(sweeping._plan(points))
     for number, point in enumerate(points):
         run = shutil.copytree(source.directory, directory / "runs" / point.name)
         (run / "spec.yaml").write_text(json.dumps(point.spec.model_dump(mode="json")))
         summary = json.loads((run / "summary.json").read_text())
         summary["recovery_p50_s"] = 0.01 * (number + 1)
         (run / "summary.json").write_text(json.dumps(summary))
-    return sweep(plan, directory)
+    return sweep(plan, directory, progress=silent)
