@@ -18,7 +18,7 @@ from lq.experiments.spec import SCENARIOS
 from lq.plots import together
 from lq.plots.captions import caption
 from lq.reports import sections, specification, words
-from lq.reports.page import Column, Markup, bullets, page, table, tag
+from lq.reports.page import Column, Markup, bullets, table, tag, whole_page
 
 MOST_RUNS = 12  # whose curves can be told apart
 _NOT_NUMBERS = ("seed",)
@@ -124,7 +124,7 @@ class Comparison:
             parts.append(tag("p", "There are no common curves: the scenarios differ."))
         parts += sections.shown_figures(self.figures(), "f", captions=_caption)
         parts += [tag("h2", "Numbers"), self._numbers(names)]
-        return page("Comparison of runs", *parts)
+        return whole_page("Comparison of runs", *parts)
 
     def _settings(self, names: Sequence[str]) -> Markup:
         rows = [(key, *map(words.setting, values)) for key, values in self.settings.items()]
