@@ -21,14 +21,14 @@ from lq.plots import together
 
 TRIES = 3  # of a run or a sweep that is not valid
 _SIZE: dict[str, Any] = {"topology.modems": 4, "topology.hosts_per_modem": 2}
-_SCAN: dict[str, Any] = {**_SIZE, "attack.rate": 200, "attack.addresses": 200, "attack.duration": 4}
+_SCAN: dict[str, Any] = {**_SIZE, "attack.addresses": 200, "attack.duration": 4}
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "leasequery": ("reboot", _SIZE),
     "arp": ("reboot", {**_SIZE, "concentrator.mode": "arp"}),
     "glean-only": ("reboot", {**_SIZE, "concentrator.mode": "glean-only"}),
-    "negative cache": ("dos", _SCAN),
-    "without": ("dos", {**_SCAN, "concentrator.negative_cache": False}),
+    "negative cache": ("dos", {**_SCAN, "attack.rate": 200}),
+    "without": ("dos", {**_SCAN, "attack.rate": 200, "concentrator.negative_cache": False}),
 }
 """The runs that are shown, by their names in the legends: scenario and settings."""
 
