@@ -23,7 +23,7 @@ def queries_so_far(runs: Mapping[str, Run]) -> Figure:
     ends = [float(run.table("phases")["end"].max()) - run.summary["outage_s"] for run in runs.values()]
     for (name, run), style, end in zip(runs.items(), _styles(), ends, strict=False):
         times = np.sort(run.table("queries")["at"].to_numpy(dtype=float)) - run.summary["outage_s"]
-        moments = np.concatenate([[min(0.0, *times[:1])], times, [max(end, *times[-1:])]])
+        moments = np.concatenate([[min([0.0, *times[:1]])], times, [max([end, *times[-1:]])]])
         counts = np.concatenate([np.arange(len(times) + 1), [len(times)]])
         ax.step(moments, counts, where="post", label=name, linewidth=2, **style)
     ax.set(ylabel="leasequeries so far")

@@ -52,6 +52,12 @@ def test_the_curves_of_all_runs_are_in_one_picture(runs):
     assert [line.get_ydata()[-1] for line in queries] == [3, 3, 1]
 
 
+def test_a_run_that_asked_nothing_has_a_curve_too(tmp_path, runs):
+    silent = finished(tmp_path / "silent", back=(np.inf, np.inf))
+    queries = reports.compare([runs[0], silent.directory]).figures()["queries"]
+    assert [line.get_ydata()[-1] for line in queries.axes[0].lines] == [3, 0]
+
+
 def test_runs_that_are_not_comparable_or_not_valid_are_named(runs):
     found = reports.compare([runs[0], runs[2], runs[3]])
     assert not found.comparable
