@@ -137,7 +137,9 @@ def lab(
         typer.Argument(help="Notebooks of yours; those of the source tree if not given.", metavar="DIR"),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
-    port: Annotated[int, typer.Option(help="Port on this machine's loopback; the next free one.")] = 8888,
+    port: Annotated[
+        int, typer.Option(help="Port on this machine's loopback; the next free one.", min=1, max=65535)
+    ] = 8888,
 ) -> None:
     """Open JupyterLab on the notebooks."""
     from jupyterlab.labapp import LabApp

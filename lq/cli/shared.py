@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,15 +26,27 @@ app = typer.Typer(
 options_given = {"debug": False}
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lq {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[  # eager: before a command is missed
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     options_given["debug"] = debug
-    if version:
-        typer.echo(f"lq {__version__}")
-        raise typer.Exit
+
+
+def finite(value: float) -> float:
+    """Refuse what is no number of seconds, though Python reads it as one."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("use a finite number")
+    return value
 
 
 # -- options that several commands share
