@@ -41,7 +41,7 @@ format: setup ## put the source into the common format
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-lab: setup ## open the notebooks in JupyterLab
+lab: setup ## open copies of the notebooks, in lq-notebooks/, in JupyterLab
 	$(VENV)/lq lab
 
 setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)
