@@ -1,11 +1,12 @@
 """A working folder with copies of the notebooks, in which a person may write: the originals stay as they are.
 
-A hidden file in the folder says of which original each copy was made. So a copy that nobody has changed
-follows its original, one that somebody has changed is never overwritten, and the new original is put beside it.
+A hidden file in the folder says of which original each copy was made. A copy that nobody has changed follows
+its original. One that somebody has changed is never overwritten: the new original is put beside it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,11 +23,11 @@ LEFT_OUT = ("runs", "__pycache__")  # what running the notebooks makes
 
 def is_ours(folder: Path) -> bool:
     """Whether a folder is for copies: there are some in it, it is empty, or it is not there yet."""
-    return (
-        files.Tree(folder).has(RECORD)
-        or not folder.exists()
-        or (folder.is_dir() and not any(folder.iterdir()))
-    )
+    if files.Tree(folder).has(RECORD) or not files.exists(folder):
+        return True
+    with contextlib.suppress(OSError):
+        return not any(folder.iterdir())
+    return False
 
 
 def fill(originals: Path, folder: Path) -> list[str]:
