@@ -43,6 +43,7 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     out: Out = None,
+    figures: Annotated[bool, typer.Option(help="Draw them now; `lq plot` can later.")] = True,
     as_json: AsJson = False,
     explain: Annotated[bool, typer.Option("--explain", help="List the fields that can be set.")] = False,
 ) -> None:
@@ -72,7 +73,6 @@ def run(
     chosen.update(specification.parse_setting(text) for text in settings or [])
     spec = specification.load(scenario, chosen)
 
-    from lq import plots
     from lq.experiments import directories
     from lq.experiments.run import run as play
 
@@ -80,8 +80,11 @@ def run(
         directories.refuse_used(out)
     with Bars() as bar:
         finished = play(spec, out, bar.update)
-        bar.update("figures", 0, 1)
-        plots.save(finished)
+        if figures:
+            from lq import plots  # takes a second to import
+
+            bar.update("figures", 0, 1)
+            plots.save(finished)
     if as_json:
         typer.echo(json.dumps(finished.summary))
     else:
