@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -23,26 +25,43 @@ def _fail(line: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
+class _OutputError(OSError):
+    """Standard output takes no more."""
+
+
+class _Output(io.FileIO):
+    """Standard output, whose failures can be told from those of files."""
+
+    def write(self, octets: Any, /) -> int:
+        try:
+            return super().write(octets)
+        except OSError as error:
+            raise _OutputError(error.errno, error.strerror) from None
+
+
 def main() -> None:
     """Run the command line; errors are one line on standard error (2: bad input, 1: it failed)."""
-    if sys.stdout is not None:
-        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names go out as they came
+    if sys.stdout is not None:  # it is None where it was closed before
+        output = io.BufferedWriter(_Output(1, "wb", closefd=False))
+        sys.stdout = io.TextIOWrapper(  # names go out as they came
+            output, sys.stdout.encoding, "surrogateescape", line_buffering=sys.stdout.isatty()
+        )
     try:
         status = app(standalone_mode=False)
-        _flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while a failure can still be told
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
+    except _OutputError as error:
+        with contextlib.suppress(OSError):  # or Python would complain of it once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # A broken pipe is no fault: whoever read it has enough.
+        _fail("" if error.errno == errno.EPIPE else f"cannot write the output: {error.strerror}", 1)
     except Exception as error:
         from lq.sandbox.lab import LabError
 
         if hasattr(error, "format_message"):  # the parser's own errors, whichever parser typer brings
             _fail(plain(" ".join(error.format_message().split())), 2)
-        if isinstance(error, OSError) and not _takes_output():
-            with contextlib.suppress(OSError):  # or Python would complain of it once more at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            if isinstance(error, BrokenPipeError):  # whoever read it has enough
-                sys.exit(1)
-            _fail(f"cannot write the output: {error.strerror}", 1)
         if options_given["debug"]:
             raise
         if isinstance(error, BadInput):
@@ -53,18 +72,3 @@ def main() -> None:
     if status == 130:  # which typer makes of a KeyboardInterrupt, or did not, by its version
         _fail("interrupted", 130)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _flush() -> None:
-    """Have everything written while a failure can still be told."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _takes_output() -> bool:
-    """Whether standard output takes what is still to be written."""
-    try:
-        _flush()
-    except OSError:
-        return False
-    return True
