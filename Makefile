@@ -15,9 +15,10 @@ demo: setup ## reboot an emulated access concentrator and watch its subscribers 
 	$(VENV)/lq run reboot --topology cable
 
 # They mostly wait, so two share the time of one; what measures times comes after them.
+WORKERS ?= 2
 test: setup ## run the tests
 	@sh setup/system.sh test
-	$(VENV)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(VENV)/python -m pytest -m alone
 
 # Only the files that have such tests: on an emulated processor it would take a minute to read them all.
@@ -41,7 +42,7 @@ format: setup ## put the source into the common format
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-lab: setup ## open the notebooks in JupyterLab
+lab: setup ## open copies of the notebooks, in lq-notebooks/, in JupyterLab
 	$(VENV)/lq lab
 
 setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lq import files, headings
-from lq.errors import BadInput
+from lq.errors import BadInput, expect
 from lq.headings import WARNING
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
@@ -93,6 +93,7 @@ def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
     `where` is the axes, or a figure, of which all axes are marked; the reasons stand above the first. They
     are added to those that are there.
     """
+    expect(where, (Figure, Axes), "what is marked", "give a figure of matplotlib, or an axes of it")
     every = [where] if isinstance(where, Axes) else where.axes
     if not every:
         raise BadInput("the figure has no axes yet: draw first, then mark it")

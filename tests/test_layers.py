@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {
         "lq.clocks",
+        "lq.copies",
         "lq.errors",
         "lq.files",
         "lq.figures",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from lq import files, yaml_file
-from lq.errors import BadInput, RunFailed, shown, unknown
+from lq.errors import BadInput, RunFailed, expect, shown, unknown
 from lq.experiments import comparison, directories, fidelity, findings, record, tables
 from lq.experiments import reuse as reusing
 from lq.experiments import spec as specification
@@ -40,6 +40,7 @@ class Run:
     """
 
     def __init__(self, directory: Path | str) -> None:
+        expect(directory, (str, Path), "a run's directory", 'write its name, such as "runs/first"')
         self.directory = Path(directory)
         if not directories.finished(self.directory):
             there = files.exists(self.directory / directories.UNFINISHED)
@@ -68,6 +69,7 @@ class Run:
         They count from the reboot. Some scenarios have more: `lq.experiments.findings`,
         `lq.experiments.comparison`.
         """
+        expect(name, str, "a table's name", 'write it as "probes"')
         path = self.directory / f"{name}.parquet"
         if not files.exists(path):
             there = sorted(each.stem for each in self.directory.glob("*.parquet"))
@@ -149,6 +151,8 @@ def run(
     Raises BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
     emulation did not come up.
     """
+    expect(spec, Spec, "what is run", 'write run(load("reboot"))')
+    expect(out or "", (str, Path), "the run's directory", 'write its name, such as "runs/first"')
     content = yaml_file.dump(spec.model_dump(mode="json")).encode()
     if reuse and (found := reusing.find(content)):
         there, line = found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lq.experiments.run import Run
@@ -33,11 +36,30 @@ class Played:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def play(*options: str, scenario: str = "reboot") -> Played:
+def play(*options: str, scenario: str = "reboot", figures: bool = False) -> Played:
     """Run a scenario from the command line, as an ordinary user."""
+    return begin(*options, scenario=scenario, figures=figures)()
+
+
+def begin(*options: str, scenario: str = "reboot", figures: bool = False) -> Callable[[], Played]:
+    """Start what `play` does; return a function that waits for its end. It is killed when the tests end."""
     home = support.private_directory()
     command = [*support.LQ, "run", scenario, "--json", "--out", str(home / "run")]
-    done = support.run(support.as_ordinary_user([*command, *options]), home=home)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1
-    return Played(json.loads(done.stdout), Run(home / "run"))
+    command += [] if figures else ["--no-figures"]
+    process = subprocess.Popen(
+        support.as_ordinary_user([*command, *options]),
+        cwd=support.ROOT,
+        env={**os.environ, "PYTHONPATH": str(support.ROOT), "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(process.kill)
+
+    def played() -> Played:
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        assert len(output.splitlines()) == 1
+        return Played(json.loads(output), Run(home / "run"))
+
+    return played

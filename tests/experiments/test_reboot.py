@@ -50,7 +50,7 @@ KEYS = [
 
 @pytest.fixture(scope="module")
 def figure() -> Played:
-    return play()
+    return play(figures=True)
 
 
 @pytest.fixture(scope="module")
