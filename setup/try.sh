@@ -101,7 +101,7 @@ as_user() { # COMMAND: with the machine's settings of proxies, certificates, pip
     runuser -u user -- env -i "$@" sh -c "cd ~/leasequery-lab && $command" </dev/null
 }
 
-closing() { # the last words of a command that say what it did: pytest's, or the recovery of a run
+closing() { # pytest's last lines in the output $1
     sed -n 's/^=* \(.*\(passed\|failed\|error\).* in [0-9.]*s.*[^ =]\) *=*$/\1/p' "$1" | tr '\n' ';' | sed 's/;$//; s/;/; /g'
 }
 
@@ -119,15 +119,15 @@ inside() {
     worst=0
     for command; do
         say "running: $command" >&4
-        begun=$(date +%s) status=0
-        as_user "$command" >/tmp/output 2>&1 || status=$?
-        cat /tmp/output >&3
+        begun=$(date +%s)
+        { as_user "$command" && echo 0 >/root/status || echo $? >/root/status; } 2>&1 | tee /root/output >&3
+        status=$(cat /root/status)
         took="$(($(date +%s) - begun)) s"
-        summary=$(closing /tmp/output)
+        summary=$(closing /root/output)
         if [ "$status" = 0 ]; then
             say "$command: ok, $took${summary:+: $summary}" >&4
         else
-            tail -n 30 /tmp/output >&4
+            tail -n 30 /root/output >&4
             say "$command: FAILED with status $status after $took${summary:+: $summary}" >&4
             worst=1
         fi
