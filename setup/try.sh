@@ -145,6 +145,19 @@ origins() { # "ORIGIN MIRROR" of each source of the machine's apt that has a who
         sed -n 's/^\(Debian\|Ubuntu\) /\1 /p' | sort -u
 }
 
+# Sets $status to that of a program in namespaces of its own. Whatever happens in them ends with this shell. Signals are
+# handled as usual there, though it is a job in the background.
+contained() {
+    setpriv --pdeathsig KILL env --default-signal=INT,QUIT unshare --mount --pid --uts --ipc --fork --kill-child "$@" &
+    child=$!
+    status=0
+    wait "$child" || status=$?
+}
+stop() {
+    [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
+    wait || true
+}
+
 find_mirror() { # sets $mirror and $components
     known=$(origins)
     [ -n "$known" ] || fail "apt's sources name no mirror of Debian or Ubuntu; name one: TRY_MIRROR=URL"
@@ -171,9 +184,11 @@ make_base() { # the tar file $base, whole or not at all
     while read -r option; do set -- "$@" --aptopt="$option"; done <<EOF
 $(apt-config dump | grep -E '^Acquire::(Check-|Retries|Force|(http|https|ftp)(::|$))[^"]*"[^"]+"')
 EOF
-    mmdebstrap --quiet --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
-        "$suite" - "$mirror" >"$base.$$" 2>&3 || { rm -f "$base.$$"; tail -n 5 "$log" >&2; fail "no base system could be made"; }
-    mv "$base.$$" "$base"
+    contained --mount-proc sh -c 'mount -t tmpfs base "$0" && TMPDIR=$0 exec mmdebstrap "$@"' "$root" \
+        --quiet --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
+        "$suite" - "$mirror" >"$base.new" 2>&3
+    [ "$status" = 0 ] || { rm -f "$base.new"; tail -n 5 "$log" >&2; fail "no base system could be made"; }
+    mv "$base.new" "$base"
 }
 
 if [ "${1-}" = --inside ]; then
@@ -213,14 +228,13 @@ mkdir -p "$TRY_CACHE"
 base=$TRY_CACHE/$suite.tar
 root=$TRY_CACHE/root # an empty directory, but in the namespaces
 mkdir -p "$root"
-status=0
+child=
+trap 'stop; say "interrupted"; exit 130' INT
+trap 'stop; say "ended"; exit 143' HUP TERM
+exec 7<"$TRY_CACHE"
+flock 7 # another one may be making the same base system
 [ -n "$(find "$base" -mtime "-$KEEP_DAYS" 2>/dev/null)" ] || make_base
-# Dies with this shell, and takes everything in its namespaces along. Signals are as they were, though it is a job.
-setpriv --pdeathsig KILL env --default-signal=INT,QUIT \
-    unshare --mount --pid --uts --ipc --fork --kill-child sh setup/try.sh --inside "$suite" "$base" "$root" "$@" &
-child=$!
-trap 'kill -KILL $child; wait $child 2>/dev/null; say "interrupted"; exit 130' INT
-trap 'kill -KILL $child; wait $child 2>/dev/null; say "ended"; exit 143' HUP TERM
-wait $child || status=$?
+exec 7<&-
+contained sh setup/try.sh --inside "$suite" "$base" "$root" "$@"
 say "$([ "$status" = 0 ] && echo "all well" || echo "NOT WELL"), the log is $log"
 exit "$status"

@@ -163,7 +163,7 @@ class Small:
 
     def start(self, before: list[str] | None = None, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*(before or []), "sh", "setup/python.sh"],
+            [*(before or []), "env", "--default-signal=INT", "sh", "setup/python.sh"],
             cwd=self.directory,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
@@ -343,7 +343,7 @@ class System:
 
     def start(self, *packages: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["sh", "setup/system.sh", "--as-root", *packages],
+            ["env", "--default-signal=INT", "sh", "setup/system.sh", "--as-root", *packages],
             cwd=self.directory,
             env={**os.environ, "PATH": f"{self.directory}/bin:{os.environ['PATH']}", **environment},
             stdin=subprocess.DEVNULL,
