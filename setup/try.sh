@@ -184,7 +184,7 @@ make_base() { # the tar file $base, whole or not at all
     while read -r option; do set -- "$@" --aptopt="$option"; done <<EOF
 $(apt-config dump | grep -E '^Acquire::(Check-|Retries|Force|(http|https|ftp)(::|$))[^"]*"[^"]+"')
 EOF
-    contained --mount-proc sh -c 'mount -t tmpfs base "$0" && TMPDIR=$0 exec mmdebstrap "$@"' "$root" \
+    contained --mount-proc sh -c 'mount -t tmpfs -o mode=1777 base /tmp && TMPDIR=/tmp exec mmdebstrap "$@"' sh \
         --quiet --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
         "$suite" - "$mirror" >"$base.new" 2>&3
     [ "$status" = 0 ] || { rm -f "$base.new"; tail -n 5 "$log" >&2; fail "no base system could be made"; }
@@ -229,8 +229,8 @@ base=$TRY_CACHE/$suite.tar
 root=$TRY_CACHE/root # an empty directory, but in the namespaces
 mkdir -p "$root"
 child=
-trap 'stop; say "interrupted"; exit 130' INT
-trap 'stop; say "ended"; exit 143' HUP TERM
+trap 'stop; say "interrupted" >&4; exit 130' INT
+trap 'stop; say "ended" >&4; exit 143' HUP TERM
 exec 7<"$TRY_CACHE"
 flock 7 # another one may be making the same base system
 [ -n "$(find "$base" -mtime "-$KEEP_DAYS" 2>/dev/null)" ] || make_base
