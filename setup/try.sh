@@ -184,9 +184,9 @@ make_base() { # the tar file $base, whole or not at all
     while read -r option; do set -- "$@" --aptopt="$option"; done <<EOF
 $(apt-config dump | grep -E '^Acquire::(Check-|Retries|Force|(http|https|ftp)(::|$))[^"]*"[^"]+"')
 EOF
-    contained --mount-proc sh -c 'mount -t tmpfs -o mode=1777 base /tmp && TMPDIR=/tmp exec mmdebstrap "$@"' sh \
-        --quiet --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
-        "$suite" - "$mirror" >"$base.new" 2>&3
+    contained --mount-proc sh -c 'mount -t tmpfs -o mode=1777 base /tmp && cd / && TMPDIR=/tmp exec mmdebstrap "$@"' sh \
+        --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
+        "$suite" - "$mirror" >"$base.new" 2>&3 3>&- 4>&- 7<&- # apt handles no two-digit descriptors
     [ "$status" = 0 ] || { rm -f "$base.new"; tail -n 5 "$log" >&2; fail "no base system could be made"; }
     mv "$base.new" "$base"
 }
