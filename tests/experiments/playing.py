@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 
 from lq.experiments.run import Run
@@ -18,19 +17,7 @@ class Played:
     run: Run
 
     def tshark(self, display_filter: str, *fields: str) -> list[list[str]]:
-        command = [
-            "tshark",
-            "-r",
-            str(self.run.directory / "server.pcap"),
-            "-Y",
-            display_filter,
-            "-T",
-            "fields",
-        ]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return support.tshark(self.run.directory / "server.pcap", display_filter, *fields)
 
 
 def play(*options: str, scenario: str = "reboot") -> Played:
