@@ -191,50 +191,55 @@ EOF
     mv "$base.new" "$base"
 }
 
+main() {
+    suite=${1-}
+    case $suite in
+    "" | -* | *[!a-z0-9.-]*)
+        suite=try.sh
+        echo "usage: setup/try.sh SUITE [COMMAND...], e.g. setup/try.sh trixie (see the head of the file)" >&2
+        exit 2
+        ;;
+    esac
+    shift
+    cd "$(dirname "$0")/.."
+    export TRY_TREE="$PWD" TRY_HOME="${TRY_HOME-$HOME}" TRY_CACHE="${TRY_CACHE-${XDG_CACHE_HOME-$HOME/.cache}/leasequery-lab}"
+    log=build/try-$suite.log
+    mkdir -p build
+    if [ "$(id -u)" != 0 ]; then
+        : >"$log" # it shall be the user's
+        say "sudo is needed to make a system of its own"
+        exec sudo -E env "PATH=$PATH" sh setup/try.sh "$suite" "$@"
+    fi
+    [ $# -gt 0 ] || set -- "make demo" "make test"
+    command -v apt-get >/dev/null || fail "this system has no apt"
+    if ! command -v mmdebstrap >/dev/null; then
+        say "installing mmdebstrap"
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends mmdebstrap >/dev/null
+    fi
+    changed=$(git -c safe.directory='*' status --porcelain | wc -l)
+    [ "$changed" = 0 ] || say "not tried is what is not committed: $changed files"
+    exec 3>"$log" 4>&1
+    say "the log is $log"
+    mkdir -p "$TRY_CACHE"
+    base=$TRY_CACHE/$suite.tar
+    root=$TRY_CACHE/root # an empty directory, but in the namespaces
+    mkdir -p "$root"
+    child=
+    trap 'stop; say "interrupted" >&4; exit 130' INT
+    trap 'stop; say "ended" >&4; exit 143' HUP TERM
+    exec 7<"$TRY_CACHE"
+    flock 7 # another one may be making the same base system
+    [ -n "$(find "$base" -mtime "-$KEEP_DAYS" 2>/dev/null)" ] || make_base
+    exec 7<&-
+    contained sh setup/try.sh --inside "$suite" "$base" "$root" "$@"
+    say "$([ "$status" = 0 ] && echo "all well" || echo "NOT WELL"), the log is $log"
+    exit "$status"
+}
+
+# All is read before it begins: the file may change meanwhile.
 if [ "${1-}" = --inside ]; then
     shift
     inside "$@"
+else
+    main "$@"
 fi
-
-suite=${1-}
-case $suite in
-"" | -* | *[!a-z0-9.-]*)
-    suite=try.sh
-    echo "usage: setup/try.sh SUITE [COMMAND...], e.g. setup/try.sh trixie (see the head of the file)" >&2
-    exit 2
-    ;;
-esac
-shift
-cd "$(dirname "$0")/.."
-export TRY_TREE="$PWD" TRY_HOME="${TRY_HOME-$HOME}" TRY_CACHE="${TRY_CACHE-${XDG_CACHE_HOME-$HOME/.cache}/leasequery-lab}"
-log=build/try-$suite.log
-mkdir -p build
-if [ "$(id -u)" != 0 ]; then
-    : >"$log" # it shall be the user's
-    say "sudo is needed to make a system of its own"
-    exec sudo -E env "PATH=$PATH" sh setup/try.sh "$suite" "$@"
-fi
-[ $# -gt 0 ] || set -- "make demo" "make test"
-command -v apt-get >/dev/null || fail "this system has no apt"
-if ! command -v mmdebstrap >/dev/null; then
-    say "installing mmdebstrap"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends mmdebstrap >/dev/null
-fi
-changed=$(git -c safe.directory='*' status --porcelain | wc -l)
-[ "$changed" = 0 ] || say "not tried is what is not committed: $changed files"
-exec 3>"$log" 4>&1
-say "the log is $log"
-mkdir -p "$TRY_CACHE"
-base=$TRY_CACHE/$suite.tar
-root=$TRY_CACHE/root # an empty directory, but in the namespaces
-mkdir -p "$root"
-child=
-trap 'stop; say "interrupted" >&4; exit 130' INT
-trap 'stop; say "ended" >&4; exit 143' HUP TERM
-exec 7<"$TRY_CACHE"
-flock 7 # another one may be making the same base system
-[ -n "$(find "$base" -mtime "-$KEEP_DAYS" 2>/dev/null)" ] || make_base
-exec 7<&-
-contained sh setup/try.sh --inside "$suite" "$base" "$root" "$@"
-say "$([ "$status" = 0 ] && echo "all well" || echo "NOT WELL"), the log is $log"
-exit "$status"
