@@ -102,7 +102,8 @@ as_user() { # COMMAND: with the machine's settings of proxies, certificates, pip
 }
 
 closing() { # pytest's last lines in the output $1
-    sed -n 's/^=* \(.*\(passed\|failed\|error\).* in [0-9.]*s.*[^ =]\) *=*$/\1/p' "$1" | tr '\n' ';' | sed 's/;$//; s/;/; /g'
+    sed -n 's/^[= ]*\([0-9][0-9]* \(passed\|failed\|error\|skipped\|deselected\).* in [0-9.]*s[^=]*\).*/\1/p' "$1" |
+        tr '\n' ';' | sed 's/ *;$//; s/ *;/; /g'
 }
 
 inside() {
