@@ -78,11 +78,9 @@ def test_all_say_the_same_versions_of_python():
 
 def test_ci_runs_what_readme_calls_the_test_and_lint():
     lines = (ROOT / ".ci/run").read_text().splitlines()
-    assert [line for line in lines if line.startswith("make")] == [
-        "make lint",
-        "make test",
-        "make test-kernel",
-    ]
+    commands = {line for line in lines if line.startswith("make")}
+    assert commands == {"make lint", "make test", "make test-kernel"}
+    assert "\nmake test     #" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
