@@ -5,7 +5,7 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test test-kernel fuzz lint format lab setup setup-system lock clean
+.PHONY: help demo test test-kernel try fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -26,6 +26,9 @@ test-kernel: setup ## run the tests marked `kernel` on a kernel with Open vSwitc
 	@sh setup/system.sh test
 	@sh setup/kernel.sh env LQ_KERNEL_GUEST=1 $(VENV)/python -m pytest -m kernel -v --tb=short --durations=0 \
 		-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning $$(grep -rl mark.kernel tests --include='*.py')
+
+try: ## run demo and tests on another release, SUITE=trixie (as root, or with sudo)
+	@sh setup/try.sh "$(SUITE)"
 
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target

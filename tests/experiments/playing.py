@@ -21,19 +21,7 @@ class Played:
     run: Run
 
     def tshark(self, display_filter: str, *fields: str) -> list[list[str]]:
-        command = [
-            "tshark",
-            "-r",
-            str(self.run.directory / "server.pcap"),
-            "-Y",
-            display_filter,
-            "-T",
-            "fields",
-        ]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return support.tshark(self.run.directory / "server.pcap", display_filter, *fields)
 
 
 def play(*options: str, scenario: str = "reboot", figures: bool = False) -> Played:
