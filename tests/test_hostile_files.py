@@ -690,7 +690,7 @@ def test_the_counters_replace_a_link(tmp_path, outside):
 
 
 def test_a_live_lab_takes_a_new_or_empty_directory(tmp_path, outside, monkeypatch):
-    from lq import live
+    from lq.live import lab as live
 
     monkeypatch.setattr(live, "check_tools", lambda: None)
     (tmp_path / "lab").mkdir()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ _UDHCPC_SCRIPT = """\
 #!/bin/sh
 case "$1" in
 deconfig)
+    # A DHCPRELEASE may still wait for the router's hardware address, and would go with the address.
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        [ -z "$(ip -4 neigh show dev "$interface" nud incomplete)" ] && break
+        sleep 0.05
+    done
     ip -4 addr flush dev "$interface"
     rm -f "$LEASE_FILE" ;;
 bound|renew)
@@ -101,6 +107,20 @@ class Subscriber(Station):
         self.stop_client()
         (LEASES / self.name).unlink(missing_ok=True)
         self.start_client()
+
+    def signal_client(self, number: signal.Signals) -> None:
+        """Have the client renew, or ask for a lease if it has none (SIGUSR1), or release (SIGUSR2)."""
+        if self.client is None or self.client.poll() is not None:
+            raise RuntimeError(f"the DHCP client of {self.name} does not run")
+        self.client.send_signal(number)
+
+    @property
+    def acknowledged(self) -> float:
+        """When the present lease was last acknowledged, in seconds since 1970; 0 without one."""
+        try:
+            return (LEASES / self.name).stat().st_mtime_ns / 1e9
+        except FileNotFoundError:
+            return 0.0
 
     @property
     def leased_address(self) -> str | None:

@@ -58,8 +58,7 @@ def _log() -> Iterator[Path]:
 
 def _in_lab(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> Judged:
     with _log() as log, Lab("lq.conformance.stage", log=log) as lab:
-        lab.channel.send({"peer": peer, "dialect": dialect, "rows": list(rows)})
-        for message in lab.channel:
+        for message in lab.exchange({"peer": peer, "dialect": dialect, "rows": list(rows)}):
             if "progress" in message:
                 _, done, of = message["progress"]
                 tell(f"{peer} {dialect}", done, of)
@@ -68,5 +67,4 @@ def _in_lab(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> Judge
                 return Judged(peer, dialect, results, message["version"])
             else:
                 raise RunFailed(f"{peer}: {message['error']}")
-        lab.wait()
         raise RunFailed(f"the lab for {peer} ended early: {lab.last_words()}")

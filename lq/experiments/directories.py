@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,17 @@ def prepare(out: Path) -> Path:
         said = error.strerror if isinstance(error, OSError) else "no file can have this name"
         raise BadInput(f"cannot write to {out}: {said}; name a directory of yours (--out)") from None
     return Path(os.path.realpath(out))
+
+
+def fresh(name: str) -> Path:
+    """Make a directory below `runs/` that nobody else has; BadInput if there can be none."""
+    try:
+        RUNS.mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=RUNS.resolve()))
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {RUNS}/: {error.strerror}; start it in a directory of yours"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -105,12 +117,8 @@ def temporary(name: str) -> Iterator[Path]:
 
     It is on a disk, where what is to be synced to one must be, and what is killed leaves it in `runs/`.
     """
+    path = fresh(name)
     try:
-        RUNS.mkdir(exist_ok=True)
-        made = tempfile.TemporaryDirectory(prefix=f"{name}-", dir=RUNS.resolve())
-    except OSError as error:
-        raise BadInput(
-            f"cannot write to {RUNS}/: {error.strerror}; start it in a directory of yours"
-        ) from None
-    with made as path:
-        yield Path(path)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -117,8 +117,8 @@ class Watch:
 
     def close(self, name: str) -> None:
         """Take the measure of a process that is about to end; nothing if it is not watched."""
-        if name in self._watched:
-            pid, before = self._watched.pop(name)
+        if watched := self._watched.pop(name, None):
+            pid, before = watched
             so_far = self._measured.get(name, Scheduled(0.0, 0.0, 0.0, 0.0))
             columns = zip(so_far, _scheduled(pid), before, strict=True)
             self._measured[name] = Scheduled(*(total + max(0.0, now - then) for total, now, then in columns))

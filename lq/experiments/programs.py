@@ -28,6 +28,7 @@ class Programs:
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
+        self.given_up: Callable[[], bool] = lambda: False  # whether nobody waits for a program any more
 
     def log(self, name: str) -> Path:
         """The file with what a program printed."""
@@ -64,6 +65,8 @@ class Programs:
         while not (found := ready()):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RunFailed(f"the {name} did not come up: {self.last_words(name)}")
+            if self.given_up():
+                raise RunFailed(f"the {name} was no longer waited for")
             time.sleep(0.01)
         return found
 

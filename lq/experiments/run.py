@@ -235,7 +235,8 @@ def shell(spec: Spec) -> int:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
     try:
         with Lab("lq.experiments.prompt", log=None) as lab:
-            lab.channel.send({"spec": spec.model_dump(mode="json")})
+            for _ in lab.exchange({"spec": spec.model_dump(mode="json")}):
+                pass  # it talks to the terminal
             return lab.wait()
     finally:
         signal.signal(signal.SIGINT, before)
@@ -251,18 +252,13 @@ def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab
     """Run the stage in a lab of its own; return its result."""
     with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
         opened(lab)
-        try:
-            lab.channel.send({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)})
-            for message in lab.channel:
-                if "progress" in message:
-                    progress(*message["progress"])
-                elif "error" in message:
-                    raise RunFailed(f"{message['error']} (logs: {directory / 'logs'})")
-                else:
-                    return dict(message["result"])
-        except OSError:  # it hung up while we spoke; its exit status says why
-            pass
-        lab.wait()
+        for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
+            if "progress" in message:
+                progress(*message["progress"])
+            elif "error" in message:
+                raise RunFailed(f"{message['error']} (logs: {directory / 'logs'})")
+            else:
+                return dict(message["result"])
         raise RunFailed(f"the lab ended early: {lab.last_words()} (logs: {directory / 'logs'})")
 
 

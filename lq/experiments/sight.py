@@ -81,13 +81,13 @@ class Sight:
         self._record = Follower(Path())
 
     @contextlib.contextmanager
-    def memory(self) -> Iterator[tuple[States, float]]:
+    def look(self) -> Iterator[tuple[States, float]]:
         """Give what the concentrator knows, and the time: none of it while it is down."""
         with self._looking:
-            record, now = self._look(self._lab.control.up)
+            record, now = self._follow(self._lab.control.up)
             yield record.states, now
 
-    def _look(self, up: bool) -> tuple[Follower, float]:
+    def _follow(self, up: bool) -> tuple[Follower, float]:
         if not up:
             return Follower(Path()), time.monotonic()
         path = self._lab.control.record_file
@@ -111,7 +111,7 @@ class Sight:
         leases = self._lab.subscribers.leases()
         reached = self._reached(within)
         with self._looking:
-            record, now = self._look(up)
+            record, now = self._follow(up)
             hosts = [
                 (name, address, record.states.of(address, now), up and reached.get(name, False))
                 for name, address in leases.items()

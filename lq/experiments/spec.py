@@ -16,6 +16,7 @@ from lq.experiments.adversaries import DEFENCES, Hijack, Starve
 from lq.experiments.adversaries import Part as _Part
 
 MOST_DEVICES = 1000  # modems that are bridges of their own
+MOST_RECEPTIONS = 50_000  # modems times hosts of such a cable: each frame for a host reaches every modem
 MOST_SUBSCRIBERS = 65_000  # of 198.18.0.0/16, with some to spare
 PROBES_PER_SECOND = 5_000  # to all subscribers together, unless their interval is given
 MOST_PROBES_PER_SECOND = 100_000  # about what the senders can do
@@ -95,6 +96,14 @@ class Topology(_Part):
                 "devices", "at most {most} modems are devices of their own: set topology.population=true",
                 {"most": MOST_DEVICES},
             )  # fmt: skip
+        receptions = (self.modems or 0) * self.subscribers
+        if self.figure == "cable" and not self.population and receptions > MOST_RECEPTIONS:
+            raise PydanticCustomError(
+                "cable",
+                "{modems} modems with {hosts} hosts are too many devices on one cable (modems times hosts: "
+                "at most {most}): set topology.population=true",
+                {"modems": self.modems, "hosts": self.subscribers, "most": MOST_RECEPTIONS},
+            )
         if self.subscribers > MOST_SUBSCRIBERS:
             raise PydanticCustomError(
                 "addresses", "the address plan has room for {most} subscribers", {"most": MOST_SUBSCRIBERS}

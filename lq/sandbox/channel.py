@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
 class Channel:
-    """One end of the line. `receive` returns None when the other end is gone."""
+    """One end of the line. `receive` returns None when the other end is gone. Any thread may send."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._reader = end.makefile("rb")
         self._told: list[str | int] = []
+        self._sending = threading.Lock()
 
     @classmethod
     def from_fd(cls, fd: int) -> Channel:
@@ -25,9 +28,11 @@ class Channel:
         """The descriptor, to wait for it among others."""
         return self._socket.fileno()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         """Send one object. Raises OSError when the other end is gone."""
-        self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        with self._sending:
+            self._socket.sendall(line)
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Send `{"progress": [what, done, total]}`, unless that was the latest told."""
@@ -38,7 +43,10 @@ class Channel:
 
     def receive(self) -> dict[str, Any] | None:
         """Wait for one object."""
-        line = self._reader.readline()
+        try:
+            line = self._reader.readline()
+        except (ConnectionError, ValueError):  # gone before it had read what it was sent; or closed by us
+            return None
         if not line.endswith(b"\n"):  # closed, perhaps in the middle of a line
             return None
         message: dict[str, Any] = json.loads(line)
@@ -50,6 +58,8 @@ class Channel:
             yield message
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; whoever receives finds the other end gone."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.close()
         self._socket.close()

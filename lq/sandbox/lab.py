@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from lq import stdio
 from lq.sandbox.channel import Channel
@@ -87,11 +88,19 @@ class Lab:
         """The process that keeps the lab: killing it ends the lab."""
         return self._keeper.pid
 
+    def exchange(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Send the program a request; yield what it sends, until it ends. LabError if it never began."""
+        with contextlib.suppress(OSError):  # it ended before it had heard us; its exit status says why
+            self.channel.send(request)
+        yield from self.channel
+        self.wait()
+
     def wait(self) -> int:
         """Wait for the program's end; return its exit status. Raises LabError when it never began."""
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            raise LabError(f"{self.last_words()}{SEE_DOCTOR}")
+            said = self.last_words() if self._log else "no lab can be opened here"
+            raise LabError(f"{said}{SEE_DOCTOR}")
         return status
 
     def last_words(self) -> str:

@@ -62,11 +62,20 @@ function render({ model, el }) {
   model.on("change:content", draw);
   const shown = ["busy", "message", "notice", "ended", "spoken", "button"];
   for (const name of shown) model.on(`change:${name}`, show);
+  const measure = new ResizeObserver(() => {
+    const width = Math.floor(root.clientWidth / 20) * 20; // not at each pixel of a window that is being drawn
+    if (width && width !== model.get("width")) {
+      model.set("width", width);
+      model.save_changes();
+    }
+  });
+  measure.observe(root);
   const timer = setInterval(look, 500);
   draw();
   show();
   return () => {
     clearInterval(timer);
+    measure.disconnect();
     model.off("change:beat", beat);
     model.off("change:content", draw);
     for (const name of shown) model.off(`change:${name}`, show);

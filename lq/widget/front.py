@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+PATIENCE = 5.0  # seconds without news after which a page calls what it shows old, at least
 MOST_ENDED = 8  # ended views that stay on the page as they were; of older ones their still pictures do
 _ended: deque[Any] = deque()
+_ROUTE = "_reply_subshell_for"
 _HERE = Path(__file__).parent
 
 BESIDE = (
@@ -40,6 +42,10 @@ def make(content: str, patience: float, button: str, pressed: Callable[[], None]
     except ImportError:
         return None
     front = kind(content=content, patience=patience, button=button)
+    if hasattr(front.comm, _ROUTE):
+        # A page sends to a thread of its own, so that a click does not wait for the cell that runs. ipykernel
+        # would send it to the thread that has written last.
+        setattr(front.comm, _ROUTE, lambda _data, chosen: chosen)
     front.on_msg(lambda _widget, message, _buffers: pressed() if message == {"press": True} else None)
     return front
 
@@ -53,8 +59,9 @@ def _kind() -> Any:
         for name in ("content", "button", "message", "notice", "ended", "spoken")
     }
     synced["beat"] = traitlets.Int().tag(sync=True)
+    synced["width"] = traitlets.Int().tag(sync=True)  # pixels that the page has for it; 0: not known
     synced["busy"] = traitlets.Bool().tag(sync=True)
-    synced["patience"] = traitlets.Float(5.0).tag(sync=True)
+    synced["patience"] = traitlets.Float(PATIENCE).tag(sync=True)
     own = {"_esm": (_HERE / "front.js").read_text(), "_css": (_HERE / "front.css").read_text()}
     return type("Front", (anywidget.AnyWidget,), {**synced, **own, "__module__": __name__})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lq.errors import BadInput, RunFailed
 from lq.widget import scene, shapes
-from lq.widget.picture import draw
+from lq.widget.picture import WIDTH, draw
 from lq.widget.view import View
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class NetworkWidget(View):
         self._scene = scene.read(lab.view())
 
     def _content(self) -> str:
-        return shapes.svg(draw(self._scene))
+        known = self.front is not None and self.front.width
+        return shapes.svg(draw(self._scene, width=self.front.width if known else WIDTH))
 
     def _still(self, note: str) -> dict[str, Any]:
         drawing = draw(self._scene, note)

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lq.widget.scene import STATES, Host, Message, Scene, details, duration, label, moment, words
+from lq.widget.scene import STATES, Host, Message, Scene, clean, details, duration, label, moment, words
 from lq.widget.shapes import Box, Drawing, Line, Shape, Text
 
 MOST_ARROWS = 6
@@ -18,10 +18,8 @@ MOST_DRAWN = 240  # hosts; all are counted
 FEW = 16  # hosts that are drawn with name, address and state
 FRESH = 1.5  # seconds that a message stands out
 
-WIDTH = 680.0
-_EDGE = 12.0
-_SERVER, _CONCENTRATOR = 118.0, 142.0  # widths
-_TOP, _ROW = 62.0, 21.0  # where the servers begin; height of an arrow's row
+WIDTH, NARROWEST, WIDEST = 680.0, 340.0, 760.0  # pixels
+_EDGE, _ROW = 12.0, 21.0  # left and right; height of an arrow's row
 _GAP, _STUB, _SPINE = 10.0, 14.0, 4.0  # between two modems; above them; where the next row hangs
 _REPLIES = {"active": "located", "known": "refused", "unknown": "refused"}
 _SIGNS = {"unknown": "", "asking": "?", "located": "", "refused": "\N{MULTIPLICATION SIGN}"}
@@ -39,77 +37,90 @@ class _Size(NamedTuple):
 _LARGE, _SMALL = _Size(104, 42, 3, 6), _Size(33, 22, 5, 4)
 
 
-def draw(scene: Scene, note: str = "") -> Drawing:
-    """Draw a scene, with a note below."""
-    shapes: list[Shape] = [*_headline(scene)]
-    bottom = _TOP + MOST_ARROWS * _ROW + 18
-    shapes += _core(scene, bottom)
-    below, height = _access(scene, bottom)
+def draw(scene: Scene, note: str = "", width: float = WIDTH) -> Drawing:
+    """Draw a scene, with a note below, NARROWEST to WIDEST pixels wide: text keeps its size."""
+    width = min(max(width, NARROWEST), WIDEST)
+    shapes, top = _headline(scene, width)
+    bottom = top + MOST_ARROWS * _ROW + 18
+    shapes += _core(scene, top, bottom, width)
+    below, height = _access(scene, bottom, width)
     shapes += below
     notes = [f"{scene.total - MOST_DRAWN} more hosts not drawn"] if scene.total > MOST_DRAWN else []
-    notes += [note] if note else []
+    notes += textwrap.wrap(clean(note, 400), round((width - 2 * _EDGE) / 6.2))
     for line in notes:
-        height += 17
+        height += 16
         shapes.append(Text(_EDGE, height - 8, line, 11, "faint", "start"))
     title = f"The live network: {words(scene)}"
-    return Drawing(WIDTH, height, tuple(shapes), title, " ".join([details(scene), *notes]))
+    return Drawing(width, height, tuple(shapes), title, " ".join([details(scene), *notes]))
 
 
-def _headline(scene: Scene) -> Iterator[Shape]:
+def _headline(scene: Scene, width: float) -> tuple[list[Shape], float]:
+    """Draw time and counts; return them and where the next begins."""
     alarm = scene.concentrator != "up"
-    yield Text(_EDGE, 24, moment(scene), 16, "alarm" if alarm else "ink", "start", bold=True)
+    shapes: list[Shape] = [
+        Text(_EDGE, 24, moment(scene), 16, "alarm" if alarm else "ink", "start", bold=True)
+    ]
+    y = 36.0
     if scene.outage is not None:
         took = f"the new controller took over after {duration(scene.outage)}"
-        yield Text(WIDTH - _EDGE, 24, took, 11.5, "faint", "end")
+        if width < 560:
+            shapes.append(Text(_EDGE, 42, took, 11.5, "faint", "start"))
+            y = 52
+        else:
+            shapes.append(Text(width - _EDGE, 24, took, 11.5, "faint", "end"))
     x = _EDGE
-    for state in STATES:
-        yield Box(x, 36, 13, 13, state, dashed=state == "unknown")
-        sign = f" {_SIGNS[state]}" if _SIGNS[state] else ""
-        yield Text(x + 19, 47, f"{state}{sign}: {scene.counts[state]}", 12, anchor="start")
-        x += 112
-    yield Box(x, 36, 13, 13, "paper", "ink", 2.5)
-    yield Text(
-        x + 19, 47, f"reached by probes: {scene.counts['reached']} of {scene.total}", 12, anchor="start"
-    )
+    for state in (*STATES, "reached"):
+        reached = state == "reached"
+        name = f"reached by probes: {scene.counts[state]} of {scene.total}" if reached else (
+            f"{state}: {scene.counts[state]}"
+        )  # fmt: skip
+        wide = 34 + 7 * len(name)
+        if x + wide > width:
+            x, y = _EDGE, y + 19
+        look = ("paper", "ink", 2.5, False) if reached else (state, "line", 1, state == "unknown")
+        shapes.append(Box(x, y, 13, 13, *look))
+        if _SIGNS.get(state):
+            shapes.append(Text(x + 6.5, y + 10.5, _SIGNS[state], 11, f"{state}-ink", bold=True))
+        shapes.append(Text(x + 19, y + 11, name, 12, anchor="start"))
+        x += wide
+    return shapes, y + 26
 
 
-def _core(scene: Scene, bottom: float) -> Iterator[Shape]:
+def _core(scene: Scene, top: float, bottom: float, width: float) -> Iterator[Shape]:
     """Draw the servers, the concentrator, and the messages between them."""
-    left, right = _EDGE + _SERVER, WIDTH - _EDGE - _CONCENTRATOR
-    high = bottom - _TOP
-    each = (high + 8) / max(1, len(scene.servers))
+    server, concentrator = _widths(width)
+    left, right = _EDGE + server, width - _EDGE - concentrator
+    each = (bottom - top + 8) / max(1, len(scene.servers))
     rows = MOST_ARROWS // max(1, len(scene.servers))
     for number, (name, runs) in enumerate(scene.servers.items()):
-        top = _TOP + number * each
-        yield Box(_EDGE, top, _SERVER, each - 8, "server" if runs else "down")
-        middle = top + each / 2 - 8
-        yield Text(_EDGE + _SERVER / 2, middle, "DHCP server", 13, bold=True)
-        yield Text(
-            _EDGE + _SERVER / 2,
-            middle + 17,
-            name if runs else f"{name}: down",
-            11,
-            "faint" if runs else "alarm",
-        )
+        high, middle = top + number * each, top + number * each + each / 2 - 4
+        yield Box(_EDGE, high, server, each - 8, "server" if runs else "down")
+        yield Text(_EDGE + server / 2, middle - 4, "DHCP server", 13 if server > 100 else 12, bold=True)
+        told, ink = (name, "faint") if runs else (f"{name}: down", "alarm")
+        yield Text(_EDGE + server / 2, middle + 13, told, 11, ink)
         messages = [message for message in scene.messages if message.server == name][-rows:]
-        if messages:
-            for row, message in enumerate(messages):
-                yield from _arrow(message, scene, left, right, top + (row + 1) * _ROW + 2)
-        else:
-            yield Line(left, top + each / 2 - 4, right, top + each / 2 - 4, dashed=True)
-            yield Text((left + right) / 2, top + each / 2 - 11, "network", 11, "faint")
+        for row, message in enumerate(messages):
+            yield from _arrow(message, scene, left, right, high + (row + 1) * _ROW + 2)
+        if not messages:
+            yield Line(left, middle, right, middle, dashed=True)
+            yield Text((left + right) / 2, middle - 7, "network", 11, "faint")
     up = scene.concentrator == "up"
     frame = ("concentrator", "line", 1.0) if up else ("down", "alarm", 2.0)
-    yield Box(right, _TOP, _CONCENTRATOR, high, *frame)
-    middle, centre = _TOP + high / 2 - 12, right + _CONCENTRATOR / 2
+    yield Box(right, top, concentrator, bottom - top, *frame)
+    middle, centre = (top + bottom) / 2 - 12, right + concentrator / 2
     name = scene.title if up else f"{scene.title}: {scene.concentrator}"
-    for line in textwrap.wrap(name, 16):
+    for line in textwrap.wrap(name, 16 if concentrator > 120 else 12):
         yield Text(centre, middle, line, 13, bold=True)
         middle += 17
     yield Text(centre, middle, "relay agent", 11, "faint")
     if scene.queries:
         yield Text(centre, middle + 22, f"{scene.queries:,} queries", 11)
         yield Text(centre, middle + 37, f"{scene.answers:,} answers", 11)
+
+
+def _widths(width: float) -> tuple[float, float]:
+    """Return the widths of the servers and of the concentrator."""
+    return (118, 142) if width >= 560 else (92, 104)
 
 
 def _arrow(message: Message, scene: Scene, left: float, right: float, y: float) -> Iterator[Shape]:
@@ -120,27 +131,30 @@ def _arrow(message: Message, scene: Scene, left: float, right: float, y: float) 
     colour = "asking" if query else _REPLIES.get(message.reply or "", "line")
     start, end = (right, left) if query else (left, right)
     yield Line(start, y, end, y, colour, 2 if fresh else 1.3, arrow=True, opacity=pale, key=message.number)
-    yield Text((left + right) / 2, y - 4, label(message, scene.rebooted), 11, opacity=1 if fresh else 0.8)
+    size = 11 if right - left > 200 else 9.5
+    told = textwrap.shorten(label(message), int((right - left) / size / 0.5), placeholder=" ...")
+    yield Text((left + right) / 2, y - 4, told, size, opacity=1 if fresh else 0.8)
 
 
-def _access(scene: Scene, top: float) -> tuple[list[Shape], float]:
+def _access(scene: Scene, top: float, width: float) -> tuple[list[Shape], float]:
     """Draw what hangs on the concentrator; return it and the picture's height."""
     groups = _groups(scene)
     size = _LARGE if scene.total <= FEW else _SMALL
-    rows = _rows([_card_width(len(hosts), size) for _, hosts in groups])
-    y, centre = top + 26, WIDTH - _EDGE - _CONCENTRATOR / 2
+    room = width - 2 * _EDGE
+    rows = _rows([_card_width(len(hosts), size, room) for _, hosts in groups], room)
+    y, centre = top + 26, width - _EDGE - _widths(width)[1] / 2
     total = f"{_count(len(scene.modems), 'modem')}, {_count(scene.total, 'host')}"
     shapes: list[Shape] = [Line(centre, top, centre, y)]
     cable = scene.figure == "cable"
     ink, thick = ("ink", 3.0) if cable else ("line", 1.2)
     if cable:
-        shapes.append(Line(_EDGE, y, WIDTH - _EDGE, y, ink, thick))
+        shapes.append(Line(_EDGE, y, width - _EDGE, y, ink, thick))
         shapes.append(Text(_EDGE, y - 6, f"one shared cable: {total}", 11, "faint", "start"))
     else:
-        shapes.append(Box(_EDGE, y, WIDTH - 2 * _EDGE, 24, "concentrator"))
-        shapes.append(Text(WIDTH / 2, y + 16, f"DSLAM: one circuit each, {total}", 12))
+        shapes.append(Box(_EDGE, y, width - 2 * _EDGE, 24, "concentrator"))
+        shapes.append(Text(width / 2, y + 16, f"DSLAM: one circuit each, {total}", 12))
         y += 24
-    left, first = _left(max(rows, key=sum)), 0
+    left, first = _left(max(rows, key=sum), width), 0
     if len(rows) > 1:
         shapes.append(Line(_SPINE, y, _EDGE, y, ink, thick))
     for number, row in enumerate(rows):
@@ -148,11 +162,11 @@ def _access(scene: Scene, top: float) -> tuple[list[Shape], float]:
         if number:
             shapes.append(Line(_SPINE, y, end, y, ink, thick))
         x, tallest = left, 0.0
-        for (modem, hosts), width in zip(groups[first : first + len(row)], row, strict=True):
-            shapes.append(Line(x + width / 2, y, x + width / 2, y + _STUB))
-            card, high = _card(scene, modem, hosts, x, y + _STUB, width, size)
+        for (modem, hosts), wide in zip(groups[first : first + len(row)], row, strict=True):
+            shapes.append(Line(x + wide / 2, y, x + wide / 2, y + _STUB))
+            card, high = _card(scene, modem, hosts, x, y + _STUB, wide, size)
             shapes += card
-            tallest, x = max(tallest, high), x + width + _GAP
+            tallest, x = max(tallest, high), x + wide + _GAP
         first, below = first + len(row), y + _STUB + tallest + 12
         if number < len(rows) - 1:
             shapes.append(Line(_SPINE, y, _SPINE, below, ink, thick))
@@ -169,23 +183,25 @@ def _groups(scene: Scene) -> list[tuple[str, list[Host]]]:
     return shown or list(groups.items())[:MOST_DRAWN]
 
 
-def _card_width(hosts: int, size: _Size) -> float:
-    side = max(1, min(hosts, size.most if hosts <= 20 else 2 * size.most))
+def _card_width(hosts: int, size: _Size, room: float) -> float:
+    fitting = int((room - size.space - 4) / (size.width + size.space))
+    side = max(1, min(hosts, size.most if hosts <= 20 else 2 * size.most, fitting))
     return side * (size.width + size.space) + size.space + 4
 
 
-def _rows(widths: list[float]) -> list[list[float]]:
+def _rows(widths: list[float], width: float) -> list[list[float]]:
     """Break a line of modems into rows that fit."""
     rows: list[list[float]] = [[]]
-    for width in widths:
-        if rows[-1] and sum(rows[-1]) + len(rows[-1]) * _GAP + width > WIDTH - 2 * _EDGE:
+    for wide in widths:
+        if rows[-1] and sum(rows[-1]) + len(rows[-1]) * _GAP + wide > width:
             rows.append([])
-        rows[-1].append(width)
+        rows[-1].append(wide)
     return rows
 
 
-def _left(row: list[float]) -> float:
-    return (WIDTH - sum(row) - _GAP * (len(row) - 1)) / 2
+def _left(row: list[float], width: float) -> float:
+    """Return where the longest row of modems begins: rows stand in the middle."""
+    return (width - sum(row) - _GAP * (len(row) - 1)) / 2
 
 
 def _card(

@@ -89,12 +89,12 @@ def read(view: Mapping[str, Any]) -> Scene:
     })  # fmt: skip
 
 
-def clean(text: object) -> str:
-    """Return text of at most `_LONGEST` characters that any font and any XML can hold."""
+def clean(text: object, longest: int = _LONGEST) -> str:
+    """Return text of at most so many characters that any font and any XML can hold."""
     plain = "".join(
-        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[: 2 * _LONGEST]
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[: longest + 1]
     )
-    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 def moment(scene: Scene) -> str:
@@ -135,13 +135,13 @@ def details(scene: Scene) -> str:
         names = [host.name for host in scene.hosts if host.state == state]
         if names:
             told.append(f"{state}: {ranges(names)}.")
-    told += [label(message, scene.rebooted) + "." for message in scene.messages[-3:]]
+    told += [label(message) + "." for message in scene.messages[-3:]]
     return " ".join(told)
 
 
-def label(message: Message, rebooted: bool = True) -> str:
-    """Return a message as a line; `rebooted`: its time counts from a reboot."""
-    when = "" if message.since is None else f"{message.since:.2f} s  "
+def label(message: Message) -> str:
+    """Return a message as a line, with its time since the reboot (or the start)."""
+    when = "" if message.since is None else f"{message.since:.2f} s "
     if message.kind == "query":
         again = f", try {message.attempt}" if (message.attempt or 1) > 1 else ""
         return f"{when}query: {message.about}{again}"

@@ -28,11 +28,12 @@ class TableWidget(View):
 
     def _content(self) -> str:
         table: str = self._frame.to_html(
-            index=False, border=0, max_rows=MOST_ROWS, show_dimensions=True, float_format="{:.1f}".format,
-            na_rep="", justify="left",
+            index=False, border=0, max_rows=MOST_ROWS, show_dimensions=len(self._frame) > MOST_ROWS,
+            float_format="{:.1f}".format, na_rep="", justify="left",
         )  # fmt: skip
         name = f"<b>{escape(self._what)}</b>"
-        return f'<div class="jp-RenderedHTMLCommon" style="overflow-x: auto">{name}{table}</div>'
+        beside = f'<div style="display: inline-block">{table}</div>'
+        return f'<div class="jp-RenderedHTMLCommon" style="overflow-x: auto">{name}<br>{beside}</div>'
 
     def _still(self, note: str) -> dict[str, Any]:
         plain = self._frame.to_string(index=False, max_rows=MOST_ROWS)

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 
 NEEDS = "the live one needs a running kernel and ipywidgets"
 _QUIET = 1.0  # seconds without a change before the still picture is made anew
-_PATIENCE = 5.0  # seconds without news after which a page calls what it shows old
-_GONE = "the lab is gone"
 
 
 class View:
     """Shows itself in a notebook and refreshes until it is stopped. Without widgets it shows itself once.
 
-    It keeps no lab alive: when that is forgotten it says so and ends.
+    It keeps no lab alive: who closes a lab stops its views.
     """
 
     button = ""
@@ -41,12 +39,12 @@ class View:
         self._handle: Any = None
         self._gist: Any = None
         self._changed: float | None = None  # when, if the still picture is older
+        self.front: Any = None
         self._look(lab)
         self.front = front.make(
-            self._content(), max(_PATIENCE, 4 * every), self.button, _weakly(self, "_pressed")
+            self._content(), max(front.PATIENCE, 4 * every), self.button, _weakly(self, "_pressed")
         )
         if self.front is not None:
-            weakref.finalize(lab, front.end, self.front, _GONE)
             threading.Thread(target=_run, args=(weakref.ref(self), self._ended, every), daemon=True).start()
 
     # -- what kinds of views differ in
@@ -114,9 +112,10 @@ class View:
 
     def _renew(self, why: str = "") -> None:
         if self._handle is not None:
-            self._handle.update(self._still_now(why), raw=True)
+            self._handle.update(self.still(why), raw=True)
 
-    def _still_now(self, why: str = "") -> dict[str, Any]:
+    def still(self, why: str = "") -> dict[str, Any]:
+        """Return what is shown where there is no kernel, by MIME type; images other than SVG in base64."""
         why = f"{why}; " if why else ""
         return self._still(f"{why}a still picture, of {time.strftime('%H:%M:%S')}: {NEEDS}")
 
@@ -127,7 +126,7 @@ class View:
         if alive:
             display.publish_display_data({"text/html": front.BESIDE})
         self._handle = self._handle or display.DisplayHandle()
-        self._handle.display(self._still_now(), raw=True)
+        self._handle.display(self.still(), raw=True)
         if alive:
             display.publish_display_data(front.bundle(self.front))
 

@@ -31,13 +31,19 @@ def execute(path: Path, write: bool, place: str) -> int:
     ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     if write:
-        for output in outputs:
-            output.get("data", {}).pop(_LIVE, None)
         for cell in notebook.cells:
+            if "outputs" in cell:
+                cell.outputs = [output for output in cell.outputs if not needs_kernel(output)]
             cell.metadata.pop("execution", None)
         notebook.metadata["language_info"] = {"name": "python"}  # not the version that happened to run it
         nbformat.write(notebook, path)
     return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def needs_kernel(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a live widget, or what hides its still picture while it lives."""
+    data = output.get("data", {})
+    return _LIVE in data or "class='lq-beside'" in data.get("text/html", "")
 
 
 if __name__ == "__main__":

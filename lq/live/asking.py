@@ -1,0 +1,32 @@
+"""What the parts of a `Lab` have in common: they ask the lab, and make tables of what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lq.errors import BadInput
+from lq.live.connection import Connection
+
+
+class Asking:
+    """Something that asks a live network for what it shows."""
+
+    _connection: Connection
+
+    def _ask(self, what: str, **details: Any) -> Any:
+        return self._connection.ask(what, details)
+
+
+def frame(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return rows as a table, with these columns even if there are none."""
+    made: pd.DataFrame = pd.DataFrame(rows, columns=None if columns is None else list(columns))
+    return made
+
+
+def one_of(what: str, value: str, choices: Sequence[str]) -> None:
+    """Raise BadInput for a value that is none of the choices."""
+    if value not in choices:
+        raise BadInput(f"{what} {value!r}: use one of {', '.join(choices)}")

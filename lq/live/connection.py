@@ -1,0 +1,130 @@
+"""The sealed lab behind a `Lab`: its directory, its process, the requests to it, and their end.
+
+It knows nothing of the `Lab`, and nor do its threads: so a `Lab` that nobody holds any more can go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from lq.errors import RunFailed
+from lq.experiments import directories
+from lq.experiments.spec import Spec
+from lq.progress import Progress
+from lq.sandbox import lab as sandbox
+from lq.sandbox.requests import Caller, Hear
+from topologies import plan
+
+
+class Shown(Protocol):
+    """What is shown of a lab in a notebook, and refreshes."""
+
+    def refresh(self) -> None:
+        """Show the present state now."""
+
+    def stop(self, why: str) -> None:
+        """Refresh no more, and say why."""
+
+
+class Connection:
+    """A live network in a sealed lab, until `close`.
+
+    `directory` is new or empty, by default one below `runs/`, of which only captures outlive the lab. Raises
+    BadInput, LabError, RunFailed as `Lab` does; any thread may use it.
+    """
+
+    def __init__(self, spec: Spec, directory: Path | None, progress: Progress) -> None:
+        self._temporary = directory is None
+        self.directory = directories.prepare(directory or directories.fresh("live"))
+        self.captures: dict[Path, str] = {}  # the files that were asked for, each with its node
+        self._standing = {  # those of every run
+            self.directory / f"{name}.pcap": name
+            for name in (*(place.name for place in plan.SERVERS[: spec.server.count]), *spec.capture.nodes)
+        }
+        self._nodes = spec.capture.nodes
+        self.opened = time.time()  # seconds since 1970
+        self.views: dict[str, Shown] = {}
+        self._closed = False
+        self._lab: sandbox.Lab | None = None
+        try:
+            log = self.directory / "lab.log"
+            self._lab = sandbox.Lab("lq.experiments.live", log=log, directory=self.directory)
+            self._caller = Caller(self._lab.channel, self._why)
+            self.ask(
+                "open",
+                {"spec": spec.model_dump(mode="json"), "run_dir": str(self.directory)},
+                lambda message: progress(*message["progress"]),
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, what: str, details: Mapping[str, Any], hear: Hear = lambda _: None) -> Any:
+        """Ask the lab for something, and wait for its value (`lq.sandbox.requests`)."""
+        if self._closed:
+            raise self._why()
+        return self._caller.ask(what, details, hear)
+
+    @property
+    def pid(self) -> int:
+        """The process that keeps the lab."""
+        assert self._lab is not None
+        return self._lab.pid
+
+    def all_captures(self) -> dict[Path, str]:
+        """Return the files of all captures, each with its node."""
+        return {**self._standing, **self.captures}
+
+    def show(self, name: str, view: Shown) -> None:
+        """Have a view refresh in the place of the former one of its name."""
+        if name in self.views:
+            self.views[name].stop("shown anew elsewhere: refreshed no more here")
+        self.views[name] = view
+
+    def refresh(self) -> None:
+        """Have all views show the present state now."""
+        for view in tuple(self.views.values()):
+            view.refresh()
+
+    def close(self) -> None:
+        """End everything now; say where the captures are, if there are some. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for view in tuple(self.views.values()):
+            view.stop("the lab is closed")
+        try:
+            if self._lab is not None:
+                self._lab.close()
+        finally:
+            if self._temporary:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove all but the captures, and the directory if there are none."""
+        asked_for = [*self.captures, *(self.directory / f"{name}.pcap" for name in self._nodes)]
+        if not any(file.exists() for file in asked_for):
+            shutil.rmtree(self.directory, ignore_errors=True)
+            return
+        for entry in self.directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.suffix != ".pcap":
+                entry.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # Python may be about to end
+            print(f"The lab is closed; its captures are in {self.directory}")
+
+    def _why(self) -> Exception:
+        """Return why nothing can be asked for any more."""
+        if self._closed or self._lab is None:
+            return RunFailed("the lab is closed")
+        try:
+            self._lab.wait()
+        except sandbox.LabError as error:
+            return error
+        return RunFailed(f"the lab ended: {self._lab.last_words()}")
