@@ -34,7 +34,7 @@ def test_all_seven_are_there():
 @every_notebook
 def test_it_runs_from_top_to_bottom_and_its_claims_hold(path):
     assert (CLAIMS / f"{path.stem}.py").exists()
-    assert run(path) >= 2
+    assert run(path, CLAIMS) >= 2
 
 
 @every_notebook
