@@ -137,7 +137,7 @@ def recovery_curve(
     ax.axvspan(max(left, -max(outages)), 0, color="0.9", zorder=0, linewidth=0)
     ax.set_xlim(left, right)
     if len(runs) > 1 or labels[0] != runs[0].directory.name:
-        ax.legend(loc="center right")
+        ax.legend()
     return figure
 
 
