@@ -5,7 +5,7 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test test-kernel fuzz lint format lab setup setup-system lock clean
+.PHONY: help demo test test-kernel try fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -15,9 +15,10 @@ demo: setup ## reboot an emulated access concentrator and watch its subscribers 
 	$(VENV)/lq run reboot --topology cable
 
 # They mostly wait, so two share the time of one; what measures times comes after them.
+WORKERS ?= 2
 test: setup ## run the tests
 	@sh setup/system.sh test
-	$(VENV)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(VENV)/python -m pytest -m alone
 
 # Only the files that have such tests: on an emulated processor it would take a minute to read them all.
@@ -25,6 +26,9 @@ test-kernel: setup ## run the tests marked `kernel` on a kernel with Open vSwitc
 	@sh setup/system.sh test
 	@sh setup/kernel.sh env LQ_KERNEL_GUEST=1 $(VENV)/python -m pytest -m kernel -v --tb=short --durations=0 \
 		-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning $$(grep -rl mark.kernel tests --include='*.py')
+
+try: ## run demo and tests on another release, SUITE=trixie (as root, or with sudo)
+	@sh setup/try.sh "$(SUITE)"
 
 SECONDS ?= 60
 fuzz: setup ## search for input that breaks the server, SECONDS=60 for each target
@@ -41,7 +45,7 @@ format: setup ## put the source into the common format
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-lab: setup ## open the notebooks in JupyterLab
+lab: setup ## open copies of the notebooks, in lq-notebooks/, in JupyterLab
 	$(VENV)/lq lab
 
 setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from controllers.settings import VARIABLE, Settings
+from lq import stdio
 
 
 def main(arguments: list[str]) -> None:
     """Load the settings, then the framework that they name, then the application."""
+    stdio.ensure()
     try:
         settings = Settings.load(Path(arguments[0]))
     except ValueError as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers take it; `typing` itself would make the command line start later
 if TYPE_CHECKING:
     from lq.live import Lab
 
@@ -11,7 +10,7 @@ __version__ = "0.1.0"
 __all__ = ["Lab", "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is offered here when it is first used: the command line starts sooner without it."""
     if name == "Lab":
         from lq.live import Lab

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from lq import figures, files
-from lq.errors import BadInput, unknown
+from lq.errors import BadInput, shown, unknown
 from topologies import plan
 from topologies.figure import hosts_behind_modems
 
@@ -50,7 +50,10 @@ def draw(topology: str, modems: int | None, hosts_per_modem: int | None, path: P
 def picture(topology: str, modems: int | None = None, hosts_per_modem: int | None = None) -> Figure:
     """Return a topology's picture as a figure, which a notebook shows."""
     if topology not in _PICTURES:
-        raise BadInput(unknown("topology", topology, _PICTURES))
+        raise BadInput(f"{unknown('topology', topology, _PICTURES)} (there is: {', '.join(_PICTURES)})")
+    for name, count in (("modems", modems), ("hosts_per_modem", hosts_per_modem)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise BadInput(f"{name}: use a whole number of at least 1 (got {shown(count)})")
     with figures.style():
         return _PICTURES[topology](hosts_behind_modems(modems, hosts_per_modem))
 

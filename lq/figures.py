@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lq import files, headings
-from lq.errors import BadInput
+from lq.errors import BadInput, expect
 from lq.headings import WARNING
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
@@ -27,7 +27,11 @@ DOTS_PER_INCH = 150
 KINDS = ("png", "svg", "pdf")
 USUAL = ("png", "svg")  # what is written unless told otherwise
 _ACROSS = "not-valid"  # the name of the mark across the axes
-_NOT_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+MOST_TEXT = 200  # characters of a line in a figure
+# Signs that XML cannot hold, and those that turn the direction of what follows.
+_NOT_TEXT = re.compile(
+    "[^\t\n\x20-\x7e\xa0-\u200d\u2010-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,  # fonts go into the file as they are, which journals ask for
@@ -75,7 +79,12 @@ def _take_as_it_is(figure: Figure) -> None:
     for text in figure.findobj(Text):
         if text not in own:
             text.set_parse_math(False)
-            text.set_text(_NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text.get_text()))
+            text.set_text("\n".join(map(_written, text.get_text().split("\n"))))
+
+
+def _written(line: str) -> str:
+    line = line if len(line) <= MOST_TEXT else f"{line[: MOST_TEXT - 3]}..."
+    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", line)
 
 
 def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
@@ -84,6 +93,7 @@ def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
     `where` is the axes, or a figure, of which all axes are marked; the reasons stand above the first. They
     are added to those that are there.
     """
+    expect(where, (Figure, Axes), "what is marked", "give a figure of matplotlib, or an axes of it")
     every = [where] if isinstance(where, Axes) else where.axes
     if not every:
         raise BadInput("the figure has no axes yet: draw first, then mark it")

@@ -57,15 +57,19 @@ get() { # RELEASE: have its kernel in $store/RELEASE; else a line that says why 
     # shellcheck disable=SC2086
     (cd "$place" && apt "$1" download $wanted) >"$place/log" 2>&1 ||
         { why="apt-get download failed for $(release_name "$1"): $(tail -n 1 "$place/log")"; return 1; }
-    for package in "$place"/*.deb; do dpkg-deb -x "$package" "$place/root"; done
-    ln -s uml/modules "$place/root/usr/lib/modules" # where modprobe looks
-    [ -e "$place/root/lib" ] || ln -s usr/lib "$place/root/lib"
-    if [ "$1" != own ]; then # its loader lies beside it, by a relative path of the same length
-        ln -s "$(cd "$place/root" && echo usr/lib/*/ld-linux-x86-64.so.2)" "$place/root/loader"
-        LC_ALL=C sed -i 's|/lib64/ld-linux-x86-64\.so\.2|.////////////////////loader|' "$place/root/usr/bin/linux.uml"
-    fi
+    unpack "$1" >"$place/log" 2>&1 || { why="unpacking failed: $(tail -n 1 "$place/log")"; return 1; }
     rm -rf "$place"/*.deb "$place/lists" "$place/cache"
     : >"$place/complete"
+}
+
+unpack() { # RELEASE
+    for package in "$place"/*.deb; do dpkg-deb -x "$package" "$place/root" || return; done
+    ln -s uml/modules "$place/root/usr/lib/modules" || return # where modprobe looks
+    [ -e "$place/root/lib" ] || ln -s usr/lib "$place/root/lib" || return
+    [ "$1" != own ] || return 0
+    # Its loader lies beside it, by a relative path of the same length.
+    ln -s "$(cd "$place/root" && echo usr/lib/*/ld-linux-x86-64.so.2)" "$place/root/loader" &&
+        LC_ALL=C sed -i 's|/lib64/ld-linux-x86-64\.so\.2|.////////////////////loader|' "$place/root/usr/bin/linux.uml"
 }
 
 release_name() { [ "$1" = own ] && echo "this release" || echo "Debian $1"; }
@@ -76,6 +80,8 @@ first_program() { # what the guest's kernel starts: lay out the file system, run
     cat <<X
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+# To an ordinary user's guest the files of others are nobody's, and setuid programs, such as mount, would become that.
+[ "\${1-}" = again ] || exec setpriv --no-new-privs "\$0" again
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
@@ -84,9 +90,7 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t hostfs none /mnt -o '$run'
 mount -t tmpfs -o mode=755 tmpfs /run
-stty -F /dev/console -opost
 echo begun >/mnt/status
-echo begun
 printf '#!/bin/sh\nexec /sbin/modprobe -d %s "\$@"\n' '$place/root' >/run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe >/proc/sys/kernel/modprobe
@@ -96,11 +100,13 @@ ip link set lo up
 mkdir /run/tree /run/modules
 mount --bind '$tree' /run/tree
 mount --bind '$place/root' /run/modules
-for cover in /tmp $closed; do mount -t tmpfs -o mode=1777 tmpfs "\$cover"; done
+for cover in $closed /tmp; do mount -t tmpfs -o mode=1777 tmpfs "\$cover"; done
 mkdir -p '$tree'
 mount --bind /run/tree '$tree'
 mount --bind /run/modules '$place/root'
 cd '$tree'
+stty -F /dev/console -opost
+echo begun
 setpriv --reuid=$user --regid=$group --clear-groups -- env -i HOME=/tmp PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C.UTF-8 \\
     PYTHONDONTWRITEBYTECODE=1 TERM=dumb ${CI:+CI=1} $command >/dev/console 2>&1 </dev/null
 echo \$? >/mnt/status
@@ -135,6 +141,10 @@ boot() { # RELEASE: run the command there; return once the guest has ended
     guest=
 }
 
+complaint() { # why the guest did not begin, in its own words
+    grep -m 1 'ptrace\|panic\|not permitted' "$run/console" || tail -n 1 "$run/console"
+}
+
 end() { # the guest, and what it has left
     [ -z "$guest" ] || kill -KILL "$guest" 2>/dev/null || true
     rm -rf "$run"
@@ -145,7 +155,10 @@ case $tree in *[!A-Za-z0-9/._+@%:=-]*) say "a kernel cannot be given the path $t
 command=$(quoted "$@")
 user=$(id -u) group=$(id -g) as_user="--user --map-current-user" closed=
 if [ "$user" = 0 ]; then
-    user=65534 group=65534 as_user=
+    user=65534 group=65534 as_user= above=$tree
+    while above=${above%/*} && [ -n "$above" ]; do # the topmost directory that others may not enter
+        [ -n "$(find "$above" -maxdepth 0 -perm -001)" ] || closed=$above
+    done
 fi
 mkdir -p "$store"
 for old in "$store"/run.*; do [ -d "/proc/${old##*.}" ] || rm -rf "$old"; done # of one that was killed
@@ -161,7 +174,7 @@ for release in own testing; do
     boot "$release"
     case $(cat "$run/status" 2>/dev/null) in
     begun) say "the guest ended before the command did"; exit 1 ;;
-    '') say "the kernel of $(release_name "$release") does not start here" ;;
+    '') say "the kernel of $(release_name "$release") does not start here: $(complaint)" ;;
     *) exit "$(cat "$run/status")" ;;
     esac
 done

@@ -84,11 +84,12 @@ python=$(find_python)
 [ ! -d .venv ] || [ -w .venv ] || fail ".venv belongs to another user: sudo rm -r .venv, then try again"
 say "making .venv with $python"
 rm -f "$STAMP"
-"$python" -m venv --clear .venv
-
+mkdir -p .venv
+find .venv/ -mindepth 1 -delete
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
-export TMPDIR="$PWD/.venv/tmp" # uv leaves files there
+export TMPDIR="$PWD/.venv/tmp" # pip and uv leave files there
 mkdir "$TMPDIR"
+"$python" -m venv .venv
 say "installing the Python packages of requirements.txt into .venv"
 .venv/bin/python -m pip install --quiet --require-hashes -r setup/uv.txt
 

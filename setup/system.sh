@@ -32,15 +32,19 @@ chromium     chromium
 chromedriver chromium-driver
 "
 
-SERVICES="openvswitch-switch isc-dhcp-server" # of the packages of the same name
-
 say() { echo "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-missing() { # PACKAGE of every "COMMAND PACKAGE" line on the input whose COMMAND is not there
-    while read -r command package; do
+missing() { # PACKAGE of every "COMMAND PACKAGE" line of $1 whose COMMAND is not there, or that is only half installed
+    echo "$1" | while read -r command package; do
         [ -z "$command" ] || command -v "$command" >/dev/null 2>&1 || echo "$package"
     done
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' $(echo "$1" | awk '{ print $2 }') 2>/dev/null |
+        awk '$1 !~ /^(installed|not-installed|config-files)$/ { print $2 }'
+}
+
+interrupted() { # an installation that was killed has left this
+    grep -qxF "$MARK" "$POLICY" 2>/dev/null
 }
 
 python_package() { # python3-venv, unless an interpreter that can make an environment is there, or is named
@@ -54,18 +58,49 @@ available() { # the packages among the arguments that apt could install
     true
 }
 
+disable_services() { # of the packages that set-up brought, unless they run: then somebody wants them
+    for package; do
+        files=$(dpkg -L "$package" 2>/dev/null) || continue
+        if command -v systemctl >/dev/null; then
+            for unit in $(echo "$files" | sed -n 's,.*/systemd/system/\([^/@]*[.][a-z]*\)$,\1,p'); do
+                { [ -d /run/systemd/system ] && systemctl --quiet is-active "$unit"; } || systemctl disable "$unit" || true
+            done
+        else
+            for script in $(echo "$files" | sed -n 's,^/etc/init.d/,,p'); do
+                update-rc.d "$script" disable || true
+            done
+        fi
+    done >/dev/null 2>&1
+}
+
 # As root: install PACKAGE... after `--` they are optional.
 install() {
     export DEBIAN_FRONTEND=noninteractive
-    if [ ! -e "$POLICY" ] || grep -qxF "$MARK" "$POLICY"; then
-        # The standard way to keep dpkg from starting services; interrupted or not, it goes away again.
-        trap 'rm -f "$POLICY"' EXIT
-        trap 'exit 129' HUP
-        trap 'exit 130' INT
-        trap 'exit 143' TERM
-        printf '#!/bin/sh\n%s\nexit 101\n' "$MARK" >"$POLICY"
-        chmod 755 "$POLICY"
+    exec 8</var/lib/dpkg
+    flock -w 300 8 || true # another set-up's packages first, also those of one that was killed: its apt keeps the lock
+    brought=
+    if interrupted; then
+        say "mending an installation that was interrupted"
+        brought=$(sed -n 's/^# installing: //p' "$POLICY")
+        dpkg --configure -a >/dev/null || true
     fi
+    for package; do
+        [ "$package" = -- ] || dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            brought="$brought $package"
+    done
+    trap 'disable_services $brought' EXIT
+    if [ ! -e "$POLICY" ] || interrupted; then
+        # The standard way to keep dpkg from starting services; interrupted or not, it goes away again.
+        trap 'disable_services $brought; rm -f "$POLICY"' EXIT
+        printf '#!/bin/sh\n%s\n# installing: %s\nexit 101\n' "$MARK" "$brought" >"$POLICY.new"
+        chmod 755 "$POLICY.new"
+        mv "$POLICY.new" "$POLICY"
+    fi
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    [ -z "$(dpkg --audit)" ] || dpkg --configure -a >/dev/null || true
+    [ $# -gt 1 ] || return 0
     apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed; trying with what apt knows"
 
     wanted= optional=
@@ -88,11 +123,6 @@ install() {
     say "installing" $wanted $optional
     apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
         $wanted $optional >/dev/null || fail "apt-get install failed (see above)"
-    for service in $SERVICES; do
-        case " $(echo $wanted $optional) " in
-        *" $service "*) systemctl is-active "$service" || systemctl disable "$service" || true ;;
-        esac
-    done >/dev/null 2>&1
 }
 
 if [ "${1-}" = --as-root ]; then
@@ -101,11 +131,11 @@ if [ "${1-}" = --as-root ]; then
     exit
 fi
 
-needed=$({ echo "$NEEDED" | missing; python_package; } | sort -u)
+needed=$({ missing "$NEEDED"; python_package; } | sort -u)
 optional=
-[ "${1-demo}" = demo ] || optional=$(echo "$PEERS" | missing | sort -u)
+[ "${1-demo}" = demo ] || optional=$(missing "$PEERS" | sort -u)
 [ "$optional" != "$(cat "$TRIED" 2>/dev/null)" ] || optional= # once is enough to learn that there is none
-[ -n "$needed$optional" ] || exit 0
+[ -n "$needed$optional" ] || interrupted || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     [ -n "$needed" ] || exit 0
@@ -115,10 +145,10 @@ if [ "$(id -u)" = 0 ]; then
     become=
 elif command -v sudo >/dev/null 2>&1; then
     become=sudo
-    say "sudo is for apt-get only:" $needed $optional
+    say "sudo is for apt-get only:" ${needed:-$(interrupted && echo "to mend what was interrupted")} $optional
 else
     [ -n "$needed" ] || exit 0
     fail "as root, please: apt-get install --no-install-recommends" $needed
 fi
 $become sh setup/system.sh --as-root $needed -- $optional
-[ ! -d .venv ] || echo "$PEERS" | missing | sort -u >"$TRIED"
+[ ! -d .venv ] || missing "$PEERS" | sort -u >"$TRIED"

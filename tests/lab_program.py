@@ -213,12 +213,17 @@ class Program:
                 return found
             time.sleep(0.02)
 
-    def pings(self, name: str) -> list[tuple[int, float]]:
-        """Return type and time of all ICMP messages that were captured there."""
+    def pings(self, name: str, at_least: int) -> list[tuple[int, float]]:
+        """Return type and time of all ICMP messages that were captured there, once there are so many."""
         from scapy.utils import RawPcapReader
 
-        with RawPcapReader(str(self.lab.raw / f"watched-{name}.pcap")) as reader:
-            return [(data[34], at.sec + at.usec * 1e-9) for data, at in reader if data[23] == 1]
+        deadline = time.monotonic() + 10
+        while True:
+            with RawPcapReader(str(self.lab.raw / f"watched-{name}.pcap")) as reader:
+                found = [(data[34], at.sec + at.usec * 1e-9) for data, at in reader if data[23] == 1]
+            if len(found) >= at_least or time.monotonic() > deadline:
+                return found
+            time.sleep(0.02)
 
     def send(self, host: str, frames: list[str]) -> None:
         """Send frames from a host."""

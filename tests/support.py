@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from lq.sandbox.tools import search_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,3 +93,15 @@ def descendants_marked(mark: str) -> list[int]:
             except (FileNotFoundError, PermissionError, ProcessLookupError):
                 continue
     return found
+
+
+def tshark(path: Path, display_filter: str, *fields: str) -> list[list[str]]:
+    """Return the fields of a capture's packets, as tshark reads them; skip the test where it is missing."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed: `sh setup/system.sh test` installs it where apt has it")
+    command = ["tshark", "-r", str(path), "-Y", display_filter, "-T", "fields"]
+    for field in fields:
+        command += ["-e", field]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cut short" not in done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]

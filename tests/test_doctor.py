@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lq import doctor
+from lq.cli.shared import print_checks
 from tests import support
 
 DOCTOR = [*support.LQ, "doctor", "--json"]
@@ -36,7 +40,9 @@ def test_this_machine_can_run_the_lab():
     checks = diagnose()
     assert [name for name, check in checks.items() if check["needed"] and not check["ok"]] == []
     assert checks["private switch"]["found"].startswith("passes frames")
+    assert checks["files"]["found"] == "the machine's are read-only in a lab"
     assert checks["Ryu"]["found"] == "4.34"
+    assert checks["Python"]["found"] == f"{platform.python_version()}, {sys.executable}"
 
 
 @pytest.mark.lab
@@ -56,8 +62,13 @@ def test_nothing_is_left_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_fault_names_its_fix_in_one_line():
-    for check in doctor.check():
+@pytest.fixture(scope="module")
+def checks_here():
+    return doctor.check()
+
+
+def test_every_fault_names_its_fix_in_one_line(checks_here):
+    for check in checks_here:
         assert check.ok or check.fix, check
         assert "\n" not in check.found + check.fix
 
@@ -108,7 +119,7 @@ def test_forbidden_user_namespaces_are_explained():
             {"sys/kernel/apparmor_restrict_unprivileged_userns": "1"},
             "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
         ),
-        ({"self/status": "Name:\tlq\nSeccomp:\t2\n"}, "start the container with --privileged"),
+        ({"self/status": "Name:\tlq\nSeccomp:\t2\n"}, "start the container with --security-opt"),
         ({}, "run lq under sudo"),
     ],
 )
@@ -126,4 +137,53 @@ def test_the_reason_decides_the_fix(tmp_path, files, fix):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert doctor.why_forbidden(tmp_path).startswith(fix)
-    assert "sudo" in doctor.why_forbidden(tmp_path) or "--privileged" in doctor.why_forbidden(tmp_path)
+
+
+def hidden(mount: str) -> list[str]:
+    """Return the doctor's command where a mount hides a part of /sys or /proc, as in a container."""
+    return [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'{mount} && exec "$@"',
+        "sh",
+        *DOCTOR,
+    ]
+
+
+@pytest.mark.lab
+def test_a_hidden_part_of_sys_is_borne():
+    checks = diagnose(hidden("mount -t tmpfs tmpfs /sys/kernel"))
+    assert checks["nodes"]["ok"]
+    assert not checks["/sys"]["needed"]
+    assert "systempaths=unconfined" in checks["/sys"]["fix"]
+
+
+@pytest.mark.lab
+def test_a_hidden_part_of_proc_is_named_with_what_mends_it():
+    checks = diagnose(hidden("mount --bind /dev/null /proc/version"), status=1)
+    assert checks["namespaces"]["found"].startswith("cannot prepare the lab: ")
+    assert "mount proc /proc" in checks["namespaces"]["found"]
+    assert "systempaths=unconfined" in checks["namespaces"]["fix"]
+
+
+def test_few_open_files_are_told_with_the_hosts_that_they_are_enough_for():
+    code = (
+        "from lq import doctor; check = doctor.open_files(); print(check.ok, check.found, check.fix, sep='|')"
+    )
+    done = support.run(["prlimit", "--nofile=128:128", "--", sys.executable, "-c", code])
+    ok, found, fix = done.stdout.strip().split("|")
+    assert ok == "False"
+    assert re.fullmatch(r"128 at once: enough for \d+ hosts", found)
+    assert "--nofile" in fix
+
+
+def test_it_fits_eighty_columns(checks_here, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_checks(checks_here)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= len(checks_here)
+    assert max(map(len, lines)) <= 80

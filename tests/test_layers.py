@@ -11,11 +11,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {
         "lq.clocks",
+        "lq.copies",
         "lq.errors",
         "lq.files",
         "lq.figures",
         "lq.headings",
         "lq.progress",
+        "lq.stdio",
         "lq.yaml_file",
         "lq.wire",
         "lq.sandbox",

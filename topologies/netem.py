@@ -5,6 +5,7 @@ The node on the way joins its two interfaces by a bridge, and netem treats what 
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterable
 from random import Random
@@ -46,6 +47,17 @@ def join_commands(interfaces: Iterable[str]) -> list[str]:
     """Return the ip(8) commands that join interfaces of a node by a bridge."""
     joined = [f"link set {interface} master {BRIDGE}" for interface in interfaces]
     return [f"link add {BRIDGE} {_KIND}", *joined, f"link set {BRIDGE} up"]
+
+
+def report(interface: str, impairment: Impairment, shown: str) -> dict[str, int]:
+    """Return what is known of one direction, as the delay line tells it: from what `tc -s -j qdisc` shows.
+
+    netem counts together what it has lost on purpose and what found the link full: only where nothing
+    is to be lost can that be told.
+    """
+    [qdisc] = [each for each in json.loads(shown) if each.get("dev") == interface and each["kind"] == "netem"]
+    overflowed = 0 if impairment.loss else qdisc["drops"]
+    return {"left": qdisc["packets"], "late": 0, "overflowed": overflowed}
 
 
 def has_netem() -> bool:

@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
+from lq import stdio
 from lq.cli import experiments, protocol, results, sweep
 from lq.cli.shared import app, options_given
-from lq.errors import BadInput, RunFailed, one_line
+from lq.errors import BadInput, RunFailed, one_line, plain
 
 __all__ = ["app", "experiments", "main", "protocol", "results", "sweep"]
 
 
 def _fail(line: str, status: int) -> NoReturn:
-    typer.echo(f"lq: {one_line(line)}", err=True)
+    if line:  # none where the help has said all
+        with contextlib.suppress(OSError):  # nowhere is left to say it: the status does
+            typer.echo(f"lq: {one_line(line)}", err=True)
     sys.exit(status)
+
+
+class _OutputError(OSError):
+    """Standard output takes no more."""
+
+
+class _Output(io.FileIO):
+    """Standard output, whose failures can be told from those of files."""
+
+    def write(self, octets: Any, /) -> int:
+        try:
+            return super().write(octets)
+        except OSError as error:
+            raise _OutputError(error.errno, error.strerror) from None
 
 
 def main() -> None:
     """Run the command line; errors are one line on standard error (2: bad input, 1: it failed)."""
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # as they came, names go out
+    stdio.ensure()
+    output = io.BufferedWriter(_Output(1, "wb", closefd=False))
+    sys.stdout = io.TextIOWrapper(  # names go out as they came
+        output, sys.stdout.encoding, "surrogateescape", line_buffering=sys.stdout.isatty()
+    )
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()  # while a failure can still be told
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
+    except _OutputError as error:
+        with contextlib.suppress(OSError):  # or Python would complain of it once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # A broken pipe is no fault: whoever read it has enough.
+        _fail("" if error.errno == errno.EPIPE else f"cannot write the output: {error.strerror}", 1)
     except Exception as error:
         from lq.sandbox.lab import LabError
 
         if hasattr(error, "format_message"):  # the parser's own errors, whichever parser typer brings
-            _fail(" ".join(error.format_message().split()), 2)
+            _fail(plain(" ".join(error.format_message().split())), 2)
         if options_given["debug"]:
             raise
         if isinstance(error, BadInput):

@@ -23,6 +23,8 @@ from lq.cli.shared import (
 from lq.errors import BadInput
 from lq.progress import Bars
 
+WORKING_FOLDER = Path("lq-notebooks")
+
 
 @app.command()
 def run(
@@ -41,6 +43,7 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     out: Out = None,
+    figures: Annotated[bool, typer.Option(help="Draw them now; `lq plot` can later.")] = True,
     as_json: AsJson = False,
     explain: Annotated[bool, typer.Option("--explain", help="List the fields that can be set.")] = False,
 ) -> None:
@@ -70,7 +73,6 @@ def run(
     chosen.update(specification.parse_setting(text) for text in settings or [])
     spec = specification.load(scenario, chosen)
 
-    from lq import plots
     from lq.experiments import directories
     from lq.experiments.run import run as play
 
@@ -78,8 +80,11 @@ def run(
         directories.refuse_used(out)
     with Bars() as bar:
         finished = play(spec, out, bar.update)
-        bar.update("figures", 0, 1)
-        plots.save(finished)
+        if figures:
+            from lq import plots  # takes a second to import
+
+            bar.update("figures", 0, 1)
+            plots.save(finished)
     if as_json:
         typer.echo(json.dumps(finished.summary))
     else:
@@ -134,21 +139,44 @@ def doctor(as_json: AsJson = False) -> None:
 def lab(
     directory: Annotated[
         Path | None,
-        typer.Argument(help="Notebooks of yours; those of the source tree if not given.", metavar="DIR"),
+        typer.Argument(
+            help=f"Working folder for copies of the notebooks, {WORKING_FOLDER} if not given; one with "
+            "notebooks of your own is opened as it is.",
+            metavar="DIR",
+        ),
     ] = None,
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Open the notebooks of the source tree themselves.")
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
-    port: Annotated[int, typer.Option(help="Port on this machine's loopback; the next free one.")] = 8888,
+    port: Annotated[
+        int, typer.Option(help="Port on this machine's loopback; the next free one.", min=1, max=65535)
+    ] = 8888,
 ) -> None:
-    """Open JupyterLab on the notebooks."""
-    from jupyterlab.labapp import LabApp
+    """Open JupyterLab on copies of the notebooks.
 
-    notebooks = directory or Path(__file__).resolve().parents[2] / "notebooks"
-    if not os.path.isdir(notebooks):  # also of a name that no file can have
-        missing = (
+    What you have changed in them is never overwritten: a new version of a notebook is put beside yours. A
+    copy that is deleted is made anew the next time.
+    """
+    from lq import copies
+
+    if edit and directory is not None:
+        raise BadInput("--edit opens the notebooks of the source tree, DIR others: give one of the two")
+    originals = Path(__file__).resolve().parents[2] / "notebooks"
+    folder = originals if edit else directory or WORKING_FOLDER
+    ours = not edit and (directory is None or copies.is_ours(folder))
+    if (edit or ours) and not originals.is_dir():
+        raise BadInput(
             "the notebooks are not part of the installed package: name a directory, or use a source tree"
         )
-        raise BadInput(missing if directory is None else f"{directory} is no directory")
-    options = [f"--ServerApp.root_dir={notebooks.resolve()}", f"--ServerApp.port={port}", "--allow-root"]
+    for line in copies.fill(originals, folder) if ours else []:
+        typer.echo(line, err=True)
+    if not os.path.isdir(folder):  # also of a name that no file can have
+        raise BadInput(f"{folder} is no directory")
+    from jupyterlab.labapp import LabApp
+
+    typer.echo(f"JupyterLab opens on {folder.resolve()}", err=True)
+    options = [f"--ServerApp.root_dir={folder.resolve()}", f"--ServerApp.port={port}", "--allow-root"]
     options += ["--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"]  # nothing goes to or comes from outside
     LabApp.launch_instance([*options, *([] if browser else ["--no-browser"])])
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from lq.cli.shared import AsJson, app, print_benchmark
+from lq.cli.shared import AsJson, app, finite, print_benchmark
 from lq.errors import BadInput, RunFailed
 from lq.progress import Bars
 
@@ -61,7 +61,10 @@ def serve(
 @app.command()
 def query(
     server: Annotated[str, typer.Argument(help="The server's address.")],
-    giaddr: Annotated[str, typer.Option(help="Our own address, to which the answer comes.")],
+    giaddr: Annotated[
+        str | None,
+        typer.Option(help="Our own address, to which the answer comes. Required.", metavar="ADDRESS"),
+    ] = None,
     address: Annotated[str | None, typer.Option(help="Ask by IP address.", metavar="IP")] = None,
     mac: Annotated[str | None, typer.Option(help="Ask by hardware address.", metavar="MAC")] = None,
     htype: Annotated[int, typer.Option(help="Hardware type of --mac.", min=0, max=255)] = 1,
@@ -70,7 +73,7 @@ def query(
     ] = None,
     dialect: Annotated[str, typer.Option(help="rfc4388 or draft-03.")] = "rfc4388",
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait first; doubles.", min=0.01, max=LONGEST)
+        float, typer.Option(help="Seconds to wait first; doubles.", min=0.01, max=LONGEST, callback=finite)
     ] = 1.0,
     attempts: Annotated[int, typer.Option(help="How often to send it.", min=1, max=10)] = 4,
     port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
@@ -83,6 +86,10 @@ def query(
     from lq.server import query as requester
     from lq.wire.dialect import dialect as named
 
+    if giaddr is None:
+        raise BadInput(
+            "a query needs --giaddr, our own address, and one of --address, --mac, --client-id to ask about"
+        )
     try:
         numbers = named(dialect)
     except ValueError as error:
@@ -198,16 +205,18 @@ def conform(
         list[str] | None, typer.Option("--row", help="Only this row, as R6.4-4. Repeatable.", metavar="ID")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait for an answer first.", min=0.01, max=LONGEST)
+        float,
+        typer.Option(help="Seconds to wait first.", min=0.01, max=LONGEST, callback=finite),
     ] = 1.0,
     silence: Annotated[
-        float, typer.Option(help="Seconds to wait where none may come.", min=0.01, max=LONGEST)
+        float,
+        typer.Option(help="Seconds to wait where none may come.", min=0.01, max=LONGEST, callback=finite),
     ] = 0.5,
     short_lease: Annotated[
         int, typer.Option(help="Seconds of the lease that is to expire.", min=1, max=3600)
     ] = 2,
     patience: Annotated[
-        float, typer.Option(help="Longest lease to wait out, in seconds.", min=1, max=86400)
+        float, typer.Option(help="Longest lease to wait out, in seconds.", min=1, max=86400, callback=finite)
     ] = 30.0,
     port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
     report: Annotated[
@@ -227,12 +236,34 @@ def conform(
 
     if (server is None) == (not peer):
         raise BadInput("name either a running server with --server, or servers to start with --peer")
+    if server is None:
+        own = {
+            "giaddr": giaddr,
+            "other-giaddr": other_giaddr,
+            "free": free,
+            "outside": outside,
+            "foreign": foreign,
+            "reserved": reserved,
+            "reserved-mac": reserved_mac,
+            "reservation-as-active": reservation_as_active,
+            "longest-lease": longest_lease,
+            "without-leasequery": without_leasequery,
+            "unimplemented-type": unimplemented_type,
+            "r-flag": r_flag,
+            "timeout": timeout != 1.0,
+            "silence": silence != 0.5,
+            "short-lease": short_lease != 2,
+            "patience": patience != 30.0,
+            "port": port != 67,
+        }
+        if given := next((name for name, value in own.items() if value not in (None, False)), None):
+            raise BadInput(f"--{given} is for a running server: those that --peer starts are known")
     for path in report or []:
         shown.check_path(path)
     with Bars() as bar:
         if server is None:
             dialects = {"dialects": [read_dialect(dialect).name]} if dialect else {}
-            judged = conform_peers(peer or [], tell=bar.update, **dialects)
+            judged = conform_peers(peer or [], rows=rows or (), tell=bar.update, **dialects)
         else:
             spoken = read_dialect(dialect or "rfc4388", unimplemented_type, r_flag)
             addresses = {

@@ -1,4 +1,4 @@
-"""Commands around what runs have left: plot, report, compare."""
+"""Commands around what runs have left: plot, report, compare, gallery."""
 
 from __future__ import annotations
 
@@ -126,3 +126,19 @@ def _print(found: Comparison) -> None:
         console.print("No setting differs: the runs repeat each other.")
     for line in found.warnings:
         console.print(f"[bold red]{escape(line)}[/]", soft_wrap=True)
+
+
+@app.command()
+def gallery(
+    out: Annotated[
+        Path, typer.Option(help="The documentation's directory, in a source tree.", metavar="DIR")
+    ] = Path("docs"),
+    runs: Annotated[Path, typer.Option(help="Where the runs are kept.", metavar="DIR")] = Path(
+        "runs/gallery"
+    ),
+) -> None:
+    """Make the documentation's pictures and reports anew, from runs of some minutes; valid ones only."""
+    from lq.reports import gallery as made
+
+    for path in made.make(out, runs):
+        typer.echo(path)

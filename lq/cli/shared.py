@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from lq import __version__
 
@@ -25,15 +30,27 @@ app = typer.Typer(
 options_given = {"debug": False}
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lq {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[  # eager: before a command is missed
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     options_given["debug"] = debug
-    if version:
-        typer.echo(f"lq {__version__}")
-        raise typer.Exit
+
+
+def finite(value: float) -> float:
+    """Refuse what is no number of seconds, though Python reads it as one."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("use a finite number")
+    return value
 
 
 # -- options that several commands share
@@ -49,33 +66,60 @@ Out = Annotated[Path | None, typer.Option(help="Directory for the files, new or 
 # -- what people see
 
 
+MOST_WIDTH = 10_000  # columns
+
+
+def print_rows(
+    named: Sequence[str], others: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
+) -> None:
+    """Print rows as a table, or where the terminal is too narrow for it one below the other.
+
+    The first columns (`named`) say what a row is about, the `others` what is told of it; `-`: nothing.
+    """
+    console = Console()
+    table = Table(title=title or None, show_edge=False)
+    for number, heading in enumerate((*named, *others)):
+        table.add_column(heading, justify="left" if number < len(named) else "right")
+    for row in rows:
+        table.add_row(*row)
+    wide = console.options.update(max_width=MOST_WIDTH)
+    if Measurement.get(console, wide, table).maximum <= console.width:
+        console.print(table)
+        return
+    if title:
+        console.print(f"[italic]{title}[/]")
+    for row in rows:
+        about = [cell if len(named) == 1 else f"{key} {cell}" for key, cell in zip(named, row, strict=False)]
+        console.print(f"[bold]{', '.join(about)}[/]")
+        cells = Table.grid(padding=(0, 2))
+        for heading, cell in zip(others, row[len(named) :], strict=True):
+            if cell != "-":
+                cells.add_row(f"  {heading}", cell)
+        console.print(cells)
+
+
 def print_summary(summary: dict[str, Any]) -> None:
     """Print a run's summary as a table, and why it is not valid if so."""
+    from lq.reports import words  # draws, too
+
     table = Table(title=f"{summary['scenario']} on {summary['topology']}", show_header=False)
-    table.add_column(style="cyan")
-    table.add_column(justify="right")
+    table.add_column(style="cyan", overflow="fold")
+    table.add_column(justify="right", overflow="fold")
     for key, value in summary.items():
-        if key in ("scenario", "topology", "invalid_reasons", "run_dir", "verdict"):
-            continue
-        shown = "-" if value is None else str(value)
-        if isinstance(value, float):
-            shown = f"{value * 1000:.1f} ms" if key.startswith("recovery") else f"{value:.3g}"
-        table.add_row(key.replace("_", " "), shown)
+        if key not in ("scenario", "topology", "invalid_reasons", "run_dir", "verdict"):
+            table.add_row(words.name(key), escape(words.value(key, value)))
     console = Console()
     console.print(table)
     if "verdict" in summary:
-        console.print(f"[bold]{summary['verdict']}[/]", soft_wrap=True)
+        console.print(f"[bold]{escape(summary['verdict'])}[/]")
     for reason in summary["invalid_reasons"]:
-        console.print(f"[bold red]not valid:[/] {reason}")
-    console.print(f"Everything is in {summary['run_dir']}", soft_wrap=True)
+        console.print(f"[bold red]not valid:[/] {escape(reason)}")
+    console.print(f"Everything is in {escape(summary['run_dir'])}", soft_wrap=True)
 
 
 def print_benchmark(result: dict[str, Any]) -> None:
     """Print a benchmark's cases beside their peers."""
-    table = Table(show_edge=False)
-    table.add_column("measured")
-    for heading in ("ours", "peer", "unit", "ratio", "goal", "beside"):
-        table.add_column(heading, justify="left" if heading in ("unit", "beside") else "right")
+    rows = []
     for case in [result, *result["cases"]]:
         ours, peer, ratio, goal, limit = (
             "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
@@ -83,23 +127,29 @@ def print_benchmark(result: dict[str, Any]) -> None:
         )
         if "limit" in case:  # of what was measured; a goal is one of the ratio
             goal = f"at most {limit} {case['unit']}: {'met' if case['met'] else '[bold red]not met[/]'}"
-        table.add_row(case["name"], ours, peer, case["unit"], ratio, goal, case.get("peer_name") or "-")
-    console = Console()
-    console.print(table)
+        beside = case.get("peer_name") or "-"
+        there = peer if peer == "-" else f"{peer} {case['unit']}"
+        rows.append((case["name"], f"{ours} {case['unit']}", beside, there, ratio, goal))
+    print_rows(["measured"], ["ours", "beside", "there", "ratio", "goal"], rows)
     for case in [result, *result["cases"]]:
         for reason in case.get("invalid_reasons", ()):
-            console.print(f"[bold red]not valid:[/] {case['name']}: {reason}")
+            Console().print(f"[bold red]not valid:[/] {escape(case['name'])}: {escape(reason)}")
 
 
 def print_checks(checks: list[Any]) -> None:
     """Print what this machine can do, and the fix for what it cannot."""
     table = Table(show_edge=False)
-    for heading in ("", "what", "found", "to mend it"):
+    for heading in ("", "what", "found"):
         table.add_column(heading, overflow="fold")
     for check in checks:
         mark = "[green]yes[/]" if check.ok else ("[bold red]NO[/]" if check.needed else "[yellow]no[/]")
-        table.add_row(mark, check.name, check.found, "" if check.ok else check.fix)
-    Console().print(table)
+        table.add_row(mark, check.name, escape(check.found))
+    console = Console()
+    console.print(table)
+    if lacking := [check for check in checks if not check.ok]:
+        console.print("\nTo mend it:")
+        for check in lacking:
+            console.print(f"  {check.name}: {escape(check.fix)}", soft_wrap=True)  # to be copied as it is
 
 
 def print_scenarios(questions: dict[str, str]) -> None:
@@ -113,12 +163,11 @@ def print_scenarios(questions: dict[str, str]) -> None:
 
 
 def print_settings(settings: Mapping[str, Setting]) -> None:
-    """Print the fields that can be set, with their values, defaults and meaning."""
-    table = Table(show_edge=False)
-    table.add_column("key", style="cyan", no_wrap=True)
-    table.add_column("default", max_width=16, overflow="fold")
-    table.add_column("values", max_width=24)
-    table.add_column("meaning")
+    """Print the fields that can be set: each with its default, its values, and its meaning below."""
+    console = Console()
+    console.print("\nEach setting: its name, what it is if not given, its values; below what it means.\n")
     for name, setting in settings.items():
-        table.add_row(name, json.dumps(setting.default).strip('"'), setting.values, setting.meaning)
-    Console().print(table)
+        default = json.dumps(setting.default).strip('"').replace("null", "not set")
+        line = Text.assemble((name, "cyan"), f" = {default}   ", (f"({setting.values})", "dim"))
+        console.print(line, overflow="fold")
+        console.print(Padding(Text(setting.meaning), (0, 0, 0, 4)))

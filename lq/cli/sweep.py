@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
-from lq.cli.shared import AsJson, app
+from lq.cli.shared import AsJson, app, print_rows
 from lq.errors import BadInput
 
 _SHOWN = ("recovered", "recovery_p50_s", "recovery_max_s", "queries_per_address", "queries_resent")
@@ -124,34 +124,32 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
 def _print(done: Any, keys: list[str]) -> None:
     """Print one line for each point: medians over its repeats, with their intervals."""
     from lq.experiments.sweep import aggregate
+    from lq.reports import words  # draws, too
 
     console = Console()
     if len(done.table):
-        table = Table(title="medians over repeats (interval, where there are six or more)", show_edge=False)
-        for key in (*keys, "runs", "not valid", *_SHOWN):
-            table.add_column(key.replace("_", " "), justify="right")
-        columns = [aggregate(done.table, keys, value) for value in _SHOWN]
-        for rows in zip(*(column.to_dict("records") for column in columns), strict=True):
-            first = rows[0]
-            table.add_row(
-                *(_value(first[key]) for key in keys),
-                str(first["count"]),
-                str(first["invalid"]),
-                *(_shown(row) for row in rows),
-            )
-        console.print(table)
+        columns = [aggregate(done.table, keys, key).to_dict("records") for key in _SHOWN]
+        rows = []
+        for measured in zip(*columns, strict=True):
+            first = measured[0]
+            about = [_value(first[key]) for key in keys]
+            told = [_shown(key, row) for key, row in zip(_SHOWN, measured, strict=True)]
+            rows.append([*about, str(first["count"]), str(first["invalid"]), *told])
+        others = ["runs", "not valid", *map(words.name, _SHOWN)]
+        print_rows(keys, others, rows, "Medians over repeats (interval, where there are six or more)")
     for name, error in done.failures.items():
-        console.print(f"[bold red]failed:[/] {name}: {error}", soft_wrap=True)
-    console.print(f"The table is {done.directory / 'table.parquet'}", soft_wrap=True)
+        console.print(f"[bold red]failed:[/] {name}: {escape(error)}")
+    console.print(f"The table is {escape(str(done.directory / 'table.parquet'))}", soft_wrap=True)
 
 
 def _value(value: Any) -> str:
     return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
-def _shown(row: dict[str, Any]) -> str:
+def _shown(key: str, row: dict[str, Any]) -> str:
+    from lq.reports import words
+
     if row["count"] == 0:
         return "-"
-    if row["confidence"] < 0.95:
-        return f"{row['median']:.3g}"
-    return f"{row['median']:.3g} ({row['low']:.3g} to {row['high']:.3g})"
+    median, low, high = (words.value(key, row[name]) for name in ("median", "low", "high"))
+    return median if row["confidence"] < 0.95 else f"{median} ({low} to {high})"

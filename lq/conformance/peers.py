@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lq.conformance.report import Judged
 from lq.conformance.servers import PACKAGES, VARIANTS
-from lq.conformance.suite import Result
+from lq.conformance.suite import Result, refuse_unknown
 from lq.errors import BadInput, RunFailed, unknown
 from lq.sandbox.lab import Lab
 from lq.sandbox.tools import find
@@ -24,14 +24,16 @@ Tell = Callable[[str, int, int], None]
 def conform_peers(
     peers: Sequence[str],
     dialects: Sequence[str] = DIALECTS,
+    rows: Collection[str] = (),
     tell: Tell = lambda what, done, of: None,
 ) -> list[Judged]:
-    """Judge each of the servers (`builtin`, `dhcpd`) by each of the dialects.
+    """Judge each of the servers (`builtin`, `dhcpd`) by each of the dialects, by `rows` or all there are.
 
     Each pair has its own sealed lab, which ends with the suite, with this process, or if it is killed.
-    Raises BadInput for a server that is unknown or not installed, RunFailed where one does not start,
-    LabError where no lab can be had.
+    Raises BadInput for a row that is unknown, a server that is, or is not installed, RunFailed where one
+    does not start, LabError where no lab can be had.
     """
+    refuse_unknown(rows)
     for peer in peers:
         if peer not in VARIANTS:
             raise BadInput(f"{unknown('server', peer, VARIANTS)} (there are: {', '.join(VARIANTS)})")
@@ -41,7 +43,7 @@ def conform_peers(
             )
     pairs = [(peer, name) for peer in dict.fromkeys(peers) for name in dict.fromkeys(dialects)]
     with ThreadPoolExecutor(_LABS) as labs:
-        return list(labs.map(lambda pair: _in_lab(pair[0], pair[1], tell), pairs))
+        return list(labs.map(lambda pair: _in_lab(pair[0], pair[1], rows, tell), pairs))
 
 
 @contextlib.contextmanager
@@ -54,9 +56,9 @@ def _log() -> Iterator[Path]:
         os.close(fd)
 
 
-def _in_lab(peer: str, dialect: str, tell: Tell) -> Judged:
+def _in_lab(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> Judged:
     with _log() as log, Lab("lq.conformance.stage", log=log) as lab:
-        for message in lab.exchange({"peer": peer, "dialect": dialect}):
+        for message in lab.exchange({"peer": peer, "dialect": dialect, "rows": list(rows)}):
             if "progress" in message:
                 _, done, of = message["progress"]
                 tell(f"{peer} {dialect}", done, of)

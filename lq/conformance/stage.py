@@ -2,14 +2,15 @@
 
     python -m lq.conformance.stage CHANNEL_FD
 
-In: one object, `{"peer": ..., "dialect": ...}`. Out: `{"progress": [what, done, of]}` as things go on, then
-`{"version": ..., "results": [...]}` or `{"error": line}`.
+In: one object, `{"peer": ..., "dialect": ..., "rows": [...]}`. Out: `{"progress": [what, done, of]}` as
+things go on, then `{"version": ..., "results": [...]}` or `{"error": line}`.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Collection
 from dataclasses import replace
 
 from lq.conformance.servers import VARIANTS, Wire, running, version
@@ -18,15 +19,18 @@ from lq.errors import BadInput
 from lq.sandbox.channel import Channel
 
 
-def judge(peer: str, dialect: str, tell: Tell) -> list[Result]:
-    """All rows against a server as it is, and those left open against it configured otherwise."""
+def judge(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> list[Result]:
+    """`rows`, or all, against a server as it is, and those left open against it configured otherwise."""
     wire = Wire()
     plain, *others = VARIANTS[peer]
     with running(peer, plain, dialect, wire):
-        results = conform(plain.target(dialect), tell=tell)
+        results = conform(plain.target(dialect), rows, tell)
     for variant in others:
+        wanted = [row for row in variant.rows if not rows or row in rows]
+        if not wanted:
+            continue
         with running(peer, variant, dialect, wire):
-            again = {result.id: result for result in conform(variant.target(dialect), variant.rows)}
+            again = {result.id: result for result in conform(variant.target(dialect), wanted)}
         for index, result in enumerate(results):
             other = again.get(result.id, result)
             if result.verdict == NOT_APPLICABLE != other.verdict:
@@ -40,7 +44,7 @@ def main(channel: Channel) -> int:
     if request is None:
         return 1
     try:
-        results = judge(request["peer"], request["dialect"], channel.tell)
+        results = judge(request["peer"], request["dialect"], request["rows"], channel.tell)
         channel.send(
             {"version": version(request["peer"]), "results": [result.as_dict() for result in results]}
         )

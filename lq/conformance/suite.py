@@ -43,6 +43,12 @@ class Result:
         }
 
 
+def refuse_unknown(rows: Collection[str]) -> None:
+    """Raise BadInput unless all rows are those of a server."""
+    if unknown := set(rows) - {row.id for row in ROWS}:
+        raise BadInput(f"there is no row {sorted(unknown)[0]}: the rows are those of a server, as R6.4-4")
+
+
 def conform(
     target: Target, rows: Collection[str] = (), tell: Tell = lambda what, done, of: None
 ) -> list[Result]:
@@ -53,8 +59,7 @@ def conform(
     """
     from lq.conformance.checks import CHECKS
 
-    if unknown := set(rows) - {row.id for row in ROWS}:
-        raise BadInput(f"there is no row {sorted(unknown)[0]}: the rows are those of a server, as R6.4-4")
+    refuse_unknown(rows)
     wanted = [row for row in ROWS if not rows or row.id in rows]
     giaddr = target.giaddr or own_address(target.server)
     requester = Requester(target.server, giaddr, target.other_giaddr, target.port)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import time
 from ipaddress import IPv4Address
@@ -33,6 +32,7 @@ from lq.experiments.servers import Server
 from lq.experiments.spec import Spec
 from lq.experiments.subscribers import Population
 from lq.experiments.wan import Wan
+from lq.sandbox import limits
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes, plan
 from topologies.access import AccessBridge, Dslam
@@ -73,14 +73,7 @@ class Emulation:
 
     def build(self) -> None:
         """Start the switch and the devices of the figure, all without a controller."""
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # every Mininet node costs three
         setLogLevel("critical")
-        nodes.prepare()
-        self.switch.start()
-        # A frame's outer and inner tag, not just one, are matched and handled.
-        subprocess.run(["ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:vlan-limit=2"], check=True)
-        nodes.BridgeDevice.datapath_type = datapath_type()
         topology = self.spec.topology
         self.wan = Wan(self.programs, self.raw, self.spec)
         self.figure = TOPOLOGIES[topology.figure](
@@ -94,6 +87,12 @@ class Emulation:
             intermediate_agent=topology.intermediate_agent,
             ingress_filter=topology.ingress_filter,
         )
+        limits.allow_open_files(len(self.figure.hosts()), len(self.figure.switches()))
+        nodes.prepare()
+        self.switch.start()
+        # A frame's outer and inner tag, not just one, are matched and handled.
+        subprocess.run(["ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:vlan-limit=2"], check=True)
+        nodes.BridgeDevice.datapath_type = datapath_type()
         nodes.BridgeDevice.setup()
         self.net = LabNet(self.figure)
         self.net.start()

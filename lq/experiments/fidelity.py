@@ -209,7 +209,8 @@ def controller_reasons(faults: Iterable[Mapping[str, Any]], died: Iterable[Mappi
 def attack_reasons(attacks: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return where an attack was not what the specification says.
 
-    `attacks`: the reports of all, each with its `name` (`lq.experiments.attack.flood`).
+    `attacks`: the reports of all, each with its `name` (`lq.experiments.attack.flood`), and with `outlast`,
+    the moment at which it had to be still going on, if there is one.
     """
     reasons = []
     for attack in attacks:
@@ -225,13 +226,16 @@ def attack_reasons(attacks: Iterable[Mapping[str, Any]]) -> list[str]:
             reasons.append(f"{name} was up to {attack['late'] * 1000:.0f} ms late (99th percentile)")
         if attack["refused"]:
             reasons.append(f"{attack['refused']} packets of {name} were refused by the kernel")
+        if (early := attack.get("outlast", 0.0) - attack["ended"]) > 0:
+            before = f"{name} had ended {early:.1f} s before the new concentrator was up"
+            reasons.append(f"{before}: raise attack.duration")
     return reasons
 
 
 def wan_reasons(wan: Mapping[str, Any] | None) -> list[str]:
-    """Return where a delay line (`topologies.wan`) did not do what the specification says.
+    """Return where the way to a server (`topologies.wan`) did not do what the specification says.
 
-    `wan`: the reports of the lines by node, none where the kernel does it.
+    `wan`: the reports by node, none where there is no such way.
     """
     reasons = []
     for name, line in (wan or {}).items():

@@ -7,14 +7,14 @@ import functools
 import importlib
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from lq import files, yaml_file
-from lq.errors import BadInput, RunFailed, shown, unknown
+from lq.errors import BadInput, RunFailed, expect, shown, unknown
 from lq.experiments import comparison, directories, fidelity, findings, record, tables
 from lq.experiments import reuse as reusing
 from lq.experiments import spec as specification
@@ -40,6 +40,7 @@ class Run:
     """
 
     def __init__(self, directory: Path | str) -> None:
+        expect(directory, (str, Path), "a run's directory", 'write its name, such as "runs/first"')
         self.directory = Path(directory)
         if not directories.finished(self.directory):
             there = files.exists(self.directory / directories.UNFINISHED)
@@ -68,6 +69,7 @@ class Run:
         They count from the reboot. Some scenarios have more: `lq.experiments.findings`,
         `lq.experiments.comparison`.
         """
+        expect(name, str, "a table's name", 'write it as "probes"')
         path = self.directory / f"{name}.parquet"
         if not files.exists(path):
             there = sorted(each.stem for each in self.directory.glob("*.parquet"))
@@ -149,6 +151,8 @@ def run(
     Raises BadInput when it cannot be used, LabError when no lab can be had here, RunFailed when the
     emulation did not come up.
     """
+    expect(spec, Spec, "what is run", 'write run(load("reboot"))')
+    expect(out or "", (str, Path), "the run's directory", 'write its name, such as "runs/first"')
     content = yaml_file.dump(spec.model_dump(mode="json")).encode()
     if reuse and (found := reusing.find(content)):
         there, line = found
@@ -176,6 +180,16 @@ def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     return comparison.compare(spec, directory, functools.partial(run, opened=opened), progress)
 
 
+def _attacks(spec: Spec, phases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the attacks' reports, and what each had to outlast where that is the concentrator's reboot."""
+    outlast = spec.scenario in ("dos", "claim")
+    return [
+        {**attack, "outlast": phase["ready"]} if outlast else attack
+        for phase in phases
+        for attack in phase["attacks"]
+    ]
+
+
 def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
     """Run one experiment, and write its tables."""
     for part in ("raw", "logs"):
@@ -191,7 +205,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     windows = record.recovery_windows(found["probes"], found["phases"])
     observed = {
         **result["observed"],
-        "attacks": [a for phase in result["phases"] for a in phase["attacks"]],
+        "attacks": _attacks(spec, result["phases"]),
         "faults": record.faults(directory),
     }
     reasons = fidelity.judge(observed, found["probes"], spec.probe_interval, windows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
@@ -600,12 +601,17 @@ def _size_for(raw: dict[str, Any], scenario: str) -> dict[str, Any]:
         return {}  # what is wrong is said where all is validated
 
 
-def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
+def load(scenario_or_path: str | Path, settings: Mapping[str, Any] | None = None) -> Spec:
     """Return the specification that a scenario's name or a YAML file gives, with `settings` on top.
 
     `settings` maps dotted names (`probes.interval`) to values. Raises BadInput with one line.
     """
-    document = None
+    errors.expect(scenario_or_path, (str, Path), "the scenario", 'give its name, such as "reboot"')
+    settings = {} if settings is None else settings
+    errors.expect(settings, Mapping, "what is set", 'write {"wan.delay": 0.02}, a name and a value each')
+    for name in settings:
+        errors.expect(name, str, "the name of a setting", 'write it as "wan.delay"')
+    scenario_or_path, document = str(scenario_or_path), None
     if scenario_or_path in SCENARIOS:
         raw: dict[str, Any] = {"scenario": scenario_or_path}
     elif scenario_or_path.endswith((".yaml", ".yml")):
@@ -613,8 +619,8 @@ def load(scenario_or_path: str, settings: dict[str, Any]) -> Spec:
         raw = _mapping(document)
     else:
         scenarios = ", ".join(SCENARIOS)
-        given = errors.shown(scenario_or_path)
-        raise errors.BadInput(f"unknown scenario {given}: choose from {scenarios}, or give a .yaml file")
+        said = errors.unknown("scenario", scenario_or_path, SCENARIOS)
+        raise errors.BadInput(f"{said} (there is: {scenarios}, or give a .yaml file)")
     for name, value in settings.items():
         raw = _with(raw, name.split("."), value, name)
     return _validated(raw, document, settings)

@@ -28,10 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from lq import files, yaml_file
-from lq.errors import BadInput, RunFailed, shown
+from lq.errors import BadInput, RunFailed, expect, expect_columns, shown
 from lq.experiments import spec as specification
 from lq.experiments.directories import finished, holding, unused
 from lq.experiments.provenance import source
@@ -75,6 +76,16 @@ class Sweep:
 
     def points(self) -> list[Point]:
         """Return every run, validated, repeats innermost. Raises BadInput for a value out of range."""
+        expect(self.settings, Mapping, "what all runs share", 'write {"topology.modems": 4}')
+        expect(self.grid, Mapping, "the grid", 'write {"wan.delay": [0, 0.05]}, a name and a list each')
+        for name, values in self.grid.items():
+            of = f"{shown(name)} in the grid"
+            expect(
+                values, (list, tuple, range, np.ndarray, pd.Series), of, f"write a list, [{shown(values)}]"
+            )
+            if not len(values):
+                raise BadInput(f"{of} has no values: give one at least")
+        expect(self.repeats, int, "the number of repeats", "use a whole number")
         if self.repeats < 1:
             raise BadInput(f"--repeat {self.repeats}: use at least 1")
         if both := [name for name in self.grid if name in self.settings]:
@@ -154,6 +165,8 @@ def sweep(
     the directory holds something else or cannot be written, or a run cannot be had at all. On that or an
     interrupt no run goes on: what waits is cancelled, what runs is ended.
     """
+    expect(what, Sweep, "what is swept", 'write sweep(Sweep("reboot", {}, {"wan.delay": [0, 0.05]}))')
+    expect(workers or 1, int, "the number of workers", "use a whole number")
     points = what.points()
     plan = _plan(points)
     directory = _place(what, plan, None if directory is None else Path(directory), reuse)
@@ -201,13 +214,14 @@ def _sweep(
     return Finished(directory, _write_table(directory, points), failures)
 
 
-def aggregate(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+def aggregate(table: pd.DataFrame, by: str | Iterable[str], value: str) -> pd.DataFrame:
     """Return medians over repeats, with columns `by`, and those of `Median`, and `invalid`.
 
     `invalid` counts runs that broke their fidelity bounds. They are in the median: leaving them out would
     favour what is measured when little goes on. A figure marks them.
     """
-    keys = list(by)
+    keys = [by] if isinstance(by, str) else list(by)
+    expect_columns(table, [*keys, value, "valid"])
     rows = []
     for group, runs in table.groupby(keys, sort=False, dropna=False):
         found = median(runs[value])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lq.errors import RunFailed
 from lq.experiments.programs import Process, Programs, end, python
 from lq.experiments.spec import Spec
 from topologies import plan
-from topologies.netem import has_netem, join_commands, netem_command, netem_takes_seeds
+from topologies.netem import has_netem, join_commands, netem_command, netem_takes_seeds, report
 from topologies.network import ip_commands
 from topologies.wan import Impairment
 
@@ -138,7 +139,12 @@ class Wan:
         return self._raw / f"{name}-report.json"
 
     def stop(self) -> dict[str, Any]:
-        """End the delay lines; return their reports by node. Raises RunFailed where one had died before."""
+        """End the delay lines; return reports by node. Raises RunFailed where one had died before.
+
+        Of netem they have but what it tells (`topologies.netem.report`).
+        """
+        if self._by_netem:
+            return {name: self._netem_report(name) for name in self._nodes}
         for process in self.processes.values():
             end(process)
         reports = {}
@@ -148,3 +154,10 @@ class Wan:
             reports[name] = json.loads(self._report(name).read_text())
         self.processes.clear()
         return reports
+
+    def _netem_report(self, name: str) -> dict[str, Any]:
+        shown = self.net[name].popen(["tc", "-s", "-j", "qdisc"]).communicate()[0].decode()
+        directions = [
+            report(interface, self.impairment, shown) for interface in reversed(self._interfaces(name))
+        ]
+        return {"impairment": asdict(self.impairment), "missed": 0, "directions": directions}

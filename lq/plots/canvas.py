@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lq import figures
-from lq.errors import BadInput
+from lq.errors import BadInput, expect
 from lq.experiments.run import Run
 from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
@@ -37,6 +37,7 @@ def seconds(duration: float) -> str:
 
 def need_reboot(run: Run) -> None:
     """Raise BadInput for a run in whose first phase the concentrator did not reboot."""
+    expect(run, Run, "what is drawn", "give a run, as run(...) or Run(DIRECTORY) returns it")
     if not run.rebooted:
         raise BadInput(f"{run.directory}: the concentrator did not reboot, so there is no recovery to draw")
 

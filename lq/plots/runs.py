@@ -40,6 +40,7 @@ MOST_ON_A_LINE = 4  # phases whose names stand on one line each
 MOST_TOLD = 3  # outages that are told one by one
 MOST_MARKS = 100  # subscribers up to which each one gets a mark of its own on the curve
 
+_EDGE = 0.92  # of the width: further right there is no room for a name
 _HEADROOM = 1.15  # of the height: what phases are called stands in it
 
 _FLOWS = {
@@ -136,7 +137,7 @@ def recovery_curve(
     ax.axvspan(max(left, -max(outages)), 0, color="0.9", zorder=0, linewidth=0)
     ax.set_xlim(left, right)
     if len(runs) > 1 or labels[0] != runs[0].directory.name:
-        ax.legend(loc="center right")
+        ax.legend()
     return figure
 
 
@@ -178,7 +179,8 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
                     edgecolor="white", linewidth=0.5,
                 )  # fmt: skip
                 below += rate
-        ax.legend(loc="upper right")
+        several = len(run.table("phases")) > 1  # whose names stand at the top
+        ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.9) if several else None)
         ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(0, 1.35 * below.max())  # the legend has the space above
     else:
@@ -194,7 +196,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
 
 def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
     """Draw probes per second against the time they were sent: all, and those that were delivered."""
-    counts, width = _probe_counts(run)
+    counts, width = probe_counts(run)
     figure, ax = canvas(ax)
     for column, colour, dashes in (("delivered", BLUE, "-"), ("sent", "0.35", "--")):
         ax.step(
@@ -211,7 +213,7 @@ def packet_rate(run: Run, ax: Axes | None = None) -> Figure:
 
 def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     """Draw which share of the probes sent at a time was delivered."""
-    counts, width = _probe_counts(run)
+    counts, width = probe_counts(run)
     figure, ax = canvas(ax)
     ax.step(counts.index, counts["delivered"] / counts["sent"], where="post", color=BLUE, linewidth=2)
     outages = _over_the_run(ax, run, "probes delivered")
@@ -289,19 +291,23 @@ def _over_the_run(ax: Axes, run: Run, ylabel: str) -> str:
 
 def _mark_phases(ax: Axes, run: Run) -> None:
     """Write where each phase begins, if there are several, along an axis whose limits are set."""
-    phases, outage, left = run.table("phases"), run.summary["outage_s"], ax.get_xlim()[0]
+    phases, outage = run.table("phases"), run.summary["outage_s"]
+    left, right = ax.get_xlim()
     between = "\n " if len(phases) > MOST_ON_A_LINE else " "
     for phase in phases.to_dict("records") if len(phases) > 1 else ():
         name = str(phase["phase"]).replace(" ", between, 1)
-        ax.axvline(phase["start"] - outage, color="0.35", linewidth=0.8, linestyle=":")
+        start = max(left, phase["start"] - outage)
+        at_the_end = start > left + _EDGE * (right - left)
+        ax.axvline(start, color="0.35", linewidth=0.8, linestyle=":")
         ax.text(
-            max(left, phase["start"] - outage), 0.99, f" {name}", va="top", fontsize="small",
-            color="0.35", transform=ax.get_xaxis_transform(), clip_on=True, in_layout=False,
+            start, 0.99, f"{name} " if at_the_end else f" {name}", va="top", fontsize="small",
+            ha="right" if at_the_end else "left", color="0.35", transform=ax.get_xaxis_transform(),
+            clip_on=True, in_layout=False,
             bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 
 
-def _probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
+def probe_counts(run: Run) -> tuple[pd.DataFrame, float]:
     """Count probes `sent` and `delivered` by bins of the time due; return the bins' width, too (seconds)."""
     probes = run.table("probes")
     if probes.empty:

@@ -93,9 +93,6 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
         ax.plot([x, x], [-0.6, len(messages)], color="0.8", linewidth=1, zorder=1)
         ax.text(x, -0.8, titles[name], ha="center", va="bottom", fontweight="bold")
 
-    def moment(row: float, text: str) -> None:
-        ax.text(-0.08, row, text, ha="right", va="center", fontsize="x-small", color="0.35")
-
     for row, step in enumerate(messages):
         source, target = lane[step.source], lane[step.target]
         colour = _COLOUR.get(step.kind, "0.35")
@@ -108,7 +105,13 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
             min(source, target) + 0.5, row - 0.1, step.label, ha="center", va="bottom", fontsize="x-small",
         )  # fmt: skip
         ax.text(
-            -0.08, row, f"{step.at * 1000:.1f} ms", ha="right", va="center", fontsize="x-small", color="0.35"
+            -0.08,
+            row,
+            f"{step.at * 1000:.1f} ms" if step.at < 1 else f"{step.at:.3f} s",
+            ha="right",
+            va="center",
+            fontsize="x-small",
+            color="0.35",
         )
     ax.text(-0.3, -0.8, "since takeover", ha="right", va="bottom", fontsize="x-small", color="0.35")
     if not messages:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from lq import figures, headings
-from lq.errors import BadInput
+from lq.errors import BadInput, expect, expect_columns
 from lq.experiments import tables
 from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
@@ -63,6 +63,7 @@ def medians(
     ("x", "y", "xy") with a logarithmic scale. Raises ValueError where points that differ in another key
     would be taken for repeats.
     """
+    _need(table, x, y, *([by] if isinstance(by, str) else by or ()))
     keys = (
         [key for key in differing(table) if key != x] if by is None else [by] if isinstance(by, str) else by
     )
@@ -91,6 +92,12 @@ def medians(
         _legend(ax, label(keys[0]) if len(keys) == 1 else None, alone=alone)
     _explain(ax, table)
     return figure
+
+
+def _need(table: pd.DataFrame, *columns: str) -> None:
+    """Raise BadInput unless there is a table with these columns."""
+    expect(table, pd.DataFrame, "what is drawn", "give a sweep's table, as sweep(...).table")
+    expect_columns(table, [*columns, "valid"])
 
 
 def _lines(table: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
@@ -127,6 +134,7 @@ def categories(
 
     `by` as in `medians`: for keys whose values are not numbers.
     """
+    _need(table, value, *([by] if isinstance(by, str) else by or ()))
     keys = differing(table) if by is None else [by] if isinstance(by, str) else by
     lines = _lines(table, keys)
     _refuse_mixtures(table, [lines], keys)
@@ -160,6 +168,7 @@ def heat_map(
 
     Raises ValueError as `medians` does.
     """
+    _need(table, x, y, value)
     _refuse_mixtures(table, [table[x], table[y]], [x, y])
     figure, ax = canvas(ax)
     points = aggregate(table, [x, y], value)

@@ -14,7 +14,7 @@ from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.reports import sections, single, swept
 from lq.reports.compared import Comparison, compare
-from lq.reports.page import Markup, page, tag
+from lq.reports.page import Markup, tag, whole_page
 
 __all__ = ["Comparison", "compare", "is_sweep", "made", "write"]
 
@@ -53,7 +53,7 @@ def made(directories: Sequence[Path]) -> bytes:
         parts.append(tag("nav", tag("ol", *entries), aria_label="Contents"))
     for number, directory in enumerate(directories, start=1):
         parts.append(_section(directory, number, several))
-    return page(heading, *parts)
+    return whole_page(heading, *parts)
 
 
 def is_sweep(directory: Path) -> bool:

@@ -15,14 +15,17 @@ from lq import figures, files, plots
 from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.experiments.spec import SCENARIOS
+from lq.plots import together
 from lq.plots.captions import caption
-from lq.plots.panels import panels
 from lq.reports import sections, specification, words
-from lq.reports.page import Column, Markup, bullets, page, table, tag
+from lq.reports.page import Column, Markup, bullets, table, tag, whole_page
 
 MOST_RUNS = 12  # whose curves can be told apart
 _NOT_NUMBERS = ("seed",)
-_OVER_TIME = {"queries": plots.query_rate, "packets": plots.packet_rate, "delivered": plots.delivered_share}
+_CAPTIONS = {
+    "queries": "Leasequeries that each run had sent so far, repeats included.",
+    "delivered": "The share of each run's probes that was delivered, by the time they were sent.",
+}
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,15 @@ class Comparison:
         return f"{ratio:,.0f}" if abs(ratio) >= 100 else f"{ratio:.3g}"
 
     def figures(self) -> dict[str, Figure]:
-        """Draw the curves: recovery in one picture, the rest one below the other on the same scales."""
+        """Draw the curves of all runs together; none if they are not comparable."""
         if not self.comparable:
             return {}
         rebooted = {name: run for name, run in self.runs.items() if run.rebooted}
         drawn: dict[str, Figure] = {}
         if rebooted:
             drawn["recovery"] = plots.recovery_curve(list(rebooted.values()), list(rebooted))
-        return drawn | {name: panels(draw, self.runs) for name, draw in _OVER_TIME.items()}
+        drawn["queries"] = together.queries_so_far(self.runs)
+        return drawn | {"delivered": together.delivered_shares(self.runs)}
 
     def as_dict(self) -> dict[str, Any]:
         """Return all that is in the tables, for JSON."""
@@ -120,7 +124,7 @@ class Comparison:
             parts.append(tag("p", "There are no common curves: the scenarios differ."))
         parts += sections.shown_figures(self.figures(), "f", captions=_caption)
         parts += [tag("h2", "Numbers"), self._numbers(names)]
-        return page("Comparison of runs", *parts)
+        return whole_page("Comparison of runs", *parts)
 
     def _settings(self, names: Sequence[str]) -> Markup:
         rows = [(key, *map(words.setting, values)) for key, values in self.settings.items()]
@@ -167,9 +171,7 @@ def _number(value: Any) -> float | None:
 
 
 def _caption(name: str) -> str:
-    if name == "recovery":
-        return caption(name)
-    return f"{caption(name).removesuffix('.')}, for each run, on the same scales."
+    return _CAPTIONS.get(name) or caption(name)
 
 
 def _made(directory: Path) -> Path:

@@ -68,7 +68,7 @@ def bullets(lines: Iterable[str]) -> Markup:
     return tag("ul", *(tag("li", line) for line in lines))
 
 
-def page(title: str, *inside: str) -> bytes:
+def whole_page(title: str, *inside: str) -> bytes:
     """Return the whole page. Raises BadInput if it would be too large."""
     style = resources.files("lq.reports").joinpath("style.css").read_text()
     head = [

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lq import stdio
 from lq.sandbox.channel import Channel
 from lq.sandbox.filesystem import TEMPORARY
 from lq.sandbox.init import FAILED_TO_ENTER
@@ -26,6 +27,9 @@ from lq.sandbox.tools import search_path
 
 _DISTUTILS = Path(sysconfig.get_path("stdlib"), "distutils", "version.py")  # until Python 3.11
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
+
+
+SEE_DOCTOR = " (`lq doctor` says more)"
 
 
 class LabError(Exception):
@@ -51,6 +55,7 @@ class Lab:
         nests: bool = False,
     ) -> None:
         self._log = log
+        stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
@@ -95,7 +100,7 @@ class Lab:
         status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
             said = self.last_words() if self._log else "no lab can be opened here"
-            raise LabError(f"{said} (`lq doctor` says more)")
+            raise LabError(f"{said}{SEE_DOCTOR}")
         return status
 
     def last_words(self) -> str:

@@ -3,12 +3,14 @@
 import argparse
 import sys
 
+from lq import stdio
 from lq.server.daemon import serve
 from lq.server.log import LEVELS
 
 
 def main() -> int:
     """Read the arguments and serve."""
+    stdio.ensure()
     parser = argparse.ArgumentParser(prog="python -m lq.server", description="a DHCP server with leasequery")
     parser.add_argument("config", help="the configuration, a YAML file")
     parser.add_argument("--counters-json", metavar="PATH", help="write the counters here at exit and SIGUSR1")

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from lq import yaml_file
-from lq.errors import BadInput, shown
+from lq.errors import BadInput, plain, shown
 from lq.server.option_values import encode_option, octets
 from lq.wire.dialect import Dialect, dialect
 from lq.wire.text import parse_hardware_address
@@ -293,7 +293,7 @@ def _validated(document: yaml_file.Document) -> ServerConfig:
 def _one_line(error: ValidationError, document: yaml_file.Document) -> str:
     problem = error.errors(include_url=False)[0]
     keys = [key for key in problem["loc"] if key not in ("function-before",)]
-    message = problem["msg"].removeprefix("Value error, ")
+    message = plain(problem["msg"].removeprefix("Value error, "))
     if problem["type"] == "missing":
         message = "this key is missing: add it"
     elif problem["type"] == "extra_forbidden":

@@ -35,7 +35,7 @@ function render({ model, el }) {
     button.disabled = idle;
     button.setAttribute("aria-disabled", String(idle || model.get("busy"))); // busy: it keeps the focus
     say("message", idle ? "" : model.get("message"));
-    say("alarm", ended || (old ? OLD(model.get("patience")) : model.get("notice")));
+    say("alarm", ended || model.get("notice") || (old ? OLD(model.get("patience")) : ""));
     say("spoken", idle ? "" : model.get("spoken"));
   };
   const draw = () => {

@@ -34,7 +34,7 @@ class _Size(NamedTuple):
     space: float
 
 
-_LARGE, _SMALL = _Size(104, 42, 3, 6), _Size(33, 22, 5, 4)
+_LARGE, _SMALL = _Size(104, 42, 3, 6), _Size(33, 22, 5, 3)
 
 
 def draw(scene: Scene, note: str = "", width: float = WIDTH) -> Drawing:

@@ -87,15 +87,15 @@ class View:
         if self.front is None or self._ended.is_set() or lab is None:
             return
         with self._drawing:
-            notice = ""
             try:
                 self._look(lab)
             except (BadInput, RunFailed, OSError, ValueError) as error:  # the next time may go well
-                notice = str(error)
+                self.front.notice = str(error)  # and no beat: if it does not, the page calls itself old
+                return
             if self._ended.is_set():
                 return
             with self.front.hold_sync():
-                self.front.notice = notice
+                self.front.notice = ""
                 self.front.content = self._content()
                 self.front.beat += 1
             self._keep_still_picture()

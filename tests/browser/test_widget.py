@@ -13,6 +13,8 @@ pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from lq.widget import scene, shapes
+from lq.widget.picture import NARROWEST, WIDEST, draw
 from tests.browser.pages import (
     NEEDED,
     command,
@@ -23,11 +25,13 @@ from tests.browser.pages import (
     until,
     write_notebook,
 )
+from tests.widget.scenes import view
 
 pytestmark = NEEDED
 
 OPEN = 'from lq import Lab\nlab = Lab("cable")\nlab.start_probes()'
 BUTTON = ".lq-live .lq-button"
+WATCH = 'table = lab.watch("hosts", every=0.5)\ntable'
 DURING = """
 import re, time
 job = lab.start("internet", "ping -i 0.2 host3")
@@ -46,7 +50,9 @@ NAME = "live-picture.ipynb"
 @pytest.fixture(scope="module")
 def page(jupyterlab, folder, browser):
     """Return a browser with a notebook that shows a live network and a table, saved while it is alive."""
-    write_notebook(folder, NAME, [OPEN, "lab.widget(every=0.2)", 'lab.watch("hosts", every=0.5)'])
+    write_notebook(
+        folder, NAME, [OPEN, "lab.widget(every=0.2)", 'table = lab.watch("hosts", every=0.5)\ntable']
+    )
     open_notebook(browser, jupyterlab, NAME)
     run_all(browser)
     until(browser, lambda: states(browser) == {"located, reached"})
@@ -55,16 +61,14 @@ def page(jupyterlab, folder, browser):
 
 
 def save(browser, folder):
-    """Save the notebook once its outputs hold the present still picture."""
+    """Save the notebook once its outputs hold the present still picture, which is not seen; wait for that."""
+    script = (
+        "return Array.from(document.querySelectorAll('.jp-OutputArea img'), e => decodeURIComponent(e.src))"
+    )
+    until(browser, lambda: "reached by probes: 3 of 3" in "".join(browser.execute_script(script)))
     command(browser, "docmanager:save")
-    file = folder / NAME
-    until(browser, lambda: "3 located; probes reach 3" in json.dumps(still(file)))
-
-
-def still(file):
-    """Return what a notebook's file shows of the network without a kernel."""
-    outputs = [output for cell in json.loads(file.read_text())["cells"] for output in cell["outputs"]]
-    return next((output["data"] for output in outputs if "image/png" in output.get("data", {})), {})
+    until(browser, lambda: "3 located; probes reach 3" in (folder / NAME).read_text())
+    until(browser, lambda: (folder / NAME).read_text().endswith("}\n"))
 
 
 def seen(browser, selector):
@@ -102,10 +106,15 @@ def test_the_button_works_by_keyboard_and_keeps_the_focus(page, tmp_path):
     page.save_screenshot(str(tmp_path / "rebooted.png"))
 
 
+def run(browser, code):
+    """Begin to run some code in a cell of its own."""
+    command(browser, "notebook:insert-cell-below")
+    command(browser, "notebook:replace-selection", text=code)
+    command(browser, "notebook:run-cell")
+
+
 def test_the_button_reboots_while_a_cell_runs(page, tmp_path):
-    command(page, "notebook:insert-cell-below")
-    command(page, "notebook:replace-selection", text=DURING)
-    command(page, "notebook:run-cell")
+    run(page, DURING)
     until(page, lambda: running(page))
     page.find_element(By.CSS_SELECTOR, BUTTON).click()
     until(page, lambda: "unknown" in states(page))
@@ -166,13 +175,17 @@ def test_an_export_shows_the_still_picture(page, jupyterlab, folder, tmp_path):
         page.switch_to.window(window)
 
 
+def test_what_was_stopped_says_why(page):
+    run(page, "table.stop('that is enough')")
+    until(page, lambda: [alarm.text for alarm in seen(page, ".lq-old .lq-alarm")] == ["that is enough"])
+
+
 def test_after_a_restart_the_old_picture_says_so_and_its_button_is_dead(page, tmp_path):
     command(page, "kernelmenu:restart")
     until(page, lambda: seen(page, ".jp-Dialog .jp-mod-accept"))[0].click()
-    until(page, lambda: len(seen(page, ".lq-live.lq-old .lq-alarm")) == 2)  # the table's, too
+    alarm = until(page, lambda: seen(page, ".lq-old:has(.lq-button:not([hidden])) .lq-alarm"))[0]
     page.save_screenshot(str(tmp_path / "restarted.png"))
-    for alarm in seen(page, ".lq-alarm"):
-        assert "the kernel, the lab or the connection is gone" in alarm.text
+    assert "the kernel, the lab or the connection is gone" in alarm.text
     assert not page.find_element(By.CSS_SELECTOR, BUTTON).is_enabled()
 
 
@@ -200,3 +213,28 @@ def test_an_untrusted_notebook_shows_the_still_picture(page, jupyterlab, folder,
     page.save_screenshot(str(tmp_path / "untrusted.png"))
     assert picture.get_attribute("src").startswith("data:image/png")
     assert picture.rect["width"] > 300
+
+
+@pytest.mark.parametrize("width", [NARROWEST, WIDEST])
+@pytest.mark.parametrize(("modems", "each"), [(2, (1, 2)), (30, 4), (120, 1), (12, 10)])
+def test_every_text_is_within_its_box(browser, tmp_path, modems, each, width):
+    drawing = draw(scene.read(view(modems, each, figure="dsl")), width=width)
+    path = tmp_path / "picture.svg"
+    path.write_text(shapes.svg(drawing))
+    browser.get(path.as_uri())
+    boxes, texts = browser.execute_script(
+        "return ['rect', 'text'].map(kind => Array.from(document.getElementsByTagName(kind), e => {"
+        " const {x, y, width, height} = e.getBBox();"
+        " return [x, y, x + width, y + height, e.textContent]; }))"
+    )
+    browser.save_screenshot(str(tmp_path / "picture.png"))
+    hosts = {told.split(":")[0]: box for *box, told in boxes if told.startswith("host")}
+    assert len(hosts) == sum(each) if isinstance(each, tuple) else modems * each
+    for left, top, right, bottom, text in texts:
+        assert left >= 0
+        assert right <= drawing.width, text
+        middle = ((left + right) / 2, (top + bottom) / 2)
+        for box in hosts.values():
+            if box[0] < middle[0] < box[2] and box[1] < middle[1] < box[3]:
+                assert box[0] <= left, text
+                assert right <= box[2], text

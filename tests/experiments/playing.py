@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lq.experiments.run import Run
@@ -18,26 +21,33 @@ class Played:
     run: Run
 
     def tshark(self, display_filter: str, *fields: str) -> list[list[str]]:
-        command = [
-            "tshark",
-            "-r",
-            str(self.run.directory / "server.pcap"),
-            "-Y",
-            display_filter,
-            "-T",
-            "fields",
-        ]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return support.tshark(self.run.directory / "server.pcap", display_filter, *fields)
 
 
-def play(*options: str, scenario: str = "reboot") -> Played:
+def play(*options: str, scenario: str = "reboot", figures: bool = False) -> Played:
     """Run a scenario from the command line, as an ordinary user."""
+    return begin(*options, scenario=scenario, figures=figures)()
+
+
+def begin(*options: str, scenario: str = "reboot", figures: bool = False) -> Callable[[], Played]:
+    """Start what `play` does; return a function that waits for its end. It is killed when the tests end."""
     home = support.private_directory()
     command = [*support.LQ, "run", scenario, "--json", "--out", str(home / "run")]
-    done = support.run(support.as_ordinary_user([*command, *options]), home=home)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1
-    return Played(json.loads(done.stdout), Run(home / "run"))
+    command += [] if figures else ["--no-figures"]
+    process = subprocess.Popen(
+        support.as_ordinary_user([*command, *options]),
+        cwd=support.ROOT,
+        env={**os.environ, "PYTHONPATH": str(support.ROOT), "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(process.kill)
+
+    def played() -> Played:
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        assert len(output.splitlines()) == 1
+        return Played(json.loads(output), Run(home / "run"))
+
+    return played

@@ -44,7 +44,16 @@ def played(request, tmp_path_factory):
     }
     started = {
         name: subprocess.Popen(
-            [*support.LQ, "run", "backoff", "--json", "--out", str(directory / name), *options],
+            [
+                *support.LQ,
+                "run",
+                "backoff",
+                "--json",
+                "--no-figures",
+                "--out",
+                str(directory / name),
+                *options,
+            ],
             cwd=support.ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

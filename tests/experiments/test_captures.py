@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
 from lq.errors import BadInput
 from lq.experiments.run import run
 from lq.experiments.spec import load
+from tests.support import tshark
 from topologies import plan
 
 QUICK = {"probes.warmup": 0.2, "reboot.settle": 0.1}
 TYPES = {"1": "DISCOVER", "2": "OFFER", "3": "REQUEST", "5": "ACK"}
-
-
-def tshark(path, display_filter, *fields):
-    command = ["tshark", "-r", str(path), "-Y", display_filter, "-T", "fields"]
-    for field in fields:
-        command += ["-e", field]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "cut short" not in done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 @pytest.mark.kernel

@@ -89,6 +89,8 @@ def attack(**changes):
         ({"late": 0.2}, ["200 ms late"]),
         ({"packets": 9990, "refused": 10}, ["10 packets", "refused"]),
         ({"packets": 1, "ended": 5.0}, []),
+        ({"outlast": 14.0}, []),
+        ({"outlast": 17.0}, ["2.0 s before", "raise attack.duration"]),
     ],
 )
 def test_an_attack_must_be_what_it_is_said_to_be(changes, words):

@@ -22,7 +22,17 @@ OFF = "hijack.defences=false"
 def play(directory, *settings: str, topology: str = "cable") -> Run:
     """Run `hijack` as a user does; its JSON object is the run's summary."""
     out = directory / "run"
-    command = [*support.LQ, "run", "hijack", "--topology", topology, "--json", "--out", str(out)]
+    command = [
+        *support.LQ,
+        "run",
+        "hijack",
+        "--topology",
+        topology,
+        "--json",
+        "--no-figures",
+        "--out",
+        str(out),
+    ]
     for setting in (*(f"{key}={value}" for key, value in QUICK.items()), *settings):
         command += ["--set", setting]
     done = support.run(command)

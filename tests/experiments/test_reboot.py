@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+from lq import reports
 from lq.experiments.spec import Spec
 from tests import support
 from tests.experiments.playing import Played, play
@@ -48,7 +50,7 @@ KEYS = [
 
 @pytest.fixture(scope="module")
 def figure() -> Played:
-    return play()
+    return play(figures=True)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +154,6 @@ def test_the_queries_on_the_wire(figure):
         assert int(length) >= 308
 
 
-@pytest.mark.kernel
 def test_the_switch_refused_nothing(figure, glean_only):
     for played in (figure, glean_only):
         assert "switch_error" not in set(played.run.table("events")["event"])
@@ -185,3 +186,19 @@ def test_a_specification_file_repeats_a_run(figure):
     same = ("subscribers", "recovered", "queries_sent", "queries_resent", "replies_active", "seed")
     assert {key: again[key] for key in same} == {key: figure.summary[key] for key in same}
     assert Path(again["run_dir"]) == home / "run"
+
+
+def test_a_real_run_has_a_report_and_can_be_compared(figure, glean_only, tmp_path):
+    """In its report is what came of it and no path of this machine, be the run valid or not."""
+    runs = [figure.run, glean_only.run]
+    page = runs[0].report(tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 5
+    assert "3 of 3 subscribers came back after the reboot" in page
+    assert "<pre>lq run reboot</pre>" in page
+    private = [str(Path.home()), str(support.ROOT), str(runs[0].directory.parent), socket.gethostname()]
+    if runs[0].summary["valid"]:  # reasons may quote anything
+        assert [text for text in private if len(text) > 3 and text in page] == []
+    found = reports.compare([run.directory for run in runs])
+    assert set(found.settings) == {"concentrator.mode", "reboot.timeout"}
+    assert found.numbers["recovered"] == [3.0, 0.0]
+    assert {path.name for path in found.save(tmp_path / "out")} >= {"recovery.svg", "comparison.html"}

@@ -41,7 +41,7 @@ def test_the_dialect_may_have_its_own_numbers():
         ("198.18.0.10-198.18.0.20", "198.18.0.20-198.18.0.10", 6, "lower address first"),
         ("198.18.0.10-198.18.0.20", "198.19.0.10", 5, "not inside 198.18.0.0/16"),
         ("3600", "soon", 7, "subnets.0.lease_time: .*found 'soon'"),
-        ("3600", "-1", 7, "greater than 0, found -1"),
+        ("3600", "-1", 7, "use more than 0, found -1"),
         ("routers", "rooters", 8, "unknown option 'rooters': use a name"),
         ("routers", "lease-time", 8, "set by the server itself: leave it out"),
         ("[198.18.0.1]", "[198.18.0]", 8, "option routers: Expected 4 octets"),
@@ -70,7 +70,7 @@ def test_faults_are_one_line_with_line_key_and_fix(old, new, line, says):
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
-        ("dialect: rfc2131\n", "dialect: Input should be 'rfc4388' or 'draft-03'"),
+        ("dialect: rfc2131\n", "dialect: use 'rfc4388' or 'draft-03'"),
         ("r_flag: 0x2000\n", "belong to dialect draft-03"),
         ("leasequery: {forms: [hardware]}\n", "leasequery.forms: .*add address"),
         ("leasequery: {forms: [mac]}\n", "leasequery.forms.0: .*found 'mac'"),

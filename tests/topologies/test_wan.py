@@ -302,6 +302,11 @@ def echoes(link, options: str) -> list[tuple[int, float]]:
     return [(int(number), float(time)) for number, time in answers]
 
 
+def counted(reports) -> list:
+    """Return the delay lines' reports: netem does not tell what it has doubled and reordered."""
+    return [line for line in reports.values() if "taken" in line["directions"][0]]
+
+
 @pytest.mark.lab
 @pytest.mark.kernel
 def test_duplicates_are_real(any_link):
@@ -312,7 +317,7 @@ def test_duplicates_are_real(any_link):
     assert len(found) == 500
     assert set(found.values()) == {1, 2, 3, 4}
     assert abs(found.total() - 500 * 1.3**2) < 5 * (500 * 0.63) ** 0.5
-    for line in reports.values():
+    for line in counted(reports):
         there, back = line["directions"]
         assert there["taken"] + there["duplicated"] == there["left"]
         assert back["left"] - found.total() in range(0, 10)  # ARP
@@ -333,7 +338,7 @@ def test_reorderings_are_real(any_link):
     )
     assert one > both > 0
     assert abs(none - 300 * 0.64) < 5 * (300 * 0.64 * 0.36) ** 0.5
-    for line in reports.values():
+    for line in counted(reports):
         for way in line["directions"]:
             assert abs(way["reordered"] - 0.2 * way["taken"]) < 5 * (0.16 * way["taken"]) ** 0.5
             assert way["taken"] == way["left"]
@@ -347,11 +352,11 @@ def test_a_capture_at_the_server_sees_when_it_was_asked_and_answered(any_link):
     any_link("watch", "server")
     began = time.time()
     [(_, round_trip)] = echoes(any_link, "-c 1")
-    (request, came), (reply, left) = any_link("pings", "server")[-2:]
+    (request, came), (reply, left) = any_link("pings", "server", 4)[-2:]
     assert (request, reply) == (8, 0)
     assert came - began > 0.3
     assert left - came < 0.1
-    assert round_trip > 600
+    assert round_trip >= 600
 
 
 @pytest.mark.lab
@@ -366,10 +371,11 @@ def test_an_impairment_leaves_nothing_of_the_one_before(any_link):
 
 
 @pytest.mark.lab
-def test_more_than_the_link_can_hold_is_counted_and_makes_a_run_invalid(link):
-    link("change_wan", {"delay": 0.5, "limit": 5})
-    times = round_trips(link, "-c 40 -i 0.01")
-    reports = link("change_wan", {"delay": DELAY})
+@pytest.mark.kernel
+def test_more_than_the_link_can_hold_is_counted_and_makes_a_run_invalid(any_link):
+    any_link("change_wan", {"delay": 0.5, "limit": 5})
+    times = round_trips(any_link, "-c 40 -i 0.01")
+    reports = any_link("change_wan", {"delay": DELAY})
     dropped = sum(way["overflowed"] for way in reports["wan1"]["directions"])
     assert dropped >= 40 - len(times) > 0
     assert any("raise wan.limit" in reason for reason in wan_reasons(reports))

@@ -1,6 +1,8 @@
 """What refreshes in a notebook, with a real lab and IPython's own display."""
 
 import gc
+import os
+import signal
 import sys
 import threading
 import time
@@ -161,12 +163,17 @@ def test_ended_views_are_kept_on_the_page_only_so_many(lab):
     assert views[-1].front.comm is not None
 
 
-def test_a_view_keeps_no_lab_and_ends_with_it():
+def test_a_lab_that_has_died_makes_no_news_and_a_view_keeps_no_lab():
     threads = set(threading.enumerate())
     lab = Lab("cable", modems=1, hosts_per_modem=1)
     lab.start_probes()
     widget = lab.widget(every=0.05)
     shown, there = widget.front, weakref.ref(widget)
+    os.kill(lab._connection.pid, signal.SIGKILL)
+    wait_for(lambda: "the lab ended" in shown.notice)
+    beats = shown.beat
+    widget.refresh()
+    assert shown.beat == beats  # so the page calls itself old, and the button is dead
     with capture_output() as captured:
         widget._ipython_display_()
         gone = weakref.ref(lab)

@@ -1,7 +1,7 @@
 """What this machine can do, found out by doing it, and the fix for what it cannot.
 
 `check()` really enters a sealed lab, makes an interface pair there, starts a private switch
-and sends a frame through it. The part that runs inside the lab is this module as a program.
+and sends a frame through it: that is `lq.doctor.inside`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,25 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import socket
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lq.sandbox import namespace
-from lq.sandbox.channel import Channel
-from lq.sandbox.lab import Lab, LabError
-from lq.sandbox.switch import PrivateSwitch, datapath_type
+from lq.sandbox import limits
+from lq.sandbox.lab import SEE_DOCTOR, Lab, LabError
+from lq.sandbox.switch import datapath_type
 from lq.sandbox.tools import NEEDED, find
 
 PYTHON = ((3, 10), (3, 14))  # first and last supported
-LAB_TIMEOUT = 15.0  # seconds for all that is tried in the lab
-FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
+LAB_TIMEOUT = 30.0  # seconds for all that is tried in the lab
+HOSTS = 100  # for which there should be files enough
 MEMORY = 1 << 30  # octets that are comfortable for the figures of the draft
-_ETHERTYPE = 0x88B5  # for local experiments (IEEE 802)
 
 # name, Debian's package, its commands
 _OPTIONAL_TOOLS = (
@@ -69,7 +66,7 @@ def check() -> list[Check]:
             for (name, _, package), process in zip(_LIBRARIES, libraries, strict=True)
         ]
     checks += [_tool(*tool, needed=False) for tool in _OPTIONAL_TOOLS]
-    return [*checks, _tun(), _processors(), _memory()]
+    return [*checks, _tun(), open_files(), _processors(), _memory()]
 
 
 # -- what can be seen from outside
@@ -86,7 +83,7 @@ def _python() -> Check:
     first, last = (".".join(map(str, version)) for version in PYTHON)
     fits = PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]
     fix = "" if fits else f"make clean setup PYTHON=...  (a Python from {first} to {last})"
-    return Check("Python", fits, True, platform.python_version(), fix)
+    return Check("Python", fits, True, f"{platform.python_version()}, {sys.executable}", fix)
 
 
 def _tool(name: str, package: str, commands: tuple[str, ...], *, needed: bool) -> Check:
@@ -127,6 +124,13 @@ def _tun() -> Check:
     )
 
 
+def open_files() -> Check:
+    """Say for how many hosts the hard limit of open files is enough; the lab raises the soft one itself."""
+    limit, hosts = resource.getrlimit(resource.RLIMIT_NOFILE)[1], limits.hosts_possible()
+    fix = "" if hosts >= HOSTS else "raise the hard limit: sudo prlimit --nofile=4096 --pid $$, then again"
+    return Check("open files", hosts >= HOSTS, False, f"{limit} at once: enough for {hosts:,} hosts", fix)
+
+
 def _processors() -> Check:
     """Count the processors that this process may use."""
     count = len(os.sched_getaffinity(0))
@@ -151,7 +155,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         log = Path(directory) / "log"
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor", [directory], log=log, directory=Path(directory)) as lab:
+            with Lab("lq.doctor.inside", [directory], log=log, directory=Path(directory)) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:
@@ -165,11 +169,18 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
                     lab.wait()
                     raise LabError(lab.last_words())
         except LabError as error:
-            return [Check("namespaces", False, True, str(error), why_forbidden())]
+            words = str(error).removesuffix(SEE_DOCTOR)
+            fix = UNMASK if "mount proc" in words else why_forbidden()
+            return [Check("namespaces", False, True, words, fix)]
     kind = "with a user namespace" if answers["user_namespace"] else "as root, without a user namespace"
     checks = [Check("namespaces", True, True, f"a sealed lab opens {kind}")]
     unfinished = {"error": f"no answer within {LAB_TIMEOUT:.0f} s"}
     checks.append(_tried("interfaces", answers.get("veth", unfinished), "veth pairs", "sudo modprobe veth"))
+    checks += [
+        _tried("nodes", answers.get("node", unfinished), "namespaces with links", why_forbidden()),
+        _tried("files", answers.get("locked", unfinished), "the machine's are read-only in a lab", *_LOCKED),
+        _tried("/sys", answers.get("sysfs", unfinished), "shows the lab's own interfaces", *_SYSFS),
+    ]
     if switch_installed:
         where = "the kernel's" if datapath_type() == "system" else "in user space (no module is loaded)"
         checks.append(
@@ -187,6 +198,13 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         _tried("netem", answers.get("netem", unfinished), "delays frames", "sudo modprobe sch_netem", False)
     )
     return checks
+
+
+FILTER = "start the container with --security-opt seccomp=unconfined: its filter forbids namespaces"
+UNMASK = "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)"
+# What mends it, and that a run does without.
+_LOCKED = ("run it as a user who may make user namespaces; until then mind what you run in the lab", False)
+_SYSFS = ("in a container: --security-opt systempaths=unconfined; the lab does without", False)
 
 
 def _tried(name: str, answer: dict[str, str], found: str, fix: str, needed: bool = True) -> Check:
@@ -211,67 +229,5 @@ def why_forbidden(proc: Path = Path("/proc")) -> str:
     if setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run lq under sudo"
     if "\nSeccomp:\t2" in (proc / "self/status").read_text():
-        return "start the container with --privileged: its system-call filter forbids namespaces"
+        return FILTER
     return "run lq under sudo; in a container, start that with --privileged"
-
-
-# -- the program inside the lab
-
-
-def _inside(channel: Channel, directory: Path) -> None:
-    """Try one thing after the other and tell the outcome of each: `{}` or `{"error": line}`."""
-    lines = Path("/proc/self/uid_map").read_text().split()
-    channel.send({"entered": True, "user_namespace": lines[2] != str(2**32 - 1)})
-    channel.send({"veth": _attempt(_make_interfaces)})
-    if find("ovs-vswitchd"):
-        channel.send({"switch": _attempt(lambda: _pass_frame(directory))})
-    channel.send({"netem": _attempt(lambda: _command("tc qdisc add dev lo root netem delay 1ms"))})
-
-
-def _attempt(action: Any) -> dict[str, str]:
-    try:
-        action()
-    except Exception as error:  # whatever it is, it is what the user wants to know
-        return {"error": str(error)}
-    return {}
-
-
-def _make_interfaces() -> None:
-    for one, other in (("left", "left-port"), ("right", "right-port")):
-        _command(f"ip link add {one} type veth peer name {other}")
-        for interface in (one, other):
-            namespace.bring_up(interface)
-
-
-def _pass_frame(directory: Path) -> None:
-    """Start a private switch with two ports, and send a frame in at one until it comes out at the other."""
-    PrivateSwitch(directory).start()
-    bridge = f"add-br s -- set bridge s datapath_type={datapath_type()} fail_mode=standalone"
-    _command(f"ovs-vsctl {bridge} -- add-port s left-port -- add-port s right-port")
-    frame = b"\xff" * 6 + bytes.fromhex("020000000001") + _ETHERTYPE.to_bytes(2, "big") + bytes(46)
-    deadline = time.monotonic() + FRAME_TIMEOUT
-    with _raw_socket("left") as sender, _raw_socket("right") as receiver:
-        receiver.settimeout(0.05)
-        while time.monotonic() < deadline:
-            sender.send(frame)
-            with contextlib.suppress(TimeoutError):
-                if receiver.recv(2048) == frame:
-                    return
-    raise RuntimeError(f"the switch runs, but no frame crossed it within {FRAME_TIMEOUT:.0f} s")
-
-
-def _raw_socket(interface: str) -> socket.socket:
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE))
-    opened.bind((interface, _ETHERTYPE))
-    return opened
-
-
-def _command(line: str) -> None:
-    command = line.split()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{command[0]}: {done.stderr.strip().rpartition(chr(10))[2]}")
-
-
-if __name__ == "__main__":
-    _inside(Channel.from_fd(int(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,110 @@
+"""The system packages of set-up: what becomes of their services, and of an interrupted installation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+DEADLINE = 60  # seconds, so that no test hangs
+
+
+class System:
+    """Where `setup/system.sh` is tried: apt, dpkg and systemd note here what they are asked for."""
+
+    PROGRAMS = {
+        "apt-get": """case $* in
+            *" install "*) touch "$here/installing"; $wait; touch "$here/installed" ;;
+            esac""",
+        "apt-cache": 'case $2 in isc-*) echo "  Candidate: (none)" ;; *) echo "  Candidate: 1" ;; esac',
+        "dpkg": """case $1 in
+            -L) [ ! -e "$here/installing" ] || cat "$here/files-of-$2" ;;
+            --configure) touch "$here/installed" ;;
+            esac""",
+        "dpkg-query": '[ ! -e "$here/installed" ] || echo installed',
+        "systemctl": 'if [ "$2" = is-active ]; then exit 3; fi; echo "$*" >>"$here/asked"',
+    }
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.policy = directory / "policy-rc.d"
+        self.asked = directory / "asked"
+        for name in ("bin", "setup", "dpkg"):
+            (directory / name).mkdir()
+        for name, text in self.PROGRAMS.items():
+            (directory / "bin" / name).write_text(f"#!/bin/sh\nhere={directory} wait=${{wait-:}}\n{text}\n")
+            (directory / "bin" / name).chmod(0o755)
+        places = {"/usr/sbin/policy-rc.d": str(self.policy), "8</var/lib/dpkg": f"8<{directory}/dpkg"}
+        script = (ROOT / "setup/system.sh").read_text()
+        for place, stand_in in places.items():
+            assert place in script
+            script = script.replace(place, stand_in)
+        (directory / "setup/system.sh").write_text(script)
+        units = "/lib/systemd/system"
+        names = ("x.conf", f"{units[4:]}/ovsdb-server.socket", "share", f"{units}/openvswitch-switch.service")
+        (directory / "files-of-openvswitch-switch").write_text("".join(f"/usr/{name}\n" for name in names))
+        (directory / "files-of-udhcpc").write_text("/usr/sbin/udhcpc\n")
+
+    def start(self, *packages: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["env", "--default-signal=INT", "sh", "setup/system.sh", "--as-root", *packages],
+            cwd=self.directory,
+            env={**os.environ, "PATH": f"{self.directory}/bin:{os.environ['PATH']}", **environment},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def install(self, *packages: str) -> str:
+        with self.start(*packages) as process:
+            _, said = process.communicate(timeout=DEADLINE)
+        assert process.returncode == 0, said
+        assert not self.policy.exists()
+        return said
+
+    def disabled(self) -> list[str]:
+        return self.asked.read_text().splitlines() if self.asked.exists() else []
+
+
+BROUGHT = ["disable ovsdb-server.socket", "disable openvswitch-switch.service"]
+
+
+def test_set_up_disables_the_services_that_it_brought_and_no_others(tmp_path):
+    system = System(tmp_path)
+    said = system.install("openvswitch-switch", "udhcpc", "--", "isc-dhcp-server")
+    assert system.disabled() == BROUGHT
+    assert "no package source of this system has isc-dhcp-server" in said
+    system.install("openvswitch-switch", "--")  # it is there by now: whoever enabled it wants it
+    assert system.disabled() == BROUGHT
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_installation_that_is_ended_leaves_services_disabled_at_the_latest_after_the_next(tmp_path, kind):
+    system = System(tmp_path)
+    process = system.start("openvswitch-switch", "--", wait="sleep 1000")
+    while not (tmp_path / "installing").exists():
+        time.sleep(0.01)
+    assert subprocess.run([system.policy], check=False).returncode == 101  # keeps dpkg from starting services
+    os.killpg(process.pid, kind)
+    process.communicate(timeout=DEADLINE)
+    if kind == signal.SIGKILL:
+        assert system.policy.exists()
+        assert "mending an installation that was interrupted" in system.install("--")
+    assert not system.policy.exists()
+    assert system.disabled() == BROUGHT
+
+
+def test_a_policy_about_services_that_somebody_made_stays(tmp_path):
+    system = System(tmp_path)
+    system.policy.write_text("#!/bin/sh\nexit 0\n")
+    with system.start("openvswitch-switch", "--") as process:
+        process.communicate(timeout=DEADLINE)
+    assert system.policy.read_text() == "#!/bin/sh\nexit 0\n"
+    assert system.disabled() == BROUGHT
