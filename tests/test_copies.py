@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def tracked() -> str:
     return "".join(f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}\n" for path in notebooks)
 
 
+def patiently(ask):
+    """JupyterLab names its address a moment before it listens there."""
+    for _ in range(100):
+        with contextlib.suppress(ConnectionError, urllib.error.URLError):
+            return ask()
+        time.sleep(0.1)
+    return ask()
+
+
 def test_saving_in_jupyterlab_changes_no_file_of_the_tree(tmp_path):
     """What JupyterLab does to save a notebook is done to the server that `lq lab` starts."""
     before = tracked()
@@ -132,8 +142,7 @@ def test_saving_in_jupyterlab_changes_no_file_of_the_tree(tmp_path):
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
         url = f"{at[1]}/api/contents/02-reboot.ipynb?token={at[2]}"
-        with urllib.request.urlopen(url) as answer:
-            notebook = json.load(answer)["content"]
+        notebook = patiently(lambda: json.load(urllib.request.urlopen(url)))["content"]
         notebook["cells"][0]["source"] = "saved by itself"
         body = json.dumps({"type": "notebook", "content": notebook}).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT")) as answer:

@@ -249,7 +249,7 @@ def test_what_is_no_file(odd, name, words):
         (["run", "reboot", "--out", "/dev/null"], "cannot write to /dev/null"),
         (["plot", "x" * 5000], "not the directory of a finished run"),
         (["plot", "\udcff\x1b"], "\\udcff"),
-        (["lab", "x" * 5000], "no directory"),
+        (["lab", "x" * 5000], "too long"),
         (["show", "cable", "--out", "missing/x.png"], "--out"),
         (["sweep", "reboot", "--grid", "wan.delay=0", "--repeat", "999999999999"], "10,000 runs"),
         (["sweep", "reboot", "--grid", f"wan.limit={','.join('1' * 200)}", "--grid",
@@ -500,7 +500,8 @@ def outside(tmp_path):
 @pytest.fixture
 def swept(tmp_path):
     """A sweep's directory, as an interruption left it: nothing has finished."""
-    sweeping._claim(tmp_path / "sweep", SWEPT.points())
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / sweeping.PLAN).write_bytes(sweeping._plan(SWEPT.points()))
     return tmp_path / "sweep"
 
 
@@ -517,7 +518,7 @@ def test_a_sweep_whose_runs_are_a_link_is_refused(swept, outside):
 def failing(monkeypatch):
     """Runs that fail at once, and leave a file."""
 
-    def fail(spec, directory, opened):
+    def fail(spec, directory, _progress, opened):
         directory.mkdir(parents=True)
         (directory / "trace").write_text("left")
         raise running.RunFailed("no such luck")

@@ -38,9 +38,10 @@ def beside(path: Path) -> Path:
 
 
 def refuse_used(out: Path) -> None:
-    """Raise BadInput where a directory is not empty."""
-    if out.is_dir() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty: name a new directory (--out)")
+    """Raise BadInput where a directory is not empty. What else is wrong with it, `prepare` says."""
+    with contextlib.suppress(OSError, ValueError), os.scandir(out) as entries:
+        if any(entries):
+            raise BadInput(f"{out} is not empty: name a new directory (--out)")
 
 
 def prepare(out: Path) -> Path:

@@ -73,7 +73,9 @@ class Run:
         path = self.directory / f"{name}.parquet"
         if not files.exists(path):
             there = sorted(each.stem for each in self.directory.glob("*.parquet"))
-            raise BadInput(f"{unknown('table', name, there)} (there is: {', '.join(there)})")
+            said = f"{self.directory} has no {path.name}"  # known: another scenario's, or it is lost
+            said = said if name in tables.COLUMNS else unknown("table", name, there)
+            raise BadInput(f"{said} (there is: {', '.join(there)})")
         table = tables.read(path, tables.COLUMNS.get(name, {}))
         if name == "phases" and not 0 < len(table) <= MOST_PHASES:
             raise BadInput(f"{path} is damaged: it has {len(table)} phases, and not 1 to {MOST_PHASES}")
