@@ -47,6 +47,7 @@ Grid = Mapping[str, Sequence[Any]]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
 MOST_RUNS = 10_000
 PLAN = "sweep.yaml"
+MOST_OF_PLAN = 64 << 20  # octets
 MOST_REASONS = 3  # runs that a mark on a figure names
 GLANCE = 0.2  # seconds between two looks at whether the sweep is going on
 
@@ -286,7 +287,7 @@ def _place(what: Sweep, plan: bytes, directory: Path | None, reuse: bool) -> Pat
         directory = unused(f"sweep-{Path(what.scenario).stem}")
     number, given = 1, directory
     while files.Tree(directory).has(PLAN):
-        if same(directory / PLAN, plan):
+        if files.read(directory / PLAN, MOST_OF_PLAN) == plan:
             return directory
         number += 1
         directory = given.with_name(f"{given.name}-{number}")
