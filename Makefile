@@ -18,14 +18,15 @@ demo: setup ## reboot an emulated access concentrator and watch its subscribers 
 WORKERS ?= 2
 test: setup ## run the tests
 	@sh setup/system.sh test
-	$(VENV)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-	$(VENV)/python -m pytest -m alone
+	$(VENV)/python -m pytest -m "not alone and not guest" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(VENV)/python -m pytest -m "alone and not guest"
 
 # Only the files that have such tests: on an emulated processor it would take a minute to read them all.
 test-kernel: setup ## run the tests marked `kernel` on a kernel with Open vSwitch's datapath and netem
 	@sh setup/system.sh test
 	@sh setup/kernel.sh env LQ_KERNEL_GUEST=1 $(VENV)/python -m pytest -m kernel -v --tb=short --durations=0 \
 		-p no:cacheprovider -W ignore::hypothesis.errors.HypothesisWarning $$(grep -rl mark.kernel tests --include='*.py')
+	$(VENV)/python -m pytest -m "guest and not kernel" tests/test_kernel_guest.py
 
 try: ## run demo and tests on another release, SUITE=trixie (as root, or with sudo)
 	@sh setup/try.sh "$(SUITE)"

@@ -16,6 +16,7 @@ from tests import support
 STORE = support.ROOT / "build" / "kernel"
 SCRIPT = ["sh", "setup/kernel.sh"]
 pytestmark = [
+    pytest.mark.guest,
     pytest.mark.skipif(not list(STORE.glob("*/complete")), reason="`make test-kernel` has not been run here"),
     pytest.mark.skipif(not os.access(STORE, os.W_OK), reason="the kernel's directory is another user's"),
 ]

@@ -82,6 +82,7 @@ def test_a_burst_waits_until_the_switch_has_a_processor(ask):
     assert "lost:0" in ask("sh('ovs-appctl dpctl/show').stdout")
 
 
+@pytest.mark.guest
 @pytest.mark.skipif(not GUEST, reason="it is about the guest of `make test-kernel`")
 def test_the_guest_has_what_it_is_there_for():
     found = {check.name: check for check in doctor.check()}
