@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from mininet.link import Intf, Link, OVSLink
 from mininet.net import Mininet
+from mininet.node import Host
 from mininet.topo import Topo
 
 from lq.sandbox import namespace
@@ -176,13 +177,17 @@ class LabLink(OVSLink):  # type: ignore[misc]
             ip_commands(commands, at=pid)
 
 
+class LateHost(ShellOnDemand, Host):  # type: ignore[misc]
+    """A host that is added to a network at a prompt, or by a program."""
+
+
 class LabNet(Mininet):  # type: ignore[misc]
     """A network of a lab, without a controller; otherwise Mininet."""
 
     def __init__(self, topo: Topo) -> None:
         Mininet.inited = True  # its own preparation would change limits of the whole machine
         self._macs = itertools.count(1)
-        super().__init__(topo=topo, controller=None, link=LabLink)
+        super().__init__(topo=topo, controller=None, link=LabLink, host=LateHost)
 
     def buildFromTopo(self, topo: Topo = None) -> None:
         """Make nodes and links: namespaces in the background, links together."""

@@ -53,7 +53,7 @@ def run(rounds: int = 3, modems: int = 100, hosts_per_modem: int = 4, tell: Tell
     Samples have `up` and `gone`, or `up` and `stopped` where the network was stopped in an orderly way.
     """
     arguments = [f"--rounds={rounds}", f"--modems={modems}", f"--hosts-per-modem={hosts_per_modem}"]
-    return play("lq.bench.lab", arguments, tell, nests=True)
+    return play("lq.bench.lab", arguments, tell, trusted=True)
 
 
 # -- the networks, each in a lab of its own
@@ -146,7 +146,9 @@ def measure(kind: str, modems: int, hosts_per_modem: int, log: Path, *, stop: bo
     """Bring one network up and away; return seconds: `up`, and `stopped` or else `gone`."""
     begin = time.monotonic()
     taken = {}
-    with Lab("lq.bench.lab", ["inside", kind, str(modems), str(hosts_per_modem)], log=log) as lab:
+    with Lab(
+        "lq.bench.lab", ["inside", kind, str(modems), str(hosts_per_modem)], log=log, trusted=True
+    ) as lab:
         answer = lab.channel.receive()
         if answer is None:
             raise RuntimeError(f"{kind}: {lab.last_words()}")

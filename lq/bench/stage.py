@@ -13,13 +13,13 @@ Tell = Callable[[str, int, int], None]
 
 
 def play(
-    module: str, arguments: Sequence[str], tell: Tell = lambda *_: None, *, nests: bool = False
+    module: str, arguments: Sequence[str], tell: Tell = lambda *_: None, *, trusted: bool = False
 ) -> dict[str, Any]:
     """Run `python -m module CHANNEL_FD DIRECTORY arguments...` in a sealed lab; return what it sends.
 
     The directory is below `runs/` and gone afterwards. `tell` gets what it tells of its progress. Raises
     BadInput if there can be no directory, RuntimeError with the reason if the benchmark fails. One that
-    `nests` opens labs of its own.
+    is `trusted` may open labs of its own.
     """
     with (
         directories.temporary("bench") as directory,
@@ -28,7 +28,7 @@ def play(
             [str(directory), *arguments],
             log=directory / "benchmark.log",
             directory=directory,
-            nests=nests,
+            trusted=trusted,
         ) as lab,
     ):
         for message in lab.channel:

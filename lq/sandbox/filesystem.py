@@ -30,16 +30,20 @@ _KERNEL = ("/proc/sys", *_SPARED, "/proc/sysrq-trigger", "/proc/irq", "/proc/bus
 _STAGE = "/proc"  # any directory: a mount is prepared there, and moved
 
 
-def seal(spared: Path | None) -> None:
+def seal(spared: Path | None, *, protect: bool) -> None:
     """Make all read-only but the directory `spared` and /proc; leave few devices. Raises OSError.
 
     /tmp and /dev/shm are the lab's own, in memory, and so are terminals. Of the machine's /tmp is left what
-    this program needs: `spared`, the present directory, and where its modules and other programs are.
+    this program needs: `spared`, the present directory, and where its modules and other programs are. /sys
+    is read-only for the machine's root, if `protect`; others can change nothing there.
     """
+    writable = ["/proc"] if protect and _machines_root() else ["/proc", "/sys"]
     namespace.make_mounts_private()
     kept = {path: os.open(path, os.O_PATH) for path in _needed(spared)}
     make_read_only()
-    namespace.set_read_only("/proc", False)  # or no other could be mounted
+    for path in writable:  # or no other that is writable could be mounted
+        if os.path.ismount(path):
+            namespace.set_read_only(path, False)
     namespace.mount("tmpfs", TEMPORARY, "mode=1777")
     for path, fd in kept.items():
         os.makedirs(path, exist_ok=True)
@@ -109,12 +113,17 @@ def mount_proc(*, protect: bool) -> None:
     of networks and user namespaces. A lab where they are cannot have labs in it.
     """
     namespace.mount_like("proc", "/proc")
-    if not protect or not os.access("/proc/sys/kernel/core_pattern", os.W_OK):
+    if not (protect and _machines_root()):
         return
     for path in _KERNEL:
         if os.path.exists(path):
             namespace.bind(path, path)
             namespace.set_read_only(path, path not in _SPARED)
+
+
+def _machines_root() -> bool:
+    """Whether the kernel takes us for the machine's root, be it in a user namespace, and lets us set it."""
+    return os.access("/proc/sys/kernel/core_pattern", os.W_OK)
 
 
 def mount_own() -> None:
@@ -130,5 +139,6 @@ def mount_sysfs() -> None:
 
     Where a part of /sys is hidden, as in many a container, the kernel gives only the machine's root another.
     """
-    with contextlib.suppress(OSError):
-        namespace.mount_like("sysfs", "/sys", namespace.MS_RDONLY)
+    for flags in (0, namespace.MS_RDONLY):
+        with contextlib.suppress(OSError):
+            return namespace.mount_like("sysfs", "/sys", flags)

@@ -1,8 +1,8 @@
 """The lab's first process: enters the namespaces, starts the lab's main program, and ends with it.
 
-Run as `python -m lq.sandbox.init LIFELINE_FD SPARED NESTS -- COMMAND...`: SPARED is the one directory of
-the machine that may be written, or empty; NESTS is `nests` if COMMAND opens labs itself. Two processes carry
-a lab:
+Run as `python -m lq.sandbox.init LIFELINE_FD SPARED TRUSTED -- COMMAND...`. SPARED is the one directory of the
+machine that may be written, or empty. TRUSTED is `trusted` if COMMAND mounts /proc and /sys itself. Two
+processes carry a lab:
 
 * the *keeper*, outside the PID namespace, unshares, seals the file system and waits;
 * *init*, process 1 of the PID namespace, mounts, starts COMMAND and reaps orphans.
@@ -28,11 +28,11 @@ from lq.sandbox import ending, filesystem, namespace
 FAILED_TO_ENTER = 125  # as env(1), chroot(1) and unshare(1) say "the wrapper itself failed"
 
 
-def _enter(spared: Path | None) -> bool:
+def _enter(spared: Path | None, protect: bool) -> bool:
     """Unshare and seal; return whether a second user namespace may follow. Root may have to do without."""
     locking = _become_root_of_own() and _allowed(namespace.CLONE_NEWUSER, namespace.CLONE_NEWNS)
     namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWPID)
-    filesystem.seal(spared)
+    filesystem.seal(spared, protect=protect)
     return locking
 
 
@@ -62,9 +62,9 @@ def _allowed(*kinds: int) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def _init(lifeline: int, locking: bool, nests: bool, command: list[str]) -> int:
+def _init(lifeline: int, locking: bool, protect: bool, command: list[str]) -> int:
     """Be process 1 until `command` ends or the lifeline closes; return an exit status."""
-    filesystem.mount_proc(protect=not nests)
+    filesystem.mount_proc(protect=protect)
     if locking:
         _become_root_of_own()
     namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWNET)
@@ -118,9 +118,14 @@ def _exit_status(status: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Enter the namespaces, run the command in them, return its exit status."""
-    lifeline, spared, nests, command = int(arguments[0]), arguments[1], arguments[2], arguments[4:]
+    lifeline, spared, protect, command = (
+        int(arguments[0]),
+        arguments[1],
+        arguments[2] != "trusted",
+        arguments[4:],
+    )
     try:
-        locking = _enter(Path(spared) if spared else None)
+        locking = _enter(Path(spared) if spared else None, protect)
     except OSError as error:
         print(f"cannot create namespaces: {error}", file=sys.stderr)
         return FAILED_TO_ENTER
@@ -130,7 +135,7 @@ def main(arguments: list[str]) -> int:
         # The fork is made in the new PID namespace, where getppid() is 0 while the keeper lives.
         namespace.die_with_parent()
         try:
-            status = _init(lifeline, locking, nests == "nests", command)
+            status = _init(lifeline, locking, protect, command)
         except OSError as error:
             print(f"cannot prepare the lab: {error}", file=sys.stderr)
             status = FAILED_TO_ENTER

@@ -41,8 +41,8 @@ class Lab:
 
     `module` is run as `python -m module CHANNEL_FD arguments...`; what it prints goes to the file
     `log`. Without a log it has the caller's terminal, standard input included. Of the machine's files, it can
-    write those in `directory`, and no others (`lq.sandbox.filesystem`). One that `nests` opens labs itself;
-    there root can change settings of the machine's kernel.
+    write those in `directory`, and no others (`lq.sandbox.filesystem`). One that is `trusted`
+    may open labs, or mount /proc and /sys, itself; there root can change settings of the machine's kernel.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Lab:
         *,
         log: Path | None,
         directory: Path | None = None,
-        nests: bool = False,
+        trusted: bool = False,
     ) -> None:
         self._log = log
         stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
@@ -70,7 +70,7 @@ class Lab:
         with contextlib.ExitStack() as files:
             output = None if log is None else files.enter_context(log.open("wb"))
             self._keeper = subprocess.Popen(
-                [*python, "lq.sandbox.init", str(read_end), spared, "nests" if nests else "", "--"]
+                [*python, "lq.sandbox.init", str(read_end), spared, "trusted" if trusted else "", "--"]
                 + [*python, module, str(theirs.fileno()), *arguments],
                 pass_fds=[read_end, theirs.fileno()],
                 stdin=None if log is None else subprocess.DEVNULL,
