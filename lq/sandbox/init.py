@@ -1,7 +1,7 @@
 """The lab's first process: enters the namespaces, starts the lab's main program, and ends with it.
 
-Run as `python -m lq.sandbox.init LIFELINE_FD SPARED TRUSTED -- COMMAND...`. SPARED is the one directory of the
-machine that may be written, or empty. TRUSTED is `trusted` if COMMAND mounts /proc and /sys itself. Two
+Run as `python -m lq.sandbox.init LIFELINE_FD SPARED TRUSTED -- COMMAND...`. SPARED is the one directory of
+the machine that may be written, or empty. TRUSTED is `trusted` if COMMAND mounts /proc and /sys itself. Two
 processes carry a lab:
 
 * the *keeper*, outside the PID namespace, unshares, seals the file system and waits;

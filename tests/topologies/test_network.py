@@ -134,6 +134,8 @@ def test_links_and_nodes_can_be_added_and_taken_away_at_any_time(small):
     assert small("net['modem1'].attach(net['modem1'].intfList()[-1])") is None
     assert len(small("ovs('list-ports', 'modem1')")) == len(before) + 1
     assert small("'198.18.9.9/16' in net['later'].cmd('ip addr')")
+    # So is one of no particular class, which stock Mininet would give a /sys by itself.
+    assert small("net.addHost('latest').cmd('ls /sys/class/net')").split() == ["lo"]
     assert small("str(net.delLinkBetween(net['later'], net['modem1']))")
     assert "later-eth0" not in small("net['later'].cmd('ls /sys/class/net')")
     pid = small("net['later'].pid")
