@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import sys
 import time
 
 import pytest
+import typer
 
+from lq import cli
 from tests import support
 
 
@@ -68,14 +71,18 @@ def test_a_missing_tool_is_one_line_that_names_it(tmp_path):
     assert "lq doctor" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "plot", "show", "shell", "doctor", "serve", "query", "conform", "bench", "lab"]
-)
-def test_help(command):
-    done = support.run([*support.LQ, command, "--help"])
+@pytest.mark.parametrize("command", typer.main.get_command(cli.app).commands)
+def test_help_fits_the_terminal_and_is_wrapped_evenly(command):
+    done = support.run(["env", "COLUMNS=80", *support.LQ, command, "--help"])
     assert done.returncode == 0
-    assert command in done.stdout
-    assert len(done.stdout.splitlines()) > 5
+    lines = done.stdout.splitlines()
+    assert command in lines[1]
+    assert len(lines) > 5
+    assert all(len(line) <= 80 for line in lines)
+    told = list(itertools.takewhile(lambda line: not line.startswith("╭"), lines[2:]))
+    for line, following in itertools.pairwise(map(str.strip, told)):
+        if line and following:
+            assert len(f" {line} {following.split()[0]} ") > 80, line  # the word had no room there
 
 
 def test_explain_lists_every_field():

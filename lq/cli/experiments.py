@@ -32,7 +32,7 @@ def run(
         str | None, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")
     ] = None,
     topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
-    backend: Annotated[str | None, typer.Option(help="How the network is had: mininet.")] = None,
+    backend: Annotated[str | None, typer.Option(help="What emulates the network: mininet.")] = None,
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
     server: Annotated[str | None, typer.Option(help="DHCP server: builtin, dhcpd or dnsmasq.")] = None,

@@ -227,7 +227,7 @@ def conform(
     """Judge a DHCP server by the rules for leasequery, one line for each.
 
     It plays clients and a relay agent: it leases about a dozen addresses, lets one expire, declines one, and
-    releases the rest. Exit status: 1 if a MUST is failed, else 0.
+    releases the rest. Exit status: 1 if a MUST is failed, 2 for bad input, else 0.
     """
     from lq.conformance import report as shown
     from lq.conformance.options import read_dialect, read_target

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BESIDE = 2  # runs beside the first in a table
 
 Finished = Annotated[
-    list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_OR_SWEEP...")
+    list[Path], typer.Argument(help="Directories of finished runs or sweeps.", metavar="RUN_OR_SWEEP")
 ]
 
 
@@ -75,7 +75,7 @@ def report(
 @app.command()
 def compare(
     run_dirs: Annotated[
-        list[Path], typer.Argument(help="Directories of finished runs, two or more.", metavar="RUN RUN...")
+        list[Path], typer.Argument(help="Directories of finished runs, two at least.", metavar="RUN")
     ],
     out: Annotated[
         Path | None,

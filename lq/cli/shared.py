@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,7 +22,23 @@ from lq import __version__
 if TYPE_CHECKING:
     from lq.experiments.spec import Setting
 
-app = typer.Typer(
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Application(typer.Typer):
+    """Commands whose help is wrapped for the terminal; typer would keep the lines of a docstring."""
+
+    def command(self, name: str | None = None, **keywords: Any) -> Callable[[_Command], _Command]:
+        def described(function: _Command) -> _Command:
+            paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+            said = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+            return super(_Application, self).command(name, help=said, **keywords)(function)
+
+        return described
+
+
+app = _Application(
     help="A broadband access network in a box, to study DHCP leasequery (RFC 4388).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
