@@ -44,7 +44,6 @@ from lq.wire.message import ANY, FILE_LENGTH, HEADER_LENGTH, SERVER_PORT, SNAME_
 
 MTU = 1500  # octets of an IP packet that the interfaces carry
 _LEAST = 300  # octets of a message (BOOTP)
-_LAYER_3 = 14
 _SNAME, _FILE = 44, 108  # where these fields begin; the latter ends where the magic cookie begins
 _OPTION, _PAD, _END = int(OptionCode.RELAY_AGENT_INFORMATION), int(OptionCode.PAD), int(OptionCode.END)
 _MOST = 65535

@@ -99,10 +99,6 @@ class Queries:
             address: Server(address, NegativeCache(config.refused_limit))
             for address in config.queried_servers
         }
-        self.sent = 0
-        self.resent = 0
-        self.refreshed = 0
-        self.abandoned = 0
         self.unanswered: list[Query] = []  # given up with sources that wait: the caller takes them out
 
     def __len__(self) -> int:
@@ -314,12 +310,6 @@ class Queries:
         leg.attempts += 1
         leg.sent = server.last_sent = now
         refresh = query.until < NEVER
-        if refresh:
-            self.refreshed += 1
-        elif leg.attempts == 1:
-            self.sent += 1
-        else:
-            self.resent += 1
         if server.state is SILENT:
             server.interval = min(max(2 * server.interval, config.server_timer), config.server_timer_last)
             server.timer = now + server.interval
@@ -344,7 +334,6 @@ class Queries:
         if not query.legs:
             self._close(query)
             if not query.settled and not query.refreshes:
-                self.abandoned += 1
                 if query.address is None and query.sources:
                     self.unanswered.append(query)
                 elif query.address is not None:

@@ -42,7 +42,6 @@ import numpy.typing as npt
 from lq import files
 
 PORT = 9  # discard (RFC 863): nobody listens, so what is delivered shows in the hosts' counters
-PATTERNS = ("sequential", "random", "mixed", "hit-list")
 _NAP = 0.001  # seconds slept at least: where packets are due faster than this, several are sent at once
 _BURST = 256  # packets between two looks at the clock, at most
 _PAYLOAD = 18  # octets: the smallest frame that Ethernet carries
