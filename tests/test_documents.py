@@ -84,6 +84,12 @@ def test_links_lead_somewhere(name):
             assert anchor in anchors(TEXTS[relative]), f"{name}: {where}"
 
 
+@pytest.mark.parametrize("name", [name for name in TEXTS if name.endswith(".md")])
+def test_lines_are_wrapped(name):
+    for line in TEXTS[name].splitlines():
+        assert len(line) <= 120 or line.startswith(("|", "![")), f"{name}: {line}"
+
+
 def test_every_command_that_is_to_be_typed_exists_with_its_options():
     seen = set()
     for name, line, (command, *words) in typed():
