@@ -23,6 +23,7 @@ from tests import support
         (["run", "rebot"], ["unknown scenario", "rebot"]),
         (["run", "reboot", "--topology", "ring"], ["topology.figure", "cable"]),
         (["run", "reboot", "--set", "probes.intervall=1"], ["probes.interval"]),
+        (["run", "reboot", "--set", "foo=1"], ["unknown key 'foo'", "--explain"]),
         (["run", "reboot", "--set", "probes.interval"], ["KEY=VALUE"]),
         (["run", "reboot", "--modems", "0"], ["modems"]),
         (["run", "reboot", "--modems", "x"], ["modems"]),

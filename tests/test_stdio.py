@@ -33,9 +33,10 @@ def test_a_mistake_is_one_line_or_none(closed):
     assert wrong.stdout == ""
 
 
-def test_a_command_whose_output_nobody_wants_works():
-    shown = run("<&- >&- 2>&- ", *support.LQ, "show", "cable")
+def test_a_command_whose_output_nobody_wants_works(tmp_path):
+    shown = run("<&- >&- 2>&- ", *support.LQ, "show", "cable", "--out", str(tmp_path / "cable.svg"))
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, "", "")
+    assert "</svg>" in (tmp_path / "cable.svg").read_text()
 
 
 @pytest.mark.parametrize("module", ["lq.server", "controllers"])

@@ -643,6 +643,8 @@ def _validated(raw: dict[str, Any], document: yaml_file.Document | None, setting
         return Spec.model_validate(raw)
     except ValidationError as error:
         said, keys = errors.first_problem(error, fields()), error.errors(include_url=False)[0]["loc"]
+        if said.startswith("unknown key") and not said.endswith("?"):
+            said += " (lq run --explain lists all)"
         name = ".".join(map(str, keys))
         of_file = document is not None and not any(f"{name}.".startswith(f"{key}.") for key in settings)
         raise errors.BadInput(document.within(keys, said) if document and of_file else said) from None
