@@ -348,7 +348,7 @@ class Attack(_Part):
         "networks, half of these and half of those, or the subscribers' own",
     )
     addresses: int | None = Field(
-        500, ge=1, le=65503, description="how many of the range, over and over; the whole range if null"
+        500, ge=1, le=65519, description="how many of the range, over and over; the whole range if null"
     )
     rate: float = Field(1000.0, gt=0, le=100_000, description="packets per second")
     duration: float = Field(10.0, gt=0, le=3600, description="seconds of the attack")

@@ -122,6 +122,15 @@ def test_bad_settings(text):
         parse_setting(text)
 
 
+def test_an_attack_may_go_round_the_whole_range_and_no_more():
+    whole = int(plan.POOL_LAST) - int(plan.POOL_FIRST) + 1
+    assert load("dos", {"attack.addresses": whole}).attack.addresses == whole
+    with pytest.raises(BadInput, match=r"attack\.addresses"):
+        load("dos", {"attack.addresses": whole + 1})
+    half = (whole + 1) // 2  # of "mixed" lies beyond the range
+    assert plan.UNATTACHED_NETWORK[1] + (half - 1) < plan.UNATTACHED_NETWORK.broadcast_address
+
+
 def test_every_field_is_described():
     settings = fields()
     assert len(settings) > 15
