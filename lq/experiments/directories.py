@@ -49,15 +49,22 @@ def prepare(out: Path) -> Path:
 
     In one that is empty no link can lead what is written to another place.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with making(out):
         refuse_used(out)
         (out / ".probe").touch()
         (out / ".probe").unlink()
+    return Path(os.path.realpath(out))
+
+
+@contextlib.contextmanager
+def making(out: Path) -> Iterator[None]:
+    """Make a directory if it is not there, and look into it; raises BadInput with the fix if that fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
     except (OSError, ValueError) as error:  # no file can have NUL in its name
         said = error.strerror if isinstance(error, OSError) else "no file can have this name"
         raise BadInput(f"cannot write to {out}: {said}; name a directory of yours (--out)") from None
-    return Path(os.path.realpath(out))
 
 
 def fresh(name: str) -> Path:

@@ -34,7 +34,7 @@ import pandas as pd
 from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, expect, expect_columns, shown
 from lq.experiments import spec as specification
-from lq.experiments.directories import finished, holding, unused
+from lq.experiments.directories import finished, holding, making, unused
 from lq.experiments.provenance import source
 from lq.experiments.reuse import manifest, same
 from lq.experiments.run import Drawn, Run, run, written_report
@@ -291,12 +291,9 @@ def _place(what: Sweep, plan: bytes, directory: Path | None, reuse: bool) -> Pat
             return directory
         number += 1
         directory = given.with_name(f"{given.name}-{number}")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    with making(directory):
         if any(directory.iterdir()):
             raise BadInput(f"{directory} is not empty and holds no sweep: give --out a new directory")
-    except OSError as error:
-        raise BadInput(f"cannot write to {directory}: {error.strerror}") from None
     files.Tree(directory).write(PLAN, plan)
     return directory
 

@@ -250,11 +250,11 @@ def _at(curve: pd.Series, moments: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
 
 
 def sweep_table(directory: Path) -> pd.DataFrame:
-    """Return a sweep's table. Raises BadInput, which names the file, if it cannot be one."""
+    """Return a sweep's table, a row at least. Raises BadInput, which names the file, if it cannot be one."""
     path = directory / "table.parquet"
     table = tables.read(path, {})
     if table.empty:
-        return table
+        raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     if len(table) > MOST_RUNS:
         raise BadInput(f"{path} is damaged: it has more than {MOST_RUNS:,} rows")
     drawn: dict[str, tables.Kind] = dict.fromkeys((*DRAWN, *DRAWN_OF_ATTACKS), "number?")
@@ -288,8 +288,6 @@ def of_sweep(directory: Path) -> dict[str, Figure]:
     BadInput if no run has finished.
     """
     table = sweep_table(directory)
-    if table.empty:
-        raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     keys = differing(table)
     numeric = sorted((key for key in keys if is_number(table[key])), key=lambda key: key != "attack.rate")
     values = [key for key in drawn_of(table) if key in table and table[key].notna().any()]

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from lq import figures, files, plots
 from lq.errors import BadInput
+from lq.experiments.directories import making
 from lq.experiments.run import Run
 from lq.experiments.spec import SCENARIOS
 from lq.plots import together
@@ -105,7 +106,8 @@ class Comparison:
     def save(self, directory: Path) -> list[Path]:
         """Write the figures and `comparison.html` into a directory; return the files."""
         content = self._page()  # before anything is written
-        tree = files.Tree(_made(directory))
+        with making(directory):
+            tree = files.Tree(directory)
         written = figures.save(self.figures(), directory)
         return [*written, tree.write("comparison.html", content)]
 
@@ -172,12 +174,3 @@ def _number(value: Any) -> float | None:
 
 def _caption(name: str) -> str:
     return _CAPTIONS.get(name) or caption(name)
-
-
-def _made(directory: Path) -> Path:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "no file can have this name"
-        raise BadInput(f"cannot write to {directory}: {said}; name a directory of yours (--out)") from None
-    return directory

@@ -70,6 +70,12 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["precious"]
 
 
+@pytest.mark.parametrize("where", ["/dev/null/there", "no\0name"])
+def test_a_directory_that_cannot_be_made_is_named_with_the_fix(where):
+    with pytest.raises(BadInput, match="cannot write to .*; name a directory of yours"):
+        sweep(Sweep("reboot", {}, {"wan.delay": [0]}), where)
+
+
 @pytest.mark.lab
 def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
     directory = tmp_path / "sweep"
