@@ -32,6 +32,7 @@ from tests import support
         (["run"], ["scenario"]),
         (["frobnicate"], ["frobnicate"]),
         (["run", "reboot", "--frobnicate"], ["--frobnicate"]),
+        (["show"], ["Missing argument", "cable", "dsl"]),
         (["show", "ring"], ["cable"]),
         (["plot", "/nowhere"], ["/nowhere", "not the directory of a finished run"]),
         (["serve", "/nowhere.yaml"], ["/nowhere.yaml"]),

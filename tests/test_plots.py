@@ -20,7 +20,7 @@ from lq.plots import sequence
 OUTAGE = 2.0
 INTERVAL = 0.1
 END = 5.0  # when the last probe has been sent
-REASON = "the switch waited 80% of the time that it wanted a processor"
+REASON = "the switch waited 80 % of the time that it wanted a processor"
 
 
 def write_run(directory, back, valid=True, resent=0, phases=(("reboot", 0.0, OUTAGE, END),), **settings):

@@ -21,7 +21,7 @@ SUMMARY = {
     "server_memory_max": 3 << 20, "probes_lost_share": 0.25, "server_cpu_s": 0.71, "registration_s": None,
     "verdict": "builtin: 12 of 12 back, [median] 14 ms, at most 20 ms, 12 queries (0 sent again), 20 ms of "
     "the server's processor; dhcpd: none of 12 back",
-    "valid": False, "invalid_reasons": ["the switch waited 89% of the time that it wanted a processor [/]"],
+    "valid": False, "invalid_reasons": ["the switch waited 89 % of the time that it wanted a processor [/]"],
     "run_dir": "runs/first",
 }  # fmt: skip
 CASE = {

@@ -93,7 +93,7 @@ def run(
 
 @app.command()
 def show(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.")],
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.", metavar="cable|dsl")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
     out: Annotated[
@@ -111,7 +111,7 @@ def show(
 
 @app.command()
 def shell(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.")],
+    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.", metavar="cable|dsl")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
 ) -> None:

@@ -173,10 +173,11 @@ def judge(
     for name, numbers in observed["processes"].items():
         measured = Scheduled(**numbers)
         if measured.starved:
-            reasons.append(f"the {name} waited {measured.share:.0%} of the time that it wanted a processor")
+            share = f"{100 * measured.share:.0f} %"
+            reasons.append(f"the {name} waited {share} of the time that it wanted a processor")
     stolen = observed["stolen_s"] / (observed["seconds"] * observed["processors"])
     if stolen > MAXIMUM_STOLEN:
-        reasons.append(f"the machine's host took {stolen:.0%} of its processors' time")
+        reasons.append(f"the machine's host took {100 * stolen:.0f} % of its processors' time")
     if observed["clock_step_s"] > MAXIMUM_CLOCK_STEP:
         reasons.append(f"the clock jumped by {observed['clock_step_s'] * 1000:.0f} ms")
     reasons += controller_reasons(observed.get("faults", ()), observed.get("died", ()))

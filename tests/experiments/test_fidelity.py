@@ -66,7 +66,7 @@ def test_late_probes_count_where_subscribers_recover():
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"clock_step_s": 0.1}, "clock"), ({"stolen_s": 1.0}, "took 12%"), ({"udp_drops": 3}, "3 datagrams")],
+    [({"clock_step_s": 0.1}, "clock"), ({"stolen_s": 1.0}, "took 12 %"), ({"udp_drops": 3}, "3 datagrams")],
 )
 def test_what_else_breaks_a_run(changes, word):
     (reason,) = judge(observed(**changes))

@@ -72,7 +72,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize("where", ["/dev/null/there", "no\0name"])
 def test_a_directory_that_cannot_be_made_is_named_with_the_fix(where):
-    with pytest.raises(BadInput, match="cannot write to .*; name a directory of yours"):
+    with pytest.raises(BadInput, match=r"cannot write to .*; name a directory of yours"):
         sweep(Sweep("reboot", {}, {"wan.delay": [0]}), where)
 
 

@@ -57,6 +57,6 @@ def _verdict(spec: Spec, found: Mapping[str, Any]) -> str:
     if not spec.arp.spoofer:
         return told
     return (
-        f"{told}; the thief got the traffic of {found['spoofed_share']:.0%} of its neighbours, "
-        f"{found['leasequery_spoofed_share']:.0%} with leasequery"
+        f"{told}; the thief got the traffic of {100 * found['spoofed_share']:.0f} % of its neighbours, "
+        f"{100 * found['leasequery_spoofed_share']:.0f} % with leasequery"
     )
