@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from scapy.utils import rdpcap
 from lq import Lab
 from lq.errors import BadInput, RunFailed
 from lq.experiments import bindings
+from lq.live import connection
 from lq.sandbox.tools import find
 from lq.widget import snapshot
 
@@ -77,8 +79,13 @@ def test_commands_run_on_nodes(lab):
     assert lab.run("internet", f"ping -c1 -W2 {lab.hosts()['address'][0]}").status == 0
     with pytest.raises(RunFailed, match="did not end within"):
         lab.run("host1", "sleep 30", timeout=0.2)
-    with pytest.raises(BadInput, match=r"no node .hots1..*host1"):
+    with pytest.raises(BadInput, match=r"^unknown node 'hots1': did you mean 'host1'\? \(nodes\(\) lists"):
         lab.run("hots1", "true")
+    with pytest.raises(BadInput, match=r"^a command is a list: write it as one text"):
+        lab.run("host1", ["ping", "host2"])
+    for timeout in (0, -1, float("nan"), "5"):
+        with pytest.raises(BadInput, match=r"^timeout is .*: use a number above 0$"):
+            lab.run("host1", "true", timeout)
 
 
 def test_what_a_command_prints_is_shown_as_it_comes_and_not_twice(lab, capsys):
@@ -146,8 +153,10 @@ def test_a_job_is_watched_and_stopped(lab):
     assert not job.running
     assert job.output == done.output
     assert "ended with exit status -9" in repr(job)
-    with pytest.raises(BadInput, match="no node 'hots1'"):
+    with pytest.raises(BadInput, match="unknown node 'hots1'"):
         lab.start("hots1", "true")
+    with pytest.raises(BadInput, match=r"^a command is b'true': write it as one text"):
+        lab.start("host1", b"true")
 
 
 def test_of_two_restarts_at_a_time_the_second_is_refused(lab):
@@ -185,8 +194,13 @@ def test_a_node_by_its_name(lab):
     assert host.run("hostname -I; true").status == 0
     assert host.start("echo there").wait().output == "there\n"
     assert not hasattr(lab["internet"], "release")
-    with pytest.raises(BadInput, match=r"no node .hots1..*host1"):
-        lab["hots1"]
+    for wrong, near in (
+        ("hots1", "did you mean 'host1'"),
+        (1, 'such as "host1"'),
+        ("x", "unknown node 'x' "),
+    ):
+        with pytest.raises(BadInput, match=near):
+            lab[wrong]
 
 
 def test_one_client_releases_and_leases_again_and_the_others_keep_their_addresses(lab):
@@ -298,11 +312,19 @@ def test_a_reboot_forgets_and_probes_bring_everything_back(lab):
     assert set(lab.hosts()["state"]) == {"located"}
     with pytest.raises(BadInput, match="stop them first"):
         lab.start_probes()
+    for most in (2, 1, 0, -1):
+        assert len(lab.view(messages=most)["messages"]) == max(0, most)
     probes = lab.stop_probes()
     assert set(probes["host"]) == {"host1", "host2", "host3"}
     assert (probes["received"].dropna() >= probes["sent"][probes["received"].notna()]).all()
     with pytest.raises(BadInput, match="no probes"):
         lab.stop_probes()
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "0.05", 1e-6])
+def test_probes_that_no_memory_would_hold_are_refused(lab, interval):
+    with pytest.raises(BadInput, match=r"use a number above 0|use an interval of at least 3e-05 s"):
+        lab.start_probes(interval)
 
 
 def test_of_a_concentrator_that_is_down_nothing_is_known(lab):
@@ -398,6 +420,9 @@ def test_a_scan_fills_the_negative_cache(lab):
         {"kind": "flood"},
         {"pattern": "zigzag"},
         {"rate": 0},
+        {"rate": float("nan")},
+        {"rate": float("inf")},
+        {"packets": "many"},
         {"pattern": "hit-list"},
         {"pattern": "hit-list", "addresses": ["198.18.7.1", "198.20.0.0"]},
         {"pattern": "hit-list", "addresses": ["198.18.7"]},
@@ -465,6 +490,56 @@ def test_a_closed_lab_says_so_and_leaves_nothing():
     assert not directory.exists()
     assert not os.path.exists(f"/proc/{keeper}")
     gc.collect()
+
+
+def test_a_forked_process_has_nothing_of_the_lab_and_does_it_no_harm():
+    lab = Lab("cable", modems=1, hosts_per_modem=1)
+    directory, (end, ours) = lab.directory, os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with pytest.raises(RunFailed, match="another process's"):
+                lab.hosts()
+            lab.close()
+            os.close(ours)
+            os.read(end, 1)  # until the other one is done with the lab
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    os.close(end)
+    assert lab.run("host1", "echo here", show=False).output == "here\n"
+    lab.close()  # and this does not wait for the child
+    assert not directory.exists()
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    os.close(ours)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_lab_closes_whatever_goes_wrong_with_its_views_and_one_that_is_not_understood_ends(monkeypatch):
+    lab = Lab("cable", modems=1, hosts_per_modem=1)
+    directory, keeper = lab.directory, lab._connection.pid
+    monkeypatch.setattr(connection, "PATIENCE", 0.1)
+    lab._connection._lab.channel._socket.shutdown(socket.SHUT_RD)  # as after a line that makes no sense
+    with pytest.raises(RunFailed, match="the lab ended"):
+        lab.hosts()
+    assert Path(f"/proc/{keeper}/status").exists() is False
+
+    class Broken:
+        def stop(self, why):
+            raise OSError("no display")
+
+    lab._connection.show("broken", Broken())
+    with pytest.raises(OSError, match="no display"):
+        lab.close()
+    assert not directory.exists()
+
+
+def test_whoever_asks_is_told_how_the_start_goes():
+    told = []
+    with Lab("cable", modems=1, hosts_per_modem=1, progress=lambda *news: told.append(news)):
+        pass
+    assert told[0] == ("network", 0, 1)
+    assert told[-1] == ("leases", 1, 1)
 
 
 def test_every_release_reaches_the_server_and_captures_outlive_the_lab(tmp_path, monkeypatch, capsys):

@@ -24,11 +24,12 @@ from lq.experiments.live_nodes import LiveNodes, Rows
 from lq.experiments.programs import Tell
 from lq.experiments.servers import Server
 from lq.experiments.sight import Sight
-from lq.experiments.spec import Spec
+from lq.experiments.spec import MOST_PROBES_PER_SECOND, Spec
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
 
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
+MOST_PROBES = 10_000_000  # of a direction: the schedule of all of them is made beforehand, in memory
 
 
 class Live(LiveNodes):
@@ -173,11 +174,19 @@ class Live(LiveNodes):
             yield
 
     def start_probes(self, interval: float) -> None:
-        """Probe every subscriber once an interval until `stop_probes`."""
+        """Probe every subscriber once an interval until `stop_probes`, within the bounds above."""
+        count = len(self._leases)
+        least = count / MOST_PROBES_PER_SECOND
+        if interval < least:
+            raise BadInput(
+                f"{count / interval:,.0f} probes a second for all hosts together, more than "
+                f"{MOST_PROBES_PER_SECOND:,}: use an interval of at least {least:g} s"
+            )
         with self._change_traffic():
             if self._probing:
                 raise BadInput("probes are being sent: stop them first")
-            self._lab.start_probes(list(self._leases.values()), interval, PROBING_LIMIT)
+            seconds = min(PROBING_LIMIT, MOST_PROBES * interval / count)
+            self._lab.start_probes(list(self._leases.values()), interval, seconds)
             self._probing, self._missed = True, False
 
     def stop_probes(self) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lq.errors import BadInput, RunFailed
+from lq.errors import BadInput, RunFailed, expect, unknown
 from lq.experiments import names
 from lq.experiments.emulation import Emulation
 from lq.experiments.jobs import Jobs
@@ -98,6 +98,8 @@ class LiveNodes:
             names.tell({name: address for name, address in addresses.items() if address is not None})
 
     def _node(self, name: str) -> Any:
+        expect(name, str, "a node", 'write its name, such as "host1"')
         if name not in self._lab.net:
-            raise BadInput(f"no node {name!r}: there are {', '.join(sorted(self._lab.net.keys()))}")
+            known = self._lab.net.keys()
+            raise BadInput(f"{unknown('node', name, known)} (nodes() lists all {len(known)})")
         return self._lab.net[name]

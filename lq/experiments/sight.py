@@ -118,7 +118,8 @@ class Sight:
             ]
             kill, ready = self._lab.control.latest_kill(up), record.ready_at
             zero = ready if kill is None else kill
-            messages = [self._message(line, zero, leases) for line in list(record.messages)[-most:]]
+            newest = list(record.messages)[::-1][: max(0, most)][::-1]
+            messages = [self._message(line, zero, leases) for line in newest]
             counts = dict.fromkeys(get_args(State), 0)
             for _, _, state, _ in hosts:
                 counts[state] += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import pandas as pd
 
-from lq.errors import BadInput
+from lq.errors import BadInput, shown, unknown
 from lq.live.connection import Connection
 
 
@@ -26,7 +28,13 @@ def frame(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> p
     return made
 
 
-def one_of(what: str, value: str, choices: Sequence[str]) -> None:
+def one_of(what: str, value: object, choices: Sequence[str]) -> None:
     """Raise BadInput for a value that is none of the choices."""
     if value not in choices:
-        raise BadInput(f"{what} {value!r}: use one of {', '.join(choices)}")
+        raise BadInput(f"{unknown(what, value, choices)} (use one of {', '.join(choices)})")
+
+
+def positive(what: str, value: object) -> None:
+    """Raise BadInput for what is no finite number above 0."""
+    if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise BadInput(f"{what} is {shown(value)}: use a number above 0")

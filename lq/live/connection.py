@@ -6,6 +6,7 @@ It knows nothing of the `Lab`, and nor do its threads: so a `Lab` that nobody ho
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from lq.progress import Progress
 from lq.sandbox import lab as sandbox
 from lq.sandbox.requests import Caller, Hear
 from topologies import plan
+
+PATIENCE = 10.0  # seconds that a lab which says nothing sensible any more has to end by itself
 
 
 class Shown(Protocol):
@@ -39,6 +42,7 @@ class Connection:
     """
 
     def __init__(self, spec: Spec, directory: Path | None, progress: Progress) -> None:
+        self._process = os.getpid()
         self._temporary = directory is None
         self.directory = directories.prepare(directory or directories.fresh("live"))
         self.captures: dict[Path, str] = {}  # the files that were asked for, each with its node
@@ -68,6 +72,8 @@ class Connection:
         """Ask the lab for something, and wait for its value (`lq.sandbox.requests`)."""
         if self._closed:
             raise self._why()
+        if os.getpid() != self._process:
+            raise RunFailed("the lab is another process's, from which this one was forked: open one here")
         return self._caller.ask(what, details, hear)
 
     @property
@@ -92,18 +98,20 @@ class Connection:
             view.refresh()
 
     def close(self) -> None:
-        """End everything now; say where the captures are, if there are some. May be called twice."""
-        if self._closed:
+        """End everything now; say where the captures are, if there are some. May be called twice.
+
+        In a process that was forked it does nothing: the lab is another's.
+        """
+        if self._closed or os.getpid() != self._process:
             return
         self._closed = True
-        for view in tuple(self.views.values()):
-            view.stop("the lab is closed")
-        try:
-            if self._lab is not None:
-                self._lab.close()
-        finally:
+        with contextlib.ExitStack() as ends:  # each of them, whatever goes wrong with those before it
             if self._temporary:
-                self._tidy()
+                ends.callback(self._tidy)
+            if self._lab is not None:
+                ends.callback(self._lab.close)
+            for view in tuple(self.views.values()):
+                ends.callback(view.stop, "the lab is closed")
 
     def _tidy(self) -> None:
         """Remove all but the captures, and the directory if there are none."""
@@ -124,7 +132,7 @@ class Connection:
         if self._closed or self._lab is None:
             return RunFailed("the lab is closed")
         try:
-            self._lab.wait()
+            self._lab.wait(PATIENCE)
         except sandbox.LabError as error:
             return error
         return RunFailed(f"the lab ended: {self._lab.last_words()}")

@@ -10,15 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from lq.errors import expect
 from lq.experiments import spec as specification
 from lq.experiments.run import check_tools
-from lq.live.asking import one_of
+from lq.live.asking import one_of, positive
 from lq.live.commands import Done, Job, Shown
 from lq.live.connection import Connection
 from lq.live.node import Host, Node
 from lq.live.tables import TABLES
 from lq.live.traffic import Traffic
-from lq.progress import Progress
+from lq.progress import Progress, showing
 from lq.widget import NetworkWidget, TableWidget, View
 
 AnyView = TypeVar("AnyView", bound=View)
@@ -31,7 +32,8 @@ class Lab(Traffic):
     `topology` is a figure's name; `modems` and `hosts_per_modem` are the figure's own unless given;
     `settings` are further fields of a specification by their dotted names (`lq run --explain`).
     Files (logs, captures) are in `directory`, new or empty, by default one below `runs/` of which nothing but
-    captures is left when the lab is closed or Python ends (not if that is killed).
+    captures is left when the lab is closed or Python ends (not if that is killed). `progress` is told how
+    the start goes; by default that is shown, and `lq.progress.silent` shows nothing.
     Raises BadInput for a setting that is none or a directory that cannot be used, LabError where no lab can
     be had, RunFailed when the network did not come up. Whatever is asked of a lab that is closed or has
     ended raises RunFailed.
@@ -45,16 +47,17 @@ class Lab(Traffic):
         settings: Mapping[str, Any] | None = None,
         *,
         directory: Path | str | None = None,
-        progress: Progress = lambda *_: None,
+        progress: Progress | None = None,
     ) -> None:
         sizes = {"topology.modems": modems, "topology.hosts_per_modem": hosts_per_modem}
         chosen = {name: value for name, value in sizes.items() if value is not None}
         self.spec = specification.load("reboot", {"topology.figure": topology, **chosen, **(settings or {})})
         check_tools()
         _forget_last_error()
-        self._connection = Connection(self.spec, None if directory is None else Path(directory), progress)
+        with showing(progress, "lab") as tell:
+            self._connection = Connection(self.spec, None if directory is None else Path(directory), tell)
+            self._end = weakref.finalize(self, self._connection.close)  # also when nobody holds it any more
         self.directory = self._connection.directory
-        self._end = weakref.finalize(self, self._connection.close)  # also when nobody holds it any more
 
     # -- commands
 
@@ -65,6 +68,8 @@ class Lab(Traffic):
         address, fixed or leased, are known by their names: `ping host1`. It ends when all that it has
         started has ended: what is to go on is a matter of `start`.
         """
+        expect(command, str, "a command", 'write it as one text, such as "ping -c1 host1"')
+        positive("timeout", timeout)
         printed: dict[str, list[str]] = {"output": [], "errors": []}
 
         def hear(message: Mapping[str, Any]) -> None:
@@ -84,6 +89,7 @@ class Lab(Traffic):
 
         At most 32 run at a time. It goes on, whatever is done meanwhile, until the lab is closed.
         """
+        expect(command, str, "a command", 'write it as one text, such as "ping -c1 host1"')
         return Job(self._connection, self._ask("start_job", node=node, command=command), node, command)
 
     def __getitem__(self, name: str) -> Node:

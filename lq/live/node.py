@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lq.errors import BadInput
 from lq.live.asking import Asking
 from lq.live.commands import Done, Job
 
@@ -37,10 +36,8 @@ class Host(Node):
     @property
     def address(self) -> str | None:
         """The address that it holds, None for none."""
-        for row in self._ask("hosts"):
-            if row["host"] == self.name:
-                return None if row["address"] is None else str(row["address"])
-        raise BadInput(f"no host {self.name!r}")
+        (row,) = (row for row in self._ask("hosts") if row["host"] == self.name)
+        return None if row["address"] is None else str(row["address"])
 
     def release(self) -> None:
         """Have the client give its address back (DHCPRELEASE); return when it has none.

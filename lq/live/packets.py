@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import operator
 import os
 import shlex
 import shutil
@@ -31,15 +33,13 @@ def table(files: Mapping[Path, str], zero: float) -> pd.DataFrame:
 
     `time` is in seconds since `zero`, in seconds since 1970. What is no DHCP, or damaged, is left out.
     """
-    latest: collections.deque[dict[str, Any]] = collections.deque(maxlen=MOST_MESSAGES)
+    latest: list[dict[str, Any]] = []
     for file, node in files.items():
-        try:
-            for seen in read_dhcp(file):
-                latest.append(_row(seen, node, zero))
-        except BadInput:  # it is not there yet, or any more
-            continue
-    made: pd.DataFrame = frame(list(latest), COLUMNS).sort_values("time", ignore_index=True)
-    return made
+        own: collections.deque[dict[str, Any]] = collections.deque(maxlen=MOST_MESSAGES)
+        with contextlib.suppress(BadInput):  # it is not there yet, or any more
+            own.extend(_row(seen, node, zero) for seen in read_dhcp(file))
+        latest = sorted([*latest, *own], key=operator.itemgetter("time"))[-MOST_MESSAGES:]
+    return frame(latest, COLUMNS)
 
 
 def _row(seen: Seen, node: str, zero: float) -> dict[str, Any]:

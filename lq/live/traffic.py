@@ -13,7 +13,7 @@ import pandas as pd
 from lq.errors import BadInput, RunFailed
 from lq.experiments import record
 from lq.live import packets as captured
-from lq.live.asking import one_of
+from lq.live.asking import one_of, positive
 from lq.live.tables import Tables
 
 TEST_NETWORK = IPv4Network("198.18.0.0/15")  # RFC 2544; every address of a lab lies in it
@@ -23,9 +23,11 @@ class Traffic(Tables):
     """What is sent through the network, and what is seen of it."""
 
     def start_probes(self, interval: float = 0.05) -> None:
-        """Probe every subscriber from the Internet, once each `interval` seconds, for an hour at most."""
-        if interval <= 0:
-            raise BadInput("probes need an interval above 0 seconds")
+        """Probe every subscriber from the Internet, once each `interval` seconds.
+
+        For an hour at most, and for ten million probes at most.
+        """
+        positive("interval", interval)
         self._ask("start_probes", interval=interval)
 
     def stop_probes(self) -> pd.DataFrame:
@@ -68,8 +70,10 @@ class Traffic(Tables):
         """
         one_of("kind", kind, ("scan", "spoof"))
         one_of("pattern", pattern, ("sequential", "random", "out-of-range", "mixed", "hit-list"))
-        if rate <= 0 or packets < 1 or (pattern == "hit-list" and not addresses):
-            raise BadInput("an attack needs a rate above 0, a packet at least, and a hit-list its addresses")
+        positive("rate", rate)
+        positive("packets", packets)
+        if pattern == "hit-list" and not addresses:
+            raise BadInput("a hit-list needs its addresses")
         for address in addresses:
             _test_address(address)
         self._ask(

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+
+def line_of(message: Mapping[str, Any]) -> bytes:
+    """Return one object as it is sent. Raises ValueError for what JSON cannot say."""
+    try:
+        # NumPy's whole numbers are numbers, too.
+        text = json.dumps(message, separators=(",", ":"), default=operator.index)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return text.encode() + b"\n"
 
 
 class Channel:
@@ -29,8 +41,11 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send one object. Raises OSError when the other end is gone."""
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        """Send one object. Raises OSError when the other end is gone, ValueError for what JSON cannot say."""
+        self.send_line(line_of(message))
+
+    def send_line(self, line: bytes) -> None:
+        """Send what `line_of` gave."""
         with self._sending:
             self._socket.sendall(line)
 
@@ -42,20 +57,29 @@ class Channel:
             self.send({"progress": told})
 
     def receive(self) -> dict[str, Any] | None:
-        """Wait for one object."""
+        """Wait for one object. Raises ValueError for a line that is none."""
         try:
             line = self._reader.readline()
         except (ConnectionError, ValueError):  # gone before it had read what it was sent; or closed by us
             return None
         if not line.endswith(b"\n"):  # closed, perhaps in the middle of a line
             return None
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = json.loads(line)
+        except RecursionError:
+            raise ValueError("its JSON is nested too deeply") from None
+        if not isinstance(message, dict):
+            raise ValueError("it holds no JSON object")
         return message
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Receive until the other end is gone."""
         while (message := self.receive()) is not None:
             yield message
+
+    def let_go(self) -> None:
+        """Close our copy of it, in a process that was forked: the line stays up."""
+        os.close(self._socket.detach())
 
     def close(self) -> None:
         """Hang up; whoever receives finds the other end gone."""

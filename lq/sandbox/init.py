@@ -1,8 +1,8 @@
 """The lab's first process: enters the namespaces, starts the lab's main program, and ends with it.
 
-Run as `python -m lq.sandbox.init LIFELINE_FD SPARED TRUSTED -- COMMAND...`. SPARED is the one directory of
-the machine that may be written, or empty. TRUSTED is `trusted` if COMMAND mounts /proc and /sys itself. Two
-processes carry a lab:
+Run as `python -m lq.sandbox.init LIFELINE_FD REASON_FD SPARED TRUSTED -- COMMAND...`. REASON_FD is where it
+says why no lab can be had. SPARED is the one directory of the machine that may be written, or empty. TRUSTED
+is `trusted` if COMMAND mounts /proc and /sys itself. Two processes carry a lab:
 
 * the *keeper*, outside the PID namespace, unshares, seals the file system and waits;
 * *init*, process 1 of the PID namespace, mounts, starts COMMAND and reaps orphans.
@@ -118,16 +118,13 @@ def _exit_status(status: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Enter the namespaces, run the command in them, return its exit status."""
-    lifeline, spared, protect, command = (
-        int(arguments[0]),
-        arguments[1],
-        arguments[2] != "trusted",
-        arguments[4:],
-    )
+    lifeline, reason, spared = int(arguments[0]), int(arguments[1]), arguments[2]
+    protect, command = arguments[3] != "trusted", arguments[5:]
+    os.set_inheritable(reason, reason <= 2)  # it is of no use to the command, unless it is standard error
     try:
         locking = _enter(Path(spared) if spared else None, protect)
     except OSError as error:
-        print(f"cannot create namespaces: {error}", file=sys.stderr)
+        os.write(reason, f"cannot create namespaces: {error}\n".encode())
         return FAILED_TO_ENTER
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     pid = os.fork()
@@ -137,7 +134,7 @@ def main(arguments: list[str]) -> int:
         try:
             status = _init(lifeline, locking, protect, command)
         except OSError as error:
-            print(f"cannot prepare the lab: {error}", file=sys.stderr)
+            os.write(reason, f"cannot prepare the lab: {error}\n".encode())
             status = FAILED_TO_ENTER
         os._exit(status)
     os.close(lifeline)

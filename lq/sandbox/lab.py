@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -56,8 +57,6 @@ class Lab:
     ) -> None:
         self._log = log
         stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
-        ours, theirs = socket.socketpair()
-        read_end, self._lifeline = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
         environment |= {"PATH": search_path(), "TMPDIR": TEMPORARY}
         if _DISTUTILS.exists():  # Mininet and Ryu want one class of it; setuptools would load itself for that
@@ -67,21 +66,30 @@ class Lab:
         python = [sys.executable, "-W", "ignore", "-m"]
         spared = "" if directory is None else os.path.realpath(directory)
         _compile()
-        with contextlib.ExitStack() as files:
+        ours, theirs = socket.socketpair()
+        read_end, self._lifeline = os.pipe()
+        self.channel = Channel(ours)
+        _open.add(self)
+        with contextlib.ExitStack() as undone, contextlib.ExitStack() as files:
+            undone.callback(self._let_go)  # where it is interrupted: that ends what has begun
+            files.callback(os.close, read_end)
+            files.callback(theirs.close)
             output = None if log is None else files.enter_context(log.open("wb"))
+            reason = 2  # standard error, which is the log
+            if log is None:
+                self._said = open(os.memfd_create("said"), "rb")  # noqa: SIM115
+                reason = self._said.fileno()
             self._keeper = subprocess.Popen(
-                [*python, "lq.sandbox.init", str(read_end), spared, "trusted" if trusted else "", "--"]
-                + [*python, module, str(theirs.fileno()), *arguments],
-                pass_fds=[read_end, theirs.fileno()],
+                [*python, "lq.sandbox.init", str(read_end), str(reason), spared]
+                + ["trusted" if trusted else "", "--", *python, module, str(theirs.fileno()), *arguments],
+                pass_fds=[read_end, reason, theirs.fileno()],
                 stdin=None if log is None else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
                 start_new_session=log is not None,
             )
-        os.close(read_end)
-        theirs.close()
-        self.channel = Channel(ours)
+            undone.pop_all()
 
     @property
     def pid(self) -> int:
@@ -95,17 +103,24 @@ class Lab:
         yield from self.channel
         self.wait()
 
-    def wait(self) -> int:
-        """Wait for the program's end; return its exit status. Raises LabError when it never began."""
-        status = self._keeper.wait()
+    def wait(self, patience: float | None = None) -> int:
+        """Wait for the program's end; return its exit status. Raises LabError when it never began.
+
+        After `patience` seconds it is killed.
+        """
+        try:
+            status = self._keeper.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self._keeper.wait()
         if status == FAILED_TO_ENTER:
-            said = self.last_words() if self._log else "no lab can be opened here"
-            raise LabError(f"{said}{SEE_DOCTOR}")
+            raise LabError(f"{self.last_words()}{SEE_DOCTOR}")
         return status
 
     def last_words(self) -> str:
-        """The last line that the program wrote on standard error."""
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log else []
+        """The last line in the log; without a log, why no lab could be had."""
+        said = self._log.read_bytes() if self._log else os.pread(self._said.fileno(), 1 << 16, 0)
+        lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with exit status {self._keeper.poll()}"
 
     def kill(self) -> None:
@@ -115,10 +130,17 @@ class Lab:
     def close(self) -> None:
         """End the lab now, whatever runs in it. May be called twice."""
         if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+            lifeline, self._lifeline = self._lifeline, -1
+            os.close(lifeline)
             self._keeper.wait()
             self.channel.close()
+
+    def _let_go(self) -> None:
+        """Hold nothing of it in this process any more, without a word to it."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+            self.channel.let_go()
 
     def __enter__(self) -> Lab:
         return self
@@ -127,6 +149,18 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_open: weakref.WeakSet[Lab] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """Leave the labs to the process that has opened them: what it closes must not stay open here."""
+    for lab in tuple(_open):
+        lab._let_go()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _compile() -> None:

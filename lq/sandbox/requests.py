@@ -18,8 +18,8 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lq.errors import BadInput, RunFailed
-from lq.sandbox.channel import Channel
+from lq.errors import BadInput, RunFailed, shown
+from lq.sandbox.channel import Channel, line_of
 
 MOST_AT_ONCE = 64  # requests under way; further ones are refused
 CANCEL_PATIENCE = 30.0  # seconds that a cancelled request has to end before others go on all the same
@@ -40,7 +40,7 @@ class Caller:
         self._gone = False
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[Mapping[str, Any] | None]] = {}
-        self._outgoing: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         for work in (self._send, self._receive):
             threading.Thread(target=work, args=(channel,), daemon=True).start()
 
@@ -48,13 +48,13 @@ class Caller:
         """Ask for something, and wait for its value.
 
         `hear` gets what comes before that, in this thread. Raises BadInput or RunFailed as the other end
-        says, or what `why` gives when it is gone.
+        says, BadInput for a detail that cannot be sent, or what `why` gives when the other end is gone.
         """
         number, messages = next(self._numbers), queue.SimpleQueue[Mapping[str, Any] | None]()
-        answered = False
+        line, answered = _request(number, what, details), False
         try:
             self._waiting[number] = messages
-            self._outgoing.put({"number": number, "do": what, "with": details})
+            self._outgoing.put(line)
             while True:
                 message = None if self._gone and messages.empty() else messages.get()
                 answered = message is None or "value" in message or "error" in message
@@ -68,7 +68,7 @@ class Caller:
         finally:
             self._waiting.pop(number, None)
             if not answered:
-                self._outgoing.put({"cancel": number})
+                self._outgoing.put(line_of({"cancel": number}))
 
     @property
     def waiting(self) -> int:
@@ -77,12 +77,12 @@ class Caller:
 
     def _send(self, channel: Channel) -> None:
         with contextlib.suppress(OSError, ValueError):  # gone, or closed by us
-            while (message := self._outgoing.get()) is not None:
-                channel.send(message)
+            while (line := self._outgoing.get()) is not None:
+                channel.send_line(line)
 
     def _receive(self, channel: Channel) -> None:
         try:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):  # gone, or it says what nobody understands
                 for message in channel:
                     number = message.get("number")
                     messages = self._waiting.get(number) if isinstance(number, int) else None
@@ -93,6 +93,16 @@ class Caller:
             self._outgoing.put(None)
             for messages in tuple(self._waiting.values()):
                 messages.put(None)
+
+
+def _request(number: int, what: str, details: Mapping[str, Any]) -> bytes:
+    """Return a request as it is sent. Raises BadInput that names the detail which cannot be."""
+    for name, value in details.items():
+        try:
+            line_of({name: value})
+        except ValueError:
+            raise BadInput(f"{name} is {shown(value)}: use text, numbers, or a list of these") from None
+    return line_of({"number": number, "do": what, "with": details})
 
 
 class Request:
@@ -122,14 +132,12 @@ class Request:
         """Do the work, and send what it comes to."""
         _current.request = self
         try:
-            value = work()
+            self.say(value=work())
         except (BadInput, RunFailed, RuntimeError) as error:
             self.say(error=str(error), kind=type(error).__name__)
         except Exception as error:  # a fault of ours: the log has the traceback, the user gets the line
             traceback.print_exc()
             self.say(error=f"{type(error).__name__}: {error}")
-        else:
-            self.say(value=value)
         finally:
             _current.request = None
 

@@ -31,7 +31,7 @@ class View:
     button = ""
 
     def __init__(self, lab: Lab, every: float) -> None:
-        if every <= 0:
+        if not 0 < every <= threading.TIMEOUT_MAX:
             raise BadInput("what refreshes needs an interval above 0 seconds")
         self._lab = weakref.ref(lab)
         self._ended = threading.Event()

@@ -30,9 +30,9 @@ def frame(payload, tags=()):
     return frames.ethernet(b"\1" * 6, b"\2" * 6, tags, frames.ETHERTYPE_IPV4, packet)
 
 
-def capture(path: Path, *octets: bytes, order="<", magic=0xA1B23C4D) -> Path:
+def capture(path: Path, *octets: bytes, order="<", magic=0xA1B23C4D, at=1_000) -> Path:
     head = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 65535, 1)
-    records = [struct.pack(f"{order}IIII", 1_000, 500, len(part), len(part)) + part for part in octets]
+    records = [struct.pack(f"{order}IIII", at, 500, len(part), len(part)) + part for part in octets]
     path.write_bytes(head + b"".join(records))
     return path
 
@@ -83,6 +83,9 @@ def test_the_table_bears_any_message_and_keeps_the_latest(tmp_path, monkeypatch)
     path = capture(path, *[frame(message())] * 20)
     assert len(packets.table({path: "server"}, 0.0)) == 5
     assert list(packets.table({}, 0.0).columns) == packets.COLUMNS
+    early, late = (capture(tmp_path / f"{at}", *[frame(message())] * 3, at=at) for at in (1_000, 2_000))
+    for files in ({early: "early", late: "late"}, {late: "late", early: "early"}):  # whichever is read last
+        assert list(packets.table(files, 0.0)["node"]) == ["early", "early", "late", "late", "late"]
 
 
 @given(st.binary(max_size=400), st.integers(0, 2**32 - 1))

@@ -52,6 +52,25 @@ def test_nothing_leads_out(program, tmp_path):
         assert ask(lab, "sorted(int(p) for p in os.listdir('/proc') if p.isdigit())[:2]") == [1, 2]
 
 
+def test_one_that_is_interrupted_while_it_starts_ends_and_leaves_no_open_file(program, tmp_path, monkeypatch):
+    began = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **keywords):
+            super().__init__(*arguments, **keywords)
+            began.append(self)
+            raise KeyboardInterrupt
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Lab(program, log=tmp_path / "log")
+    with pytest.raises(FileNotFoundError):
+        Lab(program, log=tmp_path / "missing" / "log")
+    began[0].wait(30)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
 def test_two_labs_do_not_meet(program, tmp_path):
     with Lab(program, log=tmp_path / "a") as one, Lab(program, log=tmp_path / "b") as other:
         assert ask(one, "os.system('ip link add v0 type veth peer name v1 && touch /run/mark')") == 0

@@ -6,13 +6,21 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lq.errors import BadInput, RunFailed
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
 from lq.sandbox.requests import Caller, Service
+
+
+def endless():
+    value = []
+    value.append(value)
+    return value
 
 
 class Work:
@@ -57,6 +65,9 @@ class Work:
 
     def refuse(self):
         raise BadInput("not so")
+
+    def unspeakable(self):
+        return {"value": object()}
 
     def fail(self):
         raise ZeroDivisionError("ours")
@@ -167,6 +178,36 @@ def test_answers_that_nobody_waits_for_are_dropped(ends):
     theirs.send({"value": "without a number"})
     assert caller.ask("echo", {"value": "mine"}) == "mine"
     assert caller.waiting == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"octets", Path("name"), {1, 2}, object(), 10**5000, [[b""]], endless()],
+    ids=["octets", "path", "set", "object", "long", "nested", "endless"],
+)
+def test_a_detail_that_cannot_be_sent_is_named_and_harms_nobody_else(ends, value):
+    caller, *_ = ends
+    with pytest.raises(BadInput, match=r"^value is .*: use text, numbers, or a list of these$"):
+        caller.ask("echo", {"value": value})
+    assert caller.ask("echo", {"value": np.int64(7)}) == 7
+    assert caller.waiting == 0
+
+
+def test_a_value_that_cannot_be_sent_is_an_error_and_keeps_nobody_waiting(ends):
+    caller, *_ = ends
+    with pytest.raises(RunFailed, match="object"):
+        caller.ask("unspeakable", {})
+    assert caller.ask("echo", {"value": 1}) == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"[1]", b"7", b'{"number": ' + b"9" * 5000 + b"}", b"[" * 200_000]
+)
+def test_of_lines_that_nobody_understands_the_other_end_counts_as_gone(ends, line):
+    caller, _, theirs = ends
+    theirs.send_line(line + b"\n")
+    with pytest.raises(RunFailed, match="it is gone"):
+        caller.ask("echo", {"value": 1})
 
 
 def test_errors_keep_their_kind(ends, capsys):
