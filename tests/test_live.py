@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from lq import Lab
 from lq.errors import BadInput, RunFailed
 from lq.experiments import bindings
 from lq.live import connection
+from lq.live.lab import _show
 from lq.sandbox.tools import find
 from lq.widget import snapshot
 
@@ -106,6 +108,15 @@ def test_what_a_command_prints_is_shown_as_it_comes_and_not_twice(lab, capsys):
     assert repr(done) == "exit status 1"
     assert repr(lab.run("host1", "echo quiet", show=False)) == "quiet"
     assert capsys.readouterr().out == "once\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", b"\x1b[1m\\xfc \\ufffd"), ("utf-8", "\x1b[1mü �".encode())]
+)
+def test_what_is_shown_is_written_as_the_stream_can(encoding, shown):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    _show(stream, "\x1b[1mü �")
+    assert stream.buffer.getvalue() == shown
 
 
 def test_an_interrupted_command_is_killed_and_later_answers_are_right(lab, capsys):
@@ -247,6 +258,8 @@ def test_captured_dhcp_is_a_table(lab):
     assert {"DHCPDISCOVER", "DHCPOFFER", "DHCPREQUEST", "DHCPACK"} <= set(everywhere["type"])
     with pytest.raises(BadInput, match="host1 is not captured"):
         lab.packets("host1")
+    with pytest.raises(BadInput, match="unknown node 'sever': did you mean 'server'"):
+        lab.packets("sever")
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark, which reads as Wireshark does")

@@ -144,10 +144,9 @@ class Job:
         for fd in files:
             poll.register(fd, select.POLLIN)
         while files:
-            ready = poll.poll(_LOOK * 1000)
-            if not ready and self._killed and self._process.poll() is not None:
-                break
-            for fd, _ in ready:
+            # What has left the session may go on printing: of that, what is in the pipes now is the last.
+            over = self._killed and self._process.poll() is not None
+            for fd, _ in poll.poll(0 if over else _LOOK * 1000):
                 octets = os.read(fd, _PIECE)
                 with self.news:
                     files[fd][1].feed(octets, last=not octets)
@@ -155,6 +154,8 @@ class Job:
                 if not octets:
                     poll.unregister(fd)
                     files.pop(fd)[0].close()
+            if over:
+                break
         for file, _ in files.values():
             file.close()
         status = self._process.wait()

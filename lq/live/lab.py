@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from lq.errors import expect
 from lq.experiments import spec as specification
@@ -64,9 +64,9 @@ class Lab(Traffic):
     def run(self, node: str, command: str, timeout: float = COMMAND_TIMEOUT, *, show: bool = True) -> Done:
         """Run a shell command on a node; RunFailed if it does not end within `timeout` seconds.
 
-        What it prints is shown as it comes (unless `show` is false), and returned. Nodes that have an
-        address, fixed or leased, are known by their names: `ping host1`. It ends when all that it has
-        started has ended: what is to go on is a matter of `start`.
+        What it prints is shown as it comes, as in a terminal (unless `show` is false), and returned. Nodes
+        that have an address, fixed or leased, are known by their names: `ping host1`. It ends when all that
+        it has started has ended: what is to go on is a matter of `start`.
         """
         expect(command, str, "a command", 'write it as one text, such as "ping -c1 host1"')
         positive("timeout", timeout)
@@ -77,8 +77,7 @@ class Lab(Traffic):
                 if name in message:
                     printed[name].append(message[name])
                     if show:
-                        stream.write(message[name])
-                        stream.flush()
+                        _show(stream, message[name])
 
         details = {"node": node, "command": command, "timeout": timeout}
         status = self._connection.ask("command", details, hear)
@@ -177,6 +176,13 @@ class Lab(Traffic):
             self._ask(what, **details)
         finally:
             self._connection.refresh()
+
+
+def _show(stream: TextIO, text: str) -> None:
+    """Write what a command printed, in a stream's own encoding: that may lack some of its characters."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def _forget_last_error() -> None:

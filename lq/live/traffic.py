@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
@@ -123,6 +124,8 @@ class Traffic(Tables):
         if node is not None:
             files = {file: name for file, name in files.items() if name == node}
             if not files:
+                with contextlib.suppress(RunFailed):  # once the lab is closed nobody knows its nodes
+                    self._ask("kind", node=node)
                 raise BadInput(f"{node} is not captured: start_capture({node!r}) begins to")
         return captured.table(files, self._connection.opened)
 

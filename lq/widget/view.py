@@ -35,6 +35,7 @@ class View:
             raise BadInput("what refreshes needs an interval above 0 seconds")
         self._lab = weakref.ref(lab)
         self._ended = threading.Event()
+        self._why = ""  # it has ended
         self._drawing = threading.Lock()
         self._handle: Any = None
         self._gist: Any = None
@@ -77,9 +78,10 @@ class View:
     def stop(self, why: str = "refreshed no more") -> None:
         """Refresh no more, and say why."""
         if not self._ended.is_set():
+            self._why = why  # first: a still picture that is being made elsewhere may be the last
             self._ended.set()
             front.end(self.front, why)
-            self._renew(why)
+            self._renew()
 
     def refresh(self) -> None:
         """Show the present state now, or why that cannot be had, unless it was stopped."""
@@ -110,13 +112,13 @@ class View:
             self.front.spoken = self._spoken()
             self._renew()
 
-    def _renew(self, why: str = "") -> None:
+    def _renew(self) -> None:
         if self._handle is not None:
-            self._handle.update(self.still(why), raw=True)
+            self._handle.update(self.still(), raw=True)
 
-    def still(self, why: str = "") -> dict[str, Any]:
+    def still(self) -> dict[str, Any]:
         """Return what is shown where there is no kernel, by MIME type; images other than SVG in base64."""
-        why = f"{why}; " if why else ""
+        why = f"{self._why}; " if self._why else ""
         return self._still(f"{why}a still picture, of {time.strftime('%H:%M:%S')}: {NEEDS}")
 
     def _ipython_display_(self) -> None:

@@ -108,6 +108,16 @@ def test_what_leaves_its_session_keeps_nobody_waiting_when_the_command_is_killed
     os.kill(int(left), 9)
 
 
+def test_what_leaves_its_session_and_prints_without_end_keeps_nobody_waiting_either():
+    mark = f"989{os.getpid()}"
+    with pytest.raises(RunFailed, match="did not end within"):
+        Jobs().run(NODE, f"echo begun; setsid yes {mark} & sleep 60", 0.3, never, lambda **_: None)
+    deadline = time.monotonic() + 20
+    while marked(f"^yes {mark}$"):  # nobody reads it any more: the kernel ends it
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_jobs_at_a_time_and_ended_jobs_are_bounded(monkeypatch):
     monkeypatch.setattr(jobs, "MOST_RUNNING", 3)
     monkeypatch.setattr(jobs, "MOST_KEPT", 4)
