@@ -88,9 +88,9 @@ class Connection:
 
     def show(self, name: str, view: Shown) -> None:
         """Have a view refresh in the place of the former one of its name."""
-        if name in self.views:
-            self.views[name].stop("shown anew elsewhere: refreshed no more here")
-        self.views[name] = view
+        former, self.views[name] = self.views.get(name), view
+        if former is not None:
+            former.stop("shown anew elsewhere: refreshed no more here")
 
     def refresh(self) -> None:
         """Have all views show the present state now."""

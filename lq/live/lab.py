@@ -151,7 +151,7 @@ class Lab(Traffic):
 
         It refreshes until the lab is closed, or another one of the same is asked for (the cell is run again).
         """
-        one_of("what", what, TABLES)
+        one_of("table", what, TABLES)
         return self._show(what, TableWidget(self, what, every))
 
     def close(self) -> None:

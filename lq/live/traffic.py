@@ -73,8 +73,8 @@ class Traffic(Tables):
         one_of("pattern", pattern, ("sequential", "random", "out-of-range", "mixed", "hit-list"))
         positive("rate", rate)
         positive("packets", packets)
-        if pattern == "hit-list" and not addresses:
-            raise BadInput("a hit-list needs its addresses")
+        if packets < 1 or (pattern == "hit-list" and not addresses):
+            raise BadInput("an attack needs a packet at least, and a hit-list its addresses")
         for address in addresses:
             _test_address(address)
         self._ask(
