@@ -15,8 +15,10 @@ import time
 import weakref
 from pathlib import Path
 
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
 from scapy.layers.dhcp import BOOTP
 from scapy.layers.inet import ICMP
 from scapy.utils import rdpcap
@@ -28,6 +30,7 @@ from lq.live import connection
 from lq.live.lab import _show
 from lq.sandbox.tools import find
 from lq.widget import snapshot
+from tests import support
 
 pytestmark = pytest.mark.lab
 
@@ -555,6 +558,17 @@ def test_whoever_asks_is_told_how_the_start_goes():
     assert told[-1] == ("leases", 1, 1)
 
 
+def test_in_a_notebook_a_line_shows_how_the_start_goes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(support.ROOT))
+    cells = ["from lq import Lab\nlab = Lab('cable', 1, 1)", "lab.close()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    (line,) = notebook.cells[0]["outputs"]
+    assert re.fullmatch(r"lab: done after \d+\.\d s", line["data"]["text/plain"])
+    assert not notebook.cells[1]["outputs"]
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_every_release_reaches_the_server_and_captures_outlive_the_lab(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with Lab("cable", modems=4, hosts_per_modem=6) as lab:
@@ -677,6 +691,8 @@ def test_a_lab_that_cannot_be_is_refused_before_anything_starts():
         Lab(modems=65_000, hosts_per_modem=2, settings={"topology.population": True})
     with pytest.raises(BadInput, match="figure"):
         Lab("pigeon")
+    with pytest.raises(BadInput, match="directory is 7: write its name"):
+        Lab(directory=7)
 
 
 def test_when_the_process_dies_the_lab_dies():

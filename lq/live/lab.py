@@ -49,6 +49,7 @@ class Lab(Traffic):
         directory: Path | str | None = None,
         progress: Progress | None = None,
     ) -> None:
+        expect(directory or "", (str, Path), "the lab's directory", 'write its name, such as "runs/mine"')
         sizes = {"topology.modems": modems, "topology.hosts_per_modem": hosts_per_modem}
         chosen = {name: value for name, value in sizes.items() if value is not None}
         self.spec = specification.load("reboot", {"topology.figure": topology, **chosen, **(settings or {})})
