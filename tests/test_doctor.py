@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,52 @@ def test_every_fault_names_its_fix_in_one_line(checks_here):
         assert "\n" not in check.found + check.fix
 
 
+@pytest.mark.lab
+def test_nothing_is_left_behind_by_one_that_is_killed(tmp_path):
+    mark = f"LQ_MARK_{os.getpid()}"
+    environment = {**os.environ, mark: "1", "TMPDIR": str(tmp_path), "PYTHONPATH": str(support.ROOT)}
+    process = subprocess.Popen(DOCTOR, env=environment, stdout=subprocess.DEVNULL)
+    while not any(is_inside(pid) for pid in support.descendants_marked(mark)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while left := support.descendants_marked(mark):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def is_inside(pid: int) -> bool:
+    """Whether a process is in a lab, with a number of its own there."""
+    try:
+        found = re.search(r"^NSpid:\t\d+\t", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:  # it has ended
+        return False
+    return found is not None
+
+
+def test_what_apt_does_not_have_is_not_advised(tmp_path, monkeypatch):
+    """Debian's next release has no ISC dhcpd; Fedora has no apt."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.how_to_get("bear").startswith("install what Debian calls bear with")
+    apt = tmp_path / "apt-cache"
+    for said, fix in (
+        ("bear:\n  Candidate: 1.2-3", "sudo apt-get install --no-install-recommends bear"),
+        ("bear:\n  Candidate: (none)", "apt has no bear: "),
+        ("", "apt has no bear: "),
+    ):
+        apt.write_text(f"#!/bin/sh\n[ $LC_ALL = C ] && [ \"$*\" = 'policy bear' ] && echo '{said}'\n")
+        apt.chmod(0o755)
+        assert doctor.how_to_get("bear").startswith(fix)
+
+
 def test_a_missing_tool_is_named_with_its_package(tmp_path):
     links = tmp_path / "bin"
     links.mkdir()
+    (links / "apt-cache").write_text("#!/bin/sh\necho '  Candidate: 1'\n")
+    (links / "apt-cache").chmod(0o755)
     for directory in ("/bin", "/usr/bin"):  # everything but two tools
         for tool in Path(directory).iterdir():
             if tool.name not in ("mnexec", "tshark") and not (links / tool.name).exists():
@@ -160,6 +204,19 @@ def test_a_hidden_part_of_sys_is_borne():
     assert checks["nodes"]["ok"]
     assert not checks["/sys"]["needed"]
     assert "systempaths=unconfined" in checks["/sys"]["fix"]
+
+
+@pytest.mark.lab
+def test_an_ordinary_user_bears_a_read_only_sys():
+    """As in each container: what was read-only before cannot be made writable."""
+    mount = "mount -o remount,bind,ro /sys"
+    command = hidden(mount)
+    if os.geteuid() == 0:
+        command = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+        command += support.as_ordinary_user(DOCTOR)
+    checks = diagnose(command, HOME="/nonexistent")
+    assert checks["namespaces"]["ok"]
+    assert checks["/sys"]["ok"]
 
 
 @pytest.mark.lab

@@ -33,6 +33,7 @@ from lq.bench.server import SMALL_NETWORK, Case, limited
 from lq.bench.servers import our_config
 from lq.bench.stage import Tell, play
 from lq.sandbox.channel import Channel
+from lq.sandbox.tools import PYTHON
 from lq.server import rows
 from lq.server.bindings import Binding, State
 from lq.server.storage import Storage, StorageError
@@ -211,7 +212,7 @@ class Kills:
         return self._leasing.acknowledged
 
     def _start(self) -> subprocess.Popen[str]:
-        command = self._hosts.at_server([sys.executable, "-m", "lq.server", str(self._config)])
+        command = self._hosts.at_server([*PYTHON, "lq.server", str(self._config)])
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def under_load(self) -> None:

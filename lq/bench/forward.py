@@ -33,6 +33,7 @@ from lq.experiments.emulation import Emulation
 from lq.experiments.spec import Spec
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
+from lq.sandbox.tools import PYTHON
 from lq.wire import frames
 from topologies import nodes, plan
 from topologies.network import ip_commands
@@ -261,7 +262,7 @@ class Measuring:
 
     def one(self, kind: str, direction: str) -> Case:
         """Load one bridge; return what came of it."""
-        command = [sys.executable, "-W", "ignore", "-m", "lq.bench.forward", "send", kind, direction]
+        command = [*PYTHON, "lq.bench.forward", "send", kind, direction]
         command += [str(WARM_UP + self.seconds + 0.2), str(self.load)]
         command += [str(part) for end in self.ends[kind] for part in end]
         with subprocess.Popen(

@@ -21,7 +21,7 @@ from lq.bench import servers
 from lq.bench.network import REQUESTER, SERVER, TwoHosts
 from lq.bench.stage import Tell, play
 from lq.sandbox.channel import Channel
-from lq.sandbox.tools import find
+from lq.sandbox.tools import PYTHON, find
 
 SMALL, LARGE = 10_000, 1_000_000
 GOAL = 3.0  # times ISC dhcpd
@@ -110,7 +110,7 @@ def _load(
     running: servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
 ) -> Case:
     """One run of the load generator against a server, and the processor time that it cost the server."""
-    command = [sys.executable, "-m", "lq.bench.load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
+    command = [*PYTHON, "lq.bench.load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
     command += [f"--first={network[1]}", f"--bindings={bindings}", f"--count={count}"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
     used = running.cpu_seconds()

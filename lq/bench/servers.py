@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from lq.bench.network import PREFIX, REQUESTER, SERVER, TwoHosts
 from lq.bench.population import dhcpd_leases
-from lq.sandbox.tools import find
+from lq.sandbox.tools import PYTHON, find
 from lq.server import synthetic
 from lq.server.config import parse
 from lq.server.query import ask
@@ -65,7 +64,7 @@ def _process(command: list[str], answers: str, **options: object) -> Iterator[Ru
 
 def bare_loop(hosts: TwoHosts) -> contextlib.AbstractContextManager[Running]:
     """The ceiling of a Python server."""
-    command = [sys.executable, "-m", "lq.bench.udp_loop", SERVER]
+    command = [*PYTHON, "lq.bench.udp_loop", SERVER]
     return _process(hosts.at_server(pinned(SERVER_CORE, command)), "ready")
 
 
@@ -93,7 +92,7 @@ def ours(
         (directory / f"bindings.sqlite{suffix}").unlink(missing_ok=True)
     config = parse(text)
     synthetic.store(config, synthetic.bindings(config, bindings, time.time()))
-    command = [sys.executable, "-m", "lq.server", str(path)]
+    command = [*PYTHON, "lq.server", str(path)]
     with _process(
         hosts.at_server(pinned(SERVER_CORE, command)), "ready", stderr=subprocess.DEVNULL
     ) as running:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any
 from lq import __version__
 from lq.conformance.trial import Target
 from lq.sandbox import dhcpd
-from lq.sandbox.tools import find
+from lq.sandbox.tools import PYTHON, find
 from lq.wire import dialect
 from lq.wire.text import hardware_address
 
@@ -150,7 +149,7 @@ def running(peer: str, variant: Variant, dialect_name: str, wire: Wire) -> Itera
         directory = _fresh(_RUN / (variant.name.partition(",")[0].replace(" ", "-") or "plain"))
         config = directory / "server.yaml"
         config.write_text(_BUILTIN.format(directory=directory, **settings))
-        command, sign = [sys.executable, "-m", "lq.server", str(config)], "ready "
+        command, sign = [*PYTHON, "lq.server", str(config)], "ready "
     else:
         command = dhcpd.command(_DHCPD.format(**settings), "server", leases="")
         sign = dhcpd.READY

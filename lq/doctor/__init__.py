@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,9 +89,20 @@ def _python() -> Check:
 def _tool(name: str, package: str, commands: tuple[str, ...], *, needed: bool) -> Check:
     missing = [command for command in commands if find(command) is None]
     if missing:
-        fix = f"sudo apt-get install --no-install-recommends {package}"
-        return Check(name, False, needed, f"not installed: {', '.join(missing)}", fix)
+        return Check(name, False, needed, f"not installed: {', '.join(missing)}", how_to_get(package))
     return Check(name, True, needed, str(find(commands[0])))
+
+
+def how_to_get(package: str) -> str:
+    """Return the line that installs a package of Debian's, or what to do where apt has none."""
+    try:
+        command, environment = ["apt-cache", "policy", package], {**os.environ, "LC_ALL": "C"}
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return f"install what Debian calls {package} with this system's package manager"
+    if re.search(r"^  Candidate: [^(]", said, re.MULTILINE):
+        return f"sudo apt-get install --no-install-recommends {package}"
+    return f"apt has no {package}: try sudo apt-get update, but not every release has it"
 
 
 @contextlib.contextmanager
@@ -151,11 +162,11 @@ def _memory() -> Check:
 
 def _in_the_lab(switch_installed: bool) -> list[Check]:
     """Enter a sealed lab and try there what a run does."""
-    with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory) / "log"
+    with open(os.memfd_create("log"), "wb") as memory:  # so that nothing stays of one that is killed
+        log = Path(f"/proc/self/fd/{memory.fileno()}")
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor.inside", [directory], log=log, directory=Path(directory)) as lab:
+            with Lab("lq.doctor.inside", log=log) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:

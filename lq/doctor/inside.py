@@ -1,4 +1,4 @@
-"""What the doctor tries inside a sealed lab: `python -m lq.doctor.inside CHANNEL_FD DIRECTORY`."""
+"""What the doctor tries inside a sealed lab: `python -m lq.doctor.inside CHANNEL_FD`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ FRAME_TIMEOUT = 3.0  # seconds for a frame to cross the switch
 _ETHERTYPE = 0x88B5  # for local experiments (IEEE 802)
 
 
-def _inside(channel: Channel, directory: Path) -> None:
+def _inside(channel: Channel) -> None:
     """Try one thing after the other and tell the outcome of each: `{}` or `{"error": line}`."""
     lines = Path("/proc/self/uid_map").read_text().split()
     channel.send({"entered": True, "user_namespace": lines[2] != str(2**32 - 1)})
@@ -30,7 +31,7 @@ def _inside(channel: Channel, directory: Path) -> None:
     channel.send({"sysfs": _attempt(_see_own_interfaces)})
     channel.send({"locked": _attempt(_stay_read_only)})
     if find("ovs-vswitchd"):
-        channel.send({"switch": _attempt(lambda: _pass_frame(directory))})
+        channel.send({"switch": _attempt(lambda: _pass_frame(Path(tempfile.mkdtemp())))})
     channel.send({"netem": _attempt(lambda: _command("tc qdisc add dev lo root netem delay 1ms"))})
 
 
@@ -102,4 +103,4 @@ def _command(line: str) -> None:
 
 
 if __name__ == "__main__":
-    _inside(Channel.from_fd(int(sys.argv[1])), Path(sys.argv[2]))
+    _inside(Channel.from_fd(int(sys.argv[1])))

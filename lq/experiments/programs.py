@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lq.errors import RunFailed
+from lq.sandbox.tools import PYTHON
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Programs:
 
 def python(module: str, *arguments: str) -> list[str]:
     """The command that runs one of our modules."""
-    return [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    return [*PYTHON, module, *arguments]
 
 
 def end(process: Process | None, how: signal.Signals = signal.SIGTERM) -> None:

@@ -33,38 +33,61 @@ _STAGE = "/proc"  # any directory: a mount is prepared there, and moved
 def seal(spared: Path | None, *, protect: bool) -> None:
     """Make all read-only but the directory `spared` and /proc; leave few devices. Raises OSError.
 
-    /tmp and /dev/shm are the lab's own, in memory, and so are terminals. Of the machine's /tmp is left what
-    this program needs: `spared`, the present directory, and where its modules and other programs are. /sys
-    is read-only for the machine's root, if `protect`; others can change nothing there.
+    /tmp and /dev/shm are the lab's own, in memory, and so are terminals. /sys is read-only for the machine's
+    root, if `protect`; others can change nothing there.
     """
     writable = ["/proc"] if protect and _machines_root() else ["/proc", "/sys"]
     namespace.make_mounts_private()
-    kept = {path: os.open(path, os.O_PATH) for path in _needed(spared)}
     make_read_only()
     for path in writable:  # or no other that is writable could be mounted
-        if os.path.ismount(path):
-            namespace.set_read_only(path, False)
-    namespace.mount("tmpfs", TEMPORARY, "mode=1777")
-    for path, fd in kept.items():
-        os.makedirs(path, exist_ok=True)
-        namespace.bind(f"/proc/self/fd/{fd}", path)
-        os.close(fd)
+        with contextlib.suppress(
+            PermissionError
+        ):  # it was read-only before, and is locked so, as in a container
+            if os.path.ismount(path):
+                namespace.set_read_only(path, False)
+    cover(TEMPORARY, "mode=1777", spared)
     if spared is not None:
+        namespace.bind(str(spared), str(spared))
         namespace.set_read_only(str(spared), False)
     _mount_devices()
+    _enter_present()
+
+
+def _enter_present() -> None:
+    """Be in the present directory as it is mounted now, or its paths would lead behind what covers it."""
     with contextlib.suppress(OSError):  # it is gone, or nobody's to enter: then it stays the old one
         os.chdir(os.getcwd())
 
 
-def _needed(spared: Path | None) -> list[str]:
-    """Return the directories to mount anew: those in /tmp, none within another, and the spared one."""
-    needed: list[str] = []
-    wanted = [*sys.path, sys.prefix, sys.base_prefix, ".", *os.environ.get("PATH", "").split(os.pathsep)]
-    for path in sorted({os.path.realpath(path) for path in wanted}):
-        within = any(path.startswith(f"{other}/") for other in needed)
-        if path.startswith(f"{TEMPORARY}/") and os.path.isdir(path) and not within:
-            needed.append(path)
-    return needed if spared is None else [*needed, str(spared)]
+def cover(place: str, data: str, spared: Path | None) -> None:
+    """Put memory in the place of a directory.
+
+    Of the machine's is left what this program needs: `spared`, the present directory, and where its modules
+    and other programs are.
+    """
+    place = os.path.realpath(place)
+    kept = {path: os.open(path, os.O_PATH) for path in _needed(place, spared)}
+    namespace.mount("tmpfs", place, data)
+    for path, fd in kept.items():
+        os.makedirs(path, exist_ok=True)
+        namespace.bind(f"/proc/self/fd/{fd}", path)
+        os.close(fd)
+
+
+def _needed(place: str, spared: Path | None) -> list[str]:
+    """Return the directories below `place` that this program needs, none within another."""
+    found: list[str] = []
+    wanted = [*sys.path, sys.prefix, sys.base_prefix, *os.environ.get("PATH", "").split(os.pathsep)]
+    wanted += ["."] if spared is None else [".", str(spared)]
+    try:
+        present = os.getcwd()
+    except FileNotFoundError:
+        present = "/"
+    for path in sorted({os.path.realpath(os.path.join(present, path)) for path in wanted}):
+        within = any(path.startswith(f"{other}/") for other in found)
+        if path.startswith(f"{place}/") and os.path.isdir(path) and not within:
+            found.append(path)
+    return found
 
 
 def make_read_only() -> None:
@@ -82,8 +105,8 @@ def remount_read_only() -> None:
 
     What lies below a directory that we may not enter cannot be told of, nor can we write there.
     """
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        path = line.split()[4].encode().decode("unicode_escape").encode("latin-1")
+    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n")[:-1]:
+        path = line.split(b" ")[4].decode("unicode_escape").encode("latin-1")
         with contextlib.suppress(PermissionError, FileNotFoundError):
             namespace.set_read_only(os.fsdecode(path), True)
 
@@ -126,12 +149,13 @@ def _machines_root() -> bool:
     return os.access("/proc/sys/kernel/core_pattern", os.W_OK)
 
 
-def mount_own() -> None:
+def mount_own(spared: Path | None) -> None:
     """Mount what shows the lab's own interfaces, and memory for its files. Raises OSError."""
     namespace.make_mounts_private()
     mount_sysfs()
     # The switch's data base and sockets, `ip netns` names: gone with the mount namespace.
-    namespace.mount("tmpfs", "/run", "mode=755")
+    cover("/run", "mode=755", spared)
+    _enter_present()
 
 
 def mount_sysfs() -> None:

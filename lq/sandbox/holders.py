@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 from lq.sandbox import filesystem, namespace
+from lq.sandbox.tools import PYTHON
 
 MAXIMUM_WORKERS = 4
 
@@ -53,7 +54,7 @@ class Holders:
         for _ in range(min(MAXIMUM_WORKERS, os.cpu_count() or 1)):
             self._workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-W", "ignore", "-m", "lq.sandbox.holders"],
+                    [*PYTHON, "lq.sandbox.holders"],
                     stdin=subprocess.PIPE,
                     stdout=write_end,
                     start_new_session=True,  # Ctrl-C is for what runs at the prompt

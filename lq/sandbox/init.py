@@ -17,6 +17,7 @@ end of the lifeline pipe closes, which the kernel does for a caller that was kil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -32,6 +33,8 @@ def _enter(spared: Path | None, protect: bool) -> bool:
     """Unshare and seal; return whether a second user namespace may follow. Root may have to do without."""
     locking = _become_root_of_own() and _allowed(namespace.CLONE_NEWUSER, namespace.CLONE_NEWNS)
     namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWPID)
+    with contextlib.suppress(OSError):  # or System V's memory and queues would outlive the lab
+        namespace.unshare(namespace.CLONE_NEWIPC)
     filesystem.seal(spared, protect=protect)
     return locking
 
@@ -62,14 +65,14 @@ def _allowed(*kinds: int) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def _init(lifeline: int, locking: bool, protect: bool, command: list[str]) -> int:
+def _init(lifeline: int, locking: bool, spared: Path | None, protect: bool, command: list[str]) -> int:
     """Be process 1 until `command` ends or the lifeline closes; return an exit status."""
     filesystem.mount_proc(protect=protect)
     if locking:
         _become_root_of_own()
     namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWNET)
     namespace.die_with_parent()
-    filesystem.mount_own()
+    filesystem.mount_own(spared)
     namespace.bring_up("lo")
     try:
         return _reap_until_end(lifeline, command)
@@ -118,11 +121,11 @@ def _exit_status(status: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Enter the namespaces, run the command in them, return its exit status."""
-    lifeline, reason, spared = int(arguments[0]), int(arguments[1]), arguments[2]
-    protect, command = arguments[3] != "trusted", arguments[5:]
+    lifeline, reason, protect = int(arguments[0]), int(arguments[1]), arguments[3] != "trusted"
+    spared, command = Path(arguments[2]) if arguments[2] else None, arguments[5:]
     os.set_inheritable(reason, reason <= 2)  # it is of no use to the command, unless it is standard error
     try:
-        locking = _enter(Path(spared) if spared else None, protect)
+        locking = _enter(spared, protect)
     except OSError as error:
         os.write(reason, f"cannot create namespaces: {error}\n".encode())
         return FAILED_TO_ENTER
@@ -132,7 +135,7 @@ def main(arguments: list[str]) -> int:
         # The fork is made in the new PID namespace, where getppid() is 0 while the keeper lives.
         namespace.die_with_parent()
         try:
-            status = _init(lifeline, locking, protect, command)
+            status = _init(lifeline, locking, spared, protect, command)
         except OSError as error:
             os.write(reason, f"cannot prepare the lab: {error}\n".encode())
             status = FAILED_TO_ENTER

@@ -24,7 +24,7 @@ from lq import stdio
 from lq.sandbox.channel import Channel
 from lq.sandbox.filesystem import TEMPORARY
 from lq.sandbox.init import FAILED_TO_ENTER
-from lq.sandbox.tools import search_path
+from lq.sandbox.tools import PYTHON, search_path
 
 _DISTUTILS = Path(sysconfig.get_path("stdlib"), "distutils", "version.py")  # until Python 3.11
 _PACKAGES = Path(__file__).resolve().parents[2]  # where `lq` is, so that an uninstalled tree works too
@@ -63,7 +63,6 @@ class Lab:
             environment.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
             environment.pop(variable, None)
-        python = [sys.executable, "-W", "ignore", "-m"]
         spared = "" if directory is None else os.path.realpath(directory)
         _compile()
         ours, theirs = socket.socketpair()
@@ -80,8 +79,8 @@ class Lab:
                 self._said = open(os.memfd_create("said"), "rb")  # noqa: SIM115
                 reason = self._said.fileno()
             self._keeper = subprocess.Popen(
-                [*python, "lq.sandbox.init", str(read_end), str(reason), spared]
-                + ["trusted" if trusted else "", "--", *python, module, str(theirs.fileno()), *arguments],
+                [*PYTHON, "lq.sandbox.init", str(read_end), str(reason), spared]
+                + ["trusted" if trusted else "", "--", *PYTHON, module, str(theirs.fileno()), *arguments],
                 pass_fds=[read_end, reason, theirs.fileno()],
                 stdin=None if log is None else subprocess.DEVNULL,
                 stdout=output,

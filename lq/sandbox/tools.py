@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 # What a lab cannot do without: name, Debian's package, its commands.
 NEEDED = (
@@ -14,6 +15,9 @@ NEEDED = (
     ("ip", "iproute2", ("ip",)),
     ("ifconfig", "net-tools", ("ifconfig",)),
 )  # fmt: skip
+# What runs a module of ours, its name to follow. It imports nothing from the present directory, which may be
+# anybody's (`-P`); Python 3.10 cannot be told that.
+PYTHON = (sys.executable, "-W", "ignore", *(["-P"] if sys.version_info >= (3, 11) else []), "-m")
 _FOR_DAEMONS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 

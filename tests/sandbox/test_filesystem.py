@@ -176,7 +176,7 @@ for path in sys.argv[1:]:
 
 def test_an_older_kernel_is_told_of_each_mount(tmp_path):
     """A directory with a mount below it, in a name that mountinfo writes with escapes."""
-    below = tmp_path / "a b\\c\té"
+    below = tmp_path / "a b\\c\té\f\u2028\udce9"
     below.mkdir()
     script = (
         'mount -t tmpfs -o noexec tmpfs "$1" && touch "$1/file" && exec "$2" -c "$3" "$1/file" "$4" /etc/new'
@@ -188,6 +188,54 @@ def test_an_older_kernel_is_told_of_each_mount(tmp_path):
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == [os.strerror(errno.EROFS)] * 3, done.stderr
+
+
+def test_a_directory_below_run_can_be_written_and_be_present(tmp_path):
+    """The lab has a /run of its own; a user's temporary files may lie below the machine's."""
+    (tmp_path / "writer.py").write_text(
+        "import sys; from pathlib import Path; from lq.sandbox.channel import Channel\n"
+        "Path(sys.argv[2], 'file').write_text('1'); own = Path('/run/own'); own.touch()\n"
+        "seen = sorted(str(path) for path in Path('/run').glob('*/*/*'))\n"
+        "Channel.from_fd(int(sys.argv[1])).send({'seen': seen, 'present': str(Path.cwd()), "
+        "'relative': Path('out/file').read_text()})"
+    )
+    script = (
+        "mount -t tmpfs tmpfs /run && mkdir -p /run/user/1/out /run/user/1/other && touch /run/hidden && "
+        'cd /run/user/1 && "$@" && cat out/file && ls /run'
+    )
+    code = OPEN.replace('"attacker", targets', '"writer", [sys.argv[2]]')
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+        + [sys.executable, "-c", code, str(tmp_path / "log"), "/run/user/1/out"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{support.ROOT}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
+    told, left = done.stdout.split("\n", 1)
+    assert json.loads(told) == {
+        "seen": ["/run/user/1/other", "/run/user/1/out"], "present": "/run/user/1", "relative": "1",
+    }  # fmt: skip
+    assert left.split() == ["1hidden", "user"]
+
+
+def test_what_is_covered_may_be_a_link(tmp_path):
+    """As where /tmp leads to /var/tmp."""
+    for name in ("real/present", "real/other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    code = (
+        "import os, sys; from lq.sandbox import filesystem, namespace\n"
+        "namespace.make_mounts_private(); filesystem.cover(sys.argv[1], 'mode=755', None)\n"
+        "print(*os.listdir(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount"]
+        + [sys.executable, "-c", code, str(tmp_path / "link")],
+        cwd=tmp_path / "real/present",
+        env={**os.environ, "PYTHONPATH": str(support.ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["present"], done.stderr
 
 
 def test_without_user_namespaces_files_are_still_read_only(tmp_path):

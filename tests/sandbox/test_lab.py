@@ -71,6 +71,36 @@ def test_one_that_is_interrupted_while_it_starts_ends_and_leaves_no_open_file(pr
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 looks into the present directory first")
+def test_no_module_of_the_present_directory_is_taken(program, tmp_path, monkeypatch):
+    """It may be anybody's, such as /tmp; or a student's, who has a program `random.py` there."""
+    (tmp_path / "present").mkdir()
+    for name in ("random", "shlex", "select", "json", "socket", "lq"):
+        (tmp_path / f"present/{name}.py").write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path / "present")
+    with Lab(program, log=tmp_path / "log") as lab:
+        assert ask(lab, "__import__('random').__file__ == __import__('shlex').__file__") is False
+        holders = "__import__('lq.sandbox.holders').sandbox.holders.Holders().take()"
+        assert ask(lab, holders) > 0
+
+
+def test_a_present_directory_that_is_gone_is_borne(program, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with Lab(program, log=tmp_path / "log") as lab:
+        assert ask(lab, "1 + 1") == 2
+    os.chdir(tmp_path)  # where monkeypatch leaves from
+
+
+def test_system_v_memory_goes_with_the_lab(program, tmp_path):
+    before = Path("/proc/sysvipc/shm").read_text()
+    with Lab(program, log=tmp_path / "log") as lab:
+        assert ask(lab, "__import__('ctypes').CDLL(None).shmget(0, 4096, 0o1600)") >= 0
+        assert len(ask(lab, "Path('/proc/sysvipc/shm').read_text()").splitlines()) == 2
+        assert Path("/proc/sysvipc/shm").read_text() == before
+
+
 def test_two_labs_do_not_meet(program, tmp_path):
     with Lab(program, log=tmp_path / "a") as one, Lab(program, log=tmp_path / "b") as other:
         assert ask(one, "os.system('ip link add v0 type veth peer name v1 && touch /run/mark')") == 0
