@@ -7,6 +7,7 @@ LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-py
 
 .PHONY: help demo test test-kernel try fuzz lint format lab setup setup-system lock clean
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # `make -j clean setup` is one after the other, too
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'

@@ -11,6 +11,7 @@
 # registers), it is that of Debian's next release, with that release's libc beside it. Both lie in build/kernel.
 # Where neither works, exit status 77 and one line that says why.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 tree=$(pwd -P)
 store=$tree/build/kernel

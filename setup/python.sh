@@ -6,6 +6,7 @@
 #
 # PYTHON=/path/to/python chooses the interpreter.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 NAMES="/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10"
 RANGE="3.10 to 3.14"
@@ -81,7 +82,10 @@ flock -n 9 || { say "waiting for another set-up of this directory"; flock 9; }
 
 python=$(find_python)
 [ -d .venv ] || rm -f .venv # a link that leads nowhere
-[ ! -d .venv ] || [ -w .venv ] || fail ".venv belongs to another user: sudo rm -r .venv, then try again"
+for place in . .venv; do
+    [ ! -d $place ] || [ -w $place ] ||
+        fail "$PWD/.venv is missing or out of date, and $place cannot be written: its owner has to run make setup"
+done
 say "making .venv with $python"
 rm -f "$STAMP"
 mkdir -p .venv
@@ -89,6 +93,9 @@ find .venv/ -mindepth 1 -delete
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
 export TMPDIR="$PWD/.venv/tmp" # pip and uv leave files there
 mkdir "$TMPDIR"
+# Whatever pip is told of other places than this environment is for other occasions.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT UV_REQUIRE_HASHES
+export PIP_USER=no
 "$python" -m venv .venv
 say "installing the Python packages of requirements.txt into .venv"
 .venv/bin/python -m pip install --quiet --require-hashes -r setup/uv.txt
@@ -114,6 +121,8 @@ if [ -z "${SSL_CERT_FILE-}${SSL_CERT_DIR-}" ]; then
         done
     fi
 fi
+cache=$(.venv/bin/uv cache dir) && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
+    export UV_NO_CACHE=1 # a home that is not to be written
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --build-constraints setup/build.txt "$@"; }
 uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write what Python compiles
 uv --no-deps --editable .

@@ -5,10 +5,12 @@
 #
 # Services that come with a package are neither started now nor at boot: the lab runs its own.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # where daemons are; not in every user's PATH
 POLICY=/usr/sbin/policy-rc.d
 TRIED=.venv/.peers-tried
+PATIENCE=300 # seconds, for others who install packages
 MARK="# left by setup/system.sh of leasequery-lab: safe to remove"
 
 # COMMAND PACKAGE, for a run
@@ -73,11 +75,21 @@ disable_services() { # of the packages that set-up brought, unless they run: the
     done >/dev/null 2>&1
 }
 
+announce_wait() { # apt waits for another one that installs packages, and says nothing of it
+    for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
+        inode=$(stat -c %i "$lock" 2>/dev/null) && grep -qs ":$inode " /proc/locks || continue
+        say "another program is installing packages: waiting for it, at most $PATIENCE s"
+        return
+    done
+}
+
 # As root: install PACKAGE... after `--` they are optional.
 install() {
     export DEBIAN_FRONTEND=noninteractive
+    umask 022 # packages' scripts make files for everybody
     exec 8</var/lib/dpkg
-    flock -w 300 8 || true # another set-up's packages first, also those of one that was killed: its apt keeps the lock
+    # also those of one that was killed: its apt keeps the lock
+    flock -n 8 || { say "waiting for another set-up's packages, at most $PATIENCE s"; flock -w $PATIENCE 8 || true; }
     brought=
     if interrupted; then
         say "mending an installation that was interrupted"
@@ -101,7 +113,7 @@ install() {
     trap 'exit 143' TERM
     [ -z "$(dpkg --audit)" ] || dpkg --configure -a >/dev/null || true
     [ $# -gt 1 ] || return 0
-    apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed; trying with what apt knows"
+    apt-get -qq -o DPkg::Lock::Timeout=$PATIENCE update || say "apt-get update failed; trying with what apt knows"
 
     wanted= optional=
     while [ $# -gt 0 ] && [ "$1" != -- ]; do wanted="$wanted $1"; shift; done
@@ -120,8 +132,9 @@ install() {
         esac
     done
     [ -n "$wanted$optional" ] || return 0
+    announce_wait
     say "installing" $wanted $optional
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+    apt-get -qq -o DPkg::Lock::Timeout=$PATIENCE -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
         $wanted $optional >/dev/null || fail "apt-get install failed (see above)"
 }
 
@@ -151,4 +164,4 @@ else
     fail "as root, please: apt-get install --no-install-recommends" $needed
 fi
 $become sh setup/system.sh --as-root $needed -- $optional
-[ ! -d .venv ] || missing "$PEERS" | sort -u >"$TRIED"
+[ ! -w .venv ] || missing "$PEERS" | sort -u >"$TRIED"

@@ -202,12 +202,14 @@ main() {
         ;;
     esac
     shift
+    unset CDPATH
     cd "$(dirname "$0")/.."
-    export TRY_TREE="$PWD" TRY_HOME="${TRY_HOME-$HOME}" TRY_CACHE="${TRY_CACHE-${XDG_CACHE_HOME-$HOME/.cache}/leasequery-lab}"
+    export TRY_TREE="$PWD" TRY_HOME="${TRY_HOME-${HOME-/root}}"
+    export TRY_CACHE="${TRY_CACHE-${XDG_CACHE_HOME-$TRY_HOME/.cache}/leasequery-lab}"
     log=build/try-$suite.log
-    mkdir -p build
+    mkdir -p build "$TRY_CACHE" # and the cache: they shall be the user's
     if [ "$(id -u)" != 0 ]; then
-        : >"$log" # it shall be the user's
+        : >"$log"
         say "sudo is needed to make a system of its own"
         exec sudo -E env "PATH=$PATH" sh setup/try.sh "$suite" "$@"
     fi
@@ -221,7 +223,6 @@ main() {
     [ "$changed" = 0 ] || say "not tried is what is not committed: $changed files"
     exec 3>"$log" 4>&1
     say "the log is $log"
-    mkdir -p "$TRY_CACHE"
     base=$TRY_CACHE/$suite.tar
     root=$TRY_CACHE/root # an empty directory, but in the namespaces
     mkdir -p "$root"

@@ -20,5 +20,15 @@ def test_the_image_is_set_up_as_any_machine_is_and_runs_as_an_ordinary_user():
     lines = (support.ROOT / "Containerfile").read_text().splitlines()
     assert any("make setup" in line for line in lines)
     assert lines.index("USER student") < next(n for n, line in enumerate(lines) if line.startswith("CMD"))
-    # Podman reads this file, too, and Docker no other. `.venv` is made in the image.
-    assert {".venv", "build", "runs"} <= set((support.ROOT / ".dockerignore").read_text().split())
+
+
+def test_nothing_that_is_made_here_goes_into_the_image():
+    """Docker and Podman both read this file's name. Modes, too, may be of here: of umask 077."""
+    kept_out = (support.ROOT / ".dockerignore").read_text().split()
+    made = {line.strip("/") for line in (support.ROOT / ".gitignore").read_text().split()}
+    rules = {"__pycache__": "**/__pycache__", "*.pyc": "**/__pycache__"}
+    for name in sorted(made - {".ipynb_checkpoints", "uv.lock"}):
+        wanted = rules.get(name, ".*_cache" if name.endswith("_cache") else name)
+        assert wanted in kept_out, name
+    assert ".git" in kept_out
+    assert "chmod -R a+rX . && make setup" in (support.ROOT / "Containerfile").read_text()

@@ -89,6 +89,36 @@ def test_a_script_is_well_formed_and_stops_at_the_first_fault(script):
     assert "\nset -eu\n" in (ROOT / "setup" / script).read_text()
 
 
+@pytest.mark.parametrize("script", [*(f"setup/{name}" for name in SCRIPTS), ".ci/run"])
+def test_a_script_finds_its_tree_wherever_cd_looks(script, tmp_path):
+    """Some have CDPATH in their environment, and directories called `setup` elsewhere."""
+    for tree in ("tree", "elsewhere"):
+        (tmp_path / tree / script).parent.mkdir(parents=True)
+    begin = (ROOT / script).read_text().partition("set -eu\n")[2]
+    lines = re.findall(r"^ *((?:unset CDPATH|cd \"\$\(dirname).*)$", begin, re.MULTILINE)
+    assert lines[-1].startswith("cd ")
+    (tmp_path / "tree" / script).write_text("\n".join([*lines, "pwd -P", ""]))
+    done = run(
+        ["sh", script], cwd=tmp_path / "tree", env={**os.environ, "CDPATH": str(tmp_path / "elsewhere")}
+    )
+    assert done.stdout == f"{tmp_path.resolve()}/tree\n", done.stderr
+
+
+def test_make_does_one_after_the_other_whatever_it_is_told(tmp_path):
+    """`make clean setup` would else remove what is being set up, where MAKEFLAGS says -j."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for directory in ("bin", "setup"):
+        (tmp_path / directory).mkdir()
+    note = '#!/bin/sh\n[ ! -e began ] || echo "two at once"\ntouch began; sleep 0.2; unlink began\n'
+    for program in ("bin/rm", "setup/system.sh", "setup/python.sh"):
+        (tmp_path / program).write_text(note)
+        (tmp_path / program).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "MAKEFLAGS": "-j4"}
+    done = run(["make", "-C", str(tmp_path), "clean", "setup"], env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "two at once" not in done.stdout
+
+
 # -- a small project, and an index of packages behind a certificate that only this test's authority signed
 
 
@@ -270,6 +300,32 @@ def test_the_system_s_certificates_count_and_a_tree_may_move(small):
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     said = small.set_up(before=[*unshare, "sh", "-c", mount, "sh", str(small.authority)], **trusts)
     assert "making .venv" in said
+
+
+def test_settings_of_pip_and_uv_for_other_occasions_and_a_closed_home_do_no_harm(small, tmp_path):
+    """Another place for packages, hashes for all, a cache that cannot be made."""
+    shutil.rmtree(small.directory / ".venv", ignore_errors=True)
+    (tmp_path / "home").touch()
+    settings = {"PIP_USER": "1", "PIP_TARGET": str(tmp_path / "target"), "UV_REQUIRE_HASHES": "1"}
+    with small.start(HOME=str(tmp_path / "home"), **settings) as process:
+        _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, said
+    assert small.works()
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_tree_that_cannot_be_written_says_so(small):
+    """As on a disk that is mounted read-only."""
+    (small.directory / "requirements.txt").write_text(
+        (small.directory / "requirements.txt").read_text() + "#\n"
+    )
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"'
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    with small.start(before=[*unshare, "sh", "-c", mount, "sh", str(small.directory)]) as process:
+        _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert len(said.splitlines()) == 1
+    assert ".venv is missing or out of date, and . cannot be written" in said
 
 
 # -- the interpreter

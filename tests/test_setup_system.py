@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -20,7 +22,7 @@ class System:
 
     PROGRAMS = {
         "apt-get": """case $* in
-            *" install "*) touch "$here/installing"; $wait; touch "$here/installed" ;;
+            *" install "*) umask >"$here/umask"; touch "$here/installing"; $wait; touch "$here/installed" ;;
             esac""",
         "apt-cache": 'case $2 in isc-*) echo "  Candidate: (none)" ;; *) echo "  Candidate: 1" ;; esac',
         "dpkg": """case $1 in
@@ -35,12 +37,13 @@ class System:
         self.directory = directory
         self.policy = directory / "policy-rc.d"
         self.asked = directory / "asked"
+        self.lock = directory / "dpkg/lock-frontend"
         for name in ("bin", "setup", "dpkg"):
             (directory / name).mkdir()
         for name, text in self.PROGRAMS.items():
             (directory / "bin" / name).write_text(f"#!/bin/sh\nhere={directory} wait=${{wait-:}}\n{text}\n")
             (directory / "bin" / name).chmod(0o755)
-        places = {"/usr/sbin/policy-rc.d": str(self.policy), "8</var/lib/dpkg": f"8<{directory}/dpkg"}
+        places = {"/usr/sbin/policy-rc.d": str(self.policy), "/var/lib/dpkg": f"{directory}/dpkg"}
         script = (ROOT / "setup/system.sh").read_text()
         for place, stand_in in places.items():
             assert place in script
@@ -92,7 +95,10 @@ def test_an_installation_that_is_ended_leaves_services_disabled_at_the_latest_af
     while not (tmp_path / "installing").exists():
         time.sleep(0.01)
     assert subprocess.run([system.policy], check=False).returncode == 101  # keeps dpkg from starting services
-    os.killpg(process.pid, kind)
+    while process.poll() is None:  # again, since dash loses a signal that comes while it starts a program
+        os.killpg(process.pid, kind)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
     process.communicate(timeout=DEADLINE)
     if kind == signal.SIGKILL:
         assert system.policy.exists()
@@ -108,3 +114,36 @@ def test_a_policy_about_services_that_somebody_made_stays(tmp_path):
         process.communicate(timeout=DEADLINE)
     assert system.policy.read_text() == "#!/bin/sh\nexit 0\n"
     assert system.disabled() == BROUGHT
+
+
+@pytest.mark.parametrize("holder", ["another program", "another set-up"])
+def test_whoever_installs_packages_is_waited_for_with_a_message(tmp_path, holder):
+    system = System(tmp_path)
+    assert "waiting" not in system.install("udhcpc", "--")
+    ours = os.open(tmp_path / "dpkg", os.O_RDONLY)
+    with system.lock.open("w") as lock:
+        if holder == "another program":  # apt would wait itself, and be silent
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(ours, fcntl.LOCK_EX)
+        with system.start("openvswitch-switch", "--") as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            assert line.startswith(
+                f"setup: {holder}" if holder == "another program" else "setup: waiting for"
+            )
+            assert "at most 300 s" in line
+            fcntl.flock(ours, fcntl.LOCK_UN)
+            process.communicate(timeout=DEADLINE)
+        assert process.returncode == 0
+    os.close(ours)
+
+
+def test_packages_are_for_everybody_whatever_the_umask(tmp_path):
+    system = System(tmp_path)
+    before = os.umask(0o077)
+    try:
+        system.install("udhcpc", "--")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "umask").read_text() == "0022\n"
