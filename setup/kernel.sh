@@ -171,7 +171,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 why=
 for release in own testing; do
+    exec 9<"$store"
+    flock 9 # another one may be getting the same
     get "$release" || { say "$why"; continue; }
+    exec 9<&-
     boot "$release"
     case $(cat "$run/status" 2>/dev/null) in
     begun) say "the guest ended before the command did"; exit 1 ;;

@@ -159,6 +159,7 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1; then
     become=sudo
     say "sudo is for apt-get only:" ${needed:-$(interrupted && echo "to mend what was interrupted")} $optional
+    [ -n "$needed" ] || sudo true || { say "sudo refuses: tests that need these packages are skipped"; exit 0; }
 else
     [ -n "$needed" ] || exit 0
     fail "as root, please: apt-get install --no-install-recommends" $needed

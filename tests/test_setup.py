@@ -119,6 +119,29 @@ def test_make_does_one_after_the_other_whatever_it_is_told(tmp_path):
     assert "two at once" not in done.stdout
 
 
+def test_a_kernel_is_got_by_one_program_at_a_time(tmp_path):
+    (tmp_path / "setup").mkdir()
+    shutil.copy(ROOT / "setup/kernel.sh", tmp_path / "setup")
+    (tmp_path / "bin").mkdir()
+    note = f"cd {tmp_path}; [ ! -e began ] || echo >two-at-once\ntouch began; sleep 0.3; rm -f began"
+    for program, text in (("apt-get", f"case $* in *download*) {note} ;; esac"), ("dpkg-deb", "exit 1")):
+        (tmp_path / "bin" / program).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / program).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    command = ["sh", str(tmp_path / "setup/kernel.sh"), "true"]
+    both = [
+        subprocess.Popen(
+            command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=DEADLINE)[1] for process in both]
+    assert [process.returncode for process in both] == [77, 77], said
+    assert all("downloading user-mode-linux" in words for words in said)
+    assert not (tmp_path / "two-at-once").exists()
+    assert list((tmp_path / "build/kernel").glob("run.*")) == []
+
+
 # -- a small project, and an index of packages behind a certificate that only this test's authority signed
 
 

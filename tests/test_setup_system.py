@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -147,3 +148,24 @@ def test_packages_are_for_everybody_whatever_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "umask").read_text() == "0022\n"
+
+
+def test_who_may_not_use_sudo_tests_without_the_peers(tmp_path):
+    system = System(tmp_path)
+    script = tmp_path / "setup/system.sh"
+    assert "chromedriver chromium-driver" in script.read_text()
+    script.write_text(
+        script.read_text().replace("chromedriver chromium-driver", "no-such-tool chromium-driver")
+    )
+    for name, text in (("id", "echo 1000"), ("sudo", "echo no >&2; exit 1")):
+        (system.directory / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (system.directory / "bin" / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "setup/system.sh", "test"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHON": sys.executable},
+        capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "sudo is for apt-get only: " in done.stderr
+    assert done.stderr.endswith("setup: sudo refuses: tests that need these packages are skipped\n")
