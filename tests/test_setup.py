@@ -400,3 +400,17 @@ def test_try_wants_the_name_of_a_release(suite):
     assert done.returncode == 2
     assert done.stderr.startswith("usage: setup/try.sh SUITE")
     assert done.stdout == ""
+
+
+def test_what_try_keeps_belongs_to_the_user_who_calls_it(tmp_path):
+    """Not to root, as a new ~/.cache would after sudo: no other program could use it."""
+    (tmp_path / "setup").mkdir()
+    shutil.copy(ROOT / "setup/try.sh", tmp_path / "setup")
+    (tmp_path / "bin").mkdir()
+    seen = '[ -w "$TRY_CACHE" ] && [ -w build ] && echo "$TRY_CACHE"'
+    for program, text in (("id", "echo 1000"), ("sudo", seen)):
+        (tmp_path / "bin" / program).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / program).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
+    done = run(["sh", str(tmp_path / "setup/try.sh"), "trixie"], env=environment)
+    assert done.stdout.splitlines()[-1] == f"{tmp_path}/home/.cache/leasequery-lab", done.stderr

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lq.sandbox import namespace
@@ -23,6 +24,7 @@ _LINKS = {
     "stderr": "/proc/self/fd/2",
     "ptmx": "pts/ptmx",
 }
+_SHARED = "/dev/shm"
 TEMPORARY = "/tmp"  # where programs make files that they do not name, TMPDIR or not
 # Of /proc, what is the machine's; and of that, what belongs to the lab all the same.
 _SPARED = ("/proc/sys/net", "/proc/sys/user")
@@ -49,7 +51,8 @@ def seal(spared: Path | None, *, protect: bool) -> None:
     if spared is not None:
         namespace.bind(str(spared), str(spared))
         namespace.set_read_only(str(spared), False)
-    _mount_devices()
+    with _kept(_SHARED, spared):
+        _mount_devices()
     _enter_present()
 
 
@@ -60,14 +63,19 @@ def _enter_present() -> None:
 
 
 def cover(place: str, data: str, spared: Path | None) -> None:
-    """Put memory in the place of a directory.
+    """Put memory in the place of a directory, but for what is needed of it."""
+    with _kept(place, spared):
+        namespace.mount("tmpfs", os.path.realpath(place), data)
 
-    Of the machine's is left what this program needs: `spared`, the present directory, and where its modules
-    and other programs are.
+
+@contextlib.contextmanager
+def _kept(place: str, spared: Path | None) -> Iterator[None]:
+    """Cover `place` within the `with` block; afterwards there is again what this program needs of it.
+
+    That is `spared`, the present directory, and where its modules and other programs are.
     """
-    place = os.path.realpath(place)
-    kept = {path: os.open(path, os.O_PATH) for path in _needed(place, spared)}
-    namespace.mount("tmpfs", place, data)
+    kept = {path: os.open(path, os.O_PATH) for path in _needed(os.path.realpath(place), spared)}
+    yield
     for path, fd in kept.items():
         os.makedirs(path, exist_ok=True)
         namespace.bind(f"/proc/self/fd/{fd}", path)

@@ -190,31 +190,32 @@ def test_an_older_kernel_is_told_of_each_mount(tmp_path):
     assert done.stdout.splitlines() == [os.strerror(errno.EROFS)] * 3, done.stderr
 
 
-def test_a_directory_below_run_can_be_written_and_be_present(tmp_path):
-    """The lab has a /run of its own; a user's temporary files may lie below the machine's."""
+@pytest.mark.parametrize("place", ["/run", "/dev/shm"])
+def test_a_directory_below_what_is_covered_can_be_written_and_be_present(tmp_path, place):
+    """The lab has directories of its own there; a user's temporary files may lie below the machine's."""
     (tmp_path / "writer.py").write_text(
         "import sys; from pathlib import Path; from lq.sandbox.channel import Channel\n"
-        "Path(sys.argv[2], 'file').write_text('1'); own = Path('/run/own'); own.touch()\n"
-        "seen = sorted(str(path) for path in Path('/run').glob('*/*/*'))\n"
+        f"Path(sys.argv[2], 'file').write_text('1'); Path('{place}/own').touch()\n"
+        f"seen = sorted(str(path) for path in Path('{place}').glob('*/*/*'))\n"
         "Channel.from_fd(int(sys.argv[1])).send({'seen': seen, 'present': str(Path.cwd()), "
         "'relative': Path('out/file').read_text()})"
     )
     script = (
-        "mount -t tmpfs tmpfs /run && mkdir -p /run/user/1/out /run/user/1/other && touch /run/hidden && "
-        'cd /run/user/1 && "$@" && cat out/file && ls /run'
+        f"mount -t tmpfs tmpfs {place} && cd {place} && mkdir -p user/1/out user/1/other && touch hidden && "
+        f'cd user/1 && "$@" && cat out/file && ls {place}'
     )
     code = OPEN.replace('"attacker", targets', '"writer", [sys.argv[2]]')
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
-        + [sys.executable, "-c", code, str(tmp_path / "log"), "/run/user/1/out"],
+        + [sys.executable, "-c", code, str(tmp_path / "log"), f"{place}/user/1/out"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{support.ROOT}"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
     told, left = done.stdout.split("\n", 1)
-    assert json.loads(told) == {
-        "seen": ["/run/user/1/other", "/run/user/1/out"], "present": "/run/user/1", "relative": "1",
-    }  # fmt: skip
+    present = f"{place}/user/1"
+    seen = [f"{present}/other", f"{present}/out"]
+    assert json.loads(told) == {"seen": seen, "present": present, "relative": "1"}
     assert left.split() == ["1hidden", "user"]
 
 
