@@ -42,9 +42,7 @@ def seal(spared: Path | None, *, protect: bool) -> None:
     namespace.make_mounts_private()
     make_read_only()
     for path in writable:  # or no other that is writable could be mounted
-        with contextlib.suppress(
-            PermissionError
-        ):  # it was read-only before, and is locked so, as in a container
+        with contextlib.suppress(PermissionError):  # locked, since read-only before, as in a container
             if os.path.ismount(path):
                 namespace.set_read_only(path, False)
     cover(TEMPORARY, "mode=1777", spared)
