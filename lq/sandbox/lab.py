@@ -1,6 +1,6 @@
 """A sealed lab seen from outside: start a program in namespaces of its own, talk to it, end it.
 
-The program runs as root of a user, network, mount and PID namespace that hold nothing but it.
+The program runs as root of a user, network, mount, IPC and PID namespace that hold nothing but it.
 There is no interface that leads out. When the lab is closed, or the process that opened it
 dies in whatever way, the kernel takes down everything in it (see `lq.sandbox.init`).
 """
