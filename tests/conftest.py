@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 
 import pytest
 from hypothesis import settings
 
 from lq.sandbox.lab import Lab
+
+# Behind `nohup` and `&` they are ignored, and so they would be by all that the tests start.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 # No test bounds seconds. CI tries the same examples every time; elsewhere each run tries others.
 settings.register_profile("here", deadline=None)

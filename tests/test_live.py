@@ -595,9 +595,13 @@ def clients(lab):
     return lab.run("cmts", "pgrep -x udhcpc", show=False).output.split()
 
 
-def test_a_cell_that_is_run_again_closes_the_former_lab_even_after_an_interrupt(tmp_path, monkeypatch):
+def test_a_cell_that_is_run_again_closes_the_former_lab_even_after_an_interrupt(
+    tmp_path, monkeypatch, request
+):
     monkeypatch.chdir(tmp_path)
     shell = InteractiveShell.instance()  # as in a notebook: it keeps the last error for a debugger
+    request.addfinalizer(InteractiveShell.clear_instance)
+    request.addfinalizer(lambda: shell.run_cell("lab.close()"))
     cell = "from lq import Lab\nlab = Lab('cable', 1, 1)"
     shell.run_cell(cell)
     keeper = shell.user_ns["lab"]._connection.pid
@@ -606,8 +610,7 @@ def test_a_cell_that_is_run_again_closes_the_former_lab_even_after_an_interrupt(
     assert isinstance(shell.run_cell("lab.run('host1', 'sleep 60')").error_in_exec, KeyboardInterrupt)
     shell.run_cell(cell)
     assert not os.path.exists(f"/proc/{keeper}")
-    shell.run_cell("assert len(lab.hosts()) == 1; lab.close()").raise_error()
-    InteractiveShell.clear_instance()
+    shell.run_cell("assert len(lab.hosts()) == 1").raise_error()
 
 
 def test_a_lab_that_nothing_refers_to_is_closed(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory):
     """Return the directory that JupyterLab shows: copies of the notebooks, and what tests put there."""
     copies = tmp_path_factory.mktemp("jupyter") / "notebooks"
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     return copies
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jupyterlab(folder):
     """Return the address of a JupyterLab that `lq lab` opened on the folder."""
     home, copies = folder.parent, folder
@@ -70,7 +70,7 @@ def jupyterlab(folder):
         process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(tmp_path_factory):
     webdriver = pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it").webdriver
     options = webdriver.ChromeOptions()
