@@ -3,6 +3,7 @@
 Screenshots are kept in the test's directory.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it")
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -72,7 +74,12 @@ def save(browser, folder):
 
 
 def seen(browser, selector):
-    return [element for element in browser.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()]
+    """Return the elements that are displayed; those of one moment, since tables are drawn anew."""
+    for _ in range(50):
+        with contextlib.suppress(StaleElementReferenceException):
+            found = browser.find_elements(By.CSS_SELECTOR, selector)
+            return [element for element in found if element.is_displayed()]
+    raise AssertionError(f"{selector} is never still")
 
 
 def pictures(browser):

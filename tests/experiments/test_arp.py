@@ -41,7 +41,7 @@ def test_without_a_thief_arp_finds_all(tmp_path):
     summary = run(load("arp", settings), tmp_path / "run").summary
     assert summary["reached"] == summary["recovered"] == 4
     assert (summary["spoofed_answers"], summary["spoofed_locations"]) == (0, 0)
-    assert summary["arp_frames_per_host"] >= 4
+    assert summary["arp_frames_per_host"] >= 3  # one about each of the others
 
 
 def asked(target: str) -> bytes:
