@@ -125,7 +125,10 @@ class Connection:
             elif entry.suffix != ".pcap":
                 entry.unlink(missing_ok=True)
         with contextlib.suppress(OSError, ValueError, AttributeError):  # Python may be about to end
-            print(f"The lab is closed; its captures are in {self.directory}")
+            here = Path.cwd()
+            below = self.directory.is_relative_to(here)
+            named = self.directory.relative_to(here) if below else self.directory
+            print(f"The lab is closed; its captures are in {named}")
 
     def _why(self) -> Exception:
         """Return why nothing can be asked for any more."""
