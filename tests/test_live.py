@@ -585,7 +585,7 @@ def test_every_release_reaches_the_server_and_captures_outlive_the_lab(tmp_path,
         lab.stop_capture("host1")
         seen = len(lab.packets("host1"))
         assert seen >= 2
-    assert str(lab.directory) in capsys.readouterr().out
+    assert f"its captures are in runs/{lab.directory.name}\n" in capsys.readouterr().out
     assert sorted(path.name for path in lab.directory.iterdir()) == sorted([file.name, "server.pcap"])
     assert len(lab.packets("host1")) == seen
     assert (lab.packets()["type"] == "DHCPRELEASE").sum() == 24
