@@ -257,9 +257,10 @@ class Rig:
         self.server.received.clear()
 
     def settle(self) -> None:
-        """Return when the controller has dealt with all that was sent before.
+        """Return when the controller has dealt with all that was sent before, and its flows count.
 
-        It answers ARP in its turn; asked again, since in a flood the switch drops some.
+        It answers ARP in its turn; asked again, since in a flood the switch drops some. The datapath goes by
+        what it has cached until that is looked at anew.
         """
         self._mark += 1
         asker = b"\x02\0" + struct.pack("!I", self._mark)
@@ -267,6 +268,7 @@ class Rig:
         for _ in range(300):
             self.taps["uplink"].send(request)
             if self.seen("uplink", asker.hex(), timeout=0.1):
+                self.sh("ovs-appctl revalidator/wait")
                 return
         raise RuntimeError("the controller does not answer")
 

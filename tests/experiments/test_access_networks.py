@@ -200,6 +200,7 @@ def test_the_loss_was_real_and_counted(lossy):
     assert lossy.run.spec == Spec(scenario="reboot", seed=3, wan={"loss": 0.2, "emulator": "user-space"})
 
 
+@pytest.mark.guest
 @pytest.mark.kernel
 @pytest.mark.requirement("R6.6-1")
 @pytest.mark.skipif("netem" not in emulators(), reason="the kernel has no netem")
