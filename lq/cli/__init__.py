@@ -21,9 +21,17 @@ __all__ = ["app", "experiments", "main", "protocol", "results", "sweep"]
 
 def _fail(line: str, status: int) -> NoReturn:
     if line:  # none where the help has said all
-        with contextlib.suppress(OSError):  # nowhere is left to say it: the status does
+        try:
             typer.echo(f"lq: {one_line(line)}", err=True)
+        except OSError:  # nowhere is left to say it: the status does
+            _silence(2)
     sys.exit(status)
+
+
+def _silence(number: int) -> None:
+    """Lead a descriptor to nowhere, or Python would fail once more at its end, with what it still holds."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 class _OutputError(OSError):
@@ -53,8 +61,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
     except _OutputError as error:
-        with contextlib.suppress(OSError):  # or Python would complain of it once more at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence(1)
         # A broken pipe is no fault: whoever read it has enough.
         _fail("" if error.errno == errno.EPIPE else f"cannot write the output: {error.strerror}", 1)
     except Exception as error:
