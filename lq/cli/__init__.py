@@ -60,6 +60,11 @@ def main() -> None:
         sys.stdout.flush()  # while a failure can still be told
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
+    except SystemExit:  # the parser's own, where a reader of standard output has enough
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        _silence(1)
+        raise
     except _OutputError as error:
         _silence(1)
         # A broken pipe is no fault: whoever read it has enough.
