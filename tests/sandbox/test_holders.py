@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from tests.sandbox.evaluating import evaluating
 
 pytestmark = pytest.mark.lab
 
@@ -42,16 +42,7 @@ while (request := channel.receive()) is not None:
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    (tmp_path / "holding_program.py").write_text(INSIDE)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Lab("holding_program", log=tmp_path / "log") as lab:
-
-        def ask(expression: str):
-            lab.channel.send({"expression": expression})
-            message = lab.channel.receive()
-            assert message is not None, (tmp_path / "log").read_text()
-            return message["value"]
-
+    with evaluating(INSIDE, tmp_path, monkeypatch) as ask:
         yield ask
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lq import doctor
-from lq.sandbox.lab import Lab
+from tests.sandbox.evaluating import evaluating
 from tests.support import GUEST
 
 pytestmark = [pytest.mark.lab, pytest.mark.kernel]
@@ -53,16 +53,7 @@ for request in channel:
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    (tmp_path / "switch_program.py").write_text(INSIDE)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Lab("switch_program", log=tmp_path / "log") as lab:
-
-        def ask(expression: str):
-            lab.channel.send({"expression": expression})
-            message = lab.channel.receive()
-            assert message is not None, (tmp_path / "log").read_text()
-            return message["value"]
-
+    with evaluating(INSIDE, tmp_path, monkeypatch) as ask:
         yield ask
 
 
