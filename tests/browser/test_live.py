@@ -23,9 +23,11 @@ CELLS = [
     'from lq import Lab\nlab = Lab("cable")\nprint("keeper", lab._connection.pid)',
     'lab.run("internet", "ping host3")',
     'list(lab.hosts().columns), lab.run("internet", "pgrep -cx ping").output.strip(), lab.running()',
-    'job = lab.start("internet", "ping -c 20 -i 0.2 -W 1 host3")\nlab.reboot()\njob.wait()',
+    'job = lab.start("internet", "ping -c 40 -i 0.2 -W 1 host3")\nlab.reboot()\njob.wait()',
     "lab.close()",
 ]
+KEEPER = r"keeper (\d+)"
+COUNTS = r"(\d+) packets transmitted, (\d+) received"
 
 
 def output(browser, number):
@@ -42,19 +44,19 @@ def begin(browser, number):
     choose(browser, "Run", "runmenu:run")
 
 
-def run(browser, number):
-    """Run a cell; return its output when it is done."""
+def run(browser, number, said=""):
+    """Run a cell; return its output when it is done and its output is shown, which must match `said`."""
     before = prompts(browser)[number]
     begin(browser, number)
     until(browser, lambda: prompts(browser)[number] != before, 120)
     until(browser, lambda: not running(browser), 180)
-    return output(browser, number)
+    return until(browser, lambda: re.search(said, output(browser, number))).string
 
 
 def test_interrupts_cells_run_twice_and_a_reboot_during_a_ping(folder, jupyterlab, browser, tmp_path):
     write_notebook(folder, "live.ipynb", CELLS)
     open_notebook(browser, jupyterlab, "live.ipynb")
-    first = re.search(r"keeper (\d+)", run(browser, 0))[1]
+    first = re.search(KEEPER, run(browser, 0, KEEPER))[1]
 
     for _ in range(2):  # interrupted in mid-call; then every answer is the one to its question
         begin(browser, 1)
@@ -62,19 +64,19 @@ def test_interrupts_cells_run_twice_and_a_reboot_during_a_ping(folder, jupyterla
         choose(browser, "Kernel", "kernelmenu:interrupt")
         until(browser, lambda: not running(browser))
         assert "KeyboardInterrupt" in output(browser, 1)
-        answers = run(browser, 2)
+        answers = run(browser, 2, r"\(\[.*\}\)")
         assert "(['host', 'address', 'state'], '0', {'concentrator': True, 'server': True})" in answers
     browser.save_screenshot(str(tmp_path / "interrupted.png"))
 
     for _ in range(2):  # a reboot in the midst of a ping, which counts what is lost
-        shown = run(browser, 3)
-        sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", shown).groups())
-        assert sent == 20
+        shown = run(browser, 3, COUNTS)
+        sent, received = map(int, re.search(COUNTS, shown).groups())
+        assert sent == 40
         assert received == shown.count("bytes from")
-        assert 0 < received < 20
+        assert 0 < received < 40
     browser.save_screenshot(str(tmp_path / "ping.png"))
 
-    second = re.search(r"keeper (\d+)", run(browser, 0))[1]  # run again: the former lab is closed
+    second = re.search(KEEPER, run(browser, 0, KEEPER))[1]  # run again: the former lab is closed
     assert second != first
     until(browser, lambda: not Path(f"/proc/{first}").exists())
     assert Path(f"/proc/{second}").exists()
