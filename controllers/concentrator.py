@@ -51,7 +51,7 @@ class ConcentratorApplication(Application):  # type: ignore[misc]
         self._ending = False
         self._relay = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._relay.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        # Each datagram gets an identification, by which its copies are known (`lq.experiments.wire`).
+        # Each datagram gets an identification, by which its copies are known (`lq.results.messages`).
         self._relay.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         self._relay.bind((str(settings.giaddr), SERVER_PORT))
         self._relay.setblocking(False)

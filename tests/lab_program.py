@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lq.experiments.capturing import Capture
-from lq.experiments.emulation import Emulation
+from lq.emulation.captures import Capture
+from lq.emulation.network import Emulation
+from lq.emulation.subscribers.population import Population
 from lq.experiments.spec import Spec
-from lq.experiments.subscribers import Population
 from lq.sandbox.channel import Channel
 from topologies import plan
 from topologies.access import AccessBridge

@@ -23,8 +23,8 @@ FLOORS = [
         "lq.sandbox",
     },
     {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
-    {"lq.sim", "controllers"},
-    {"lq.experiments", "lq.bench"},
+    {"lq.simulation", "controllers"},
+    {"lq.results", "lq.scenarios", "lq.emulation", "lq.experiments", "lq.bench"},
     {"lq.plots", "lq.reports", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},
     {"lq.cli", "lq.__main__"},
 ]

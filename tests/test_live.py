@@ -24,8 +24,8 @@ from scapy.layers.inet import ICMP
 from scapy.utils import rdpcap
 
 from lq import Lab
+from lq.emulation import bindings
 from lq.errors import BadInput, RunFailed
-from lq.experiments import bindings
 from lq.live import connection
 from lq.live.lab import _show
 from lq.sandbox.tools import find

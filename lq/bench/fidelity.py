@@ -1,7 +1,7 @@
 """`lq bench fidelity`: does a run know when it was starved? Healthy runs and starved ones in turns.
 
 A starved run is the same as a healthy one, but beside busy processes pinned to each core; they stop by
-themselves. Healthy runs are to be valid, starved ones not (`lq.experiments.fidelity`). A machine that has
+themselves. Healthy runs are to be valid, starved ones not (`lq.results.validity`). A machine that has
 other work makes the healthy ones invalid, too: that is what the verdict is for.
 """
 
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 from lq.bench.server import Case, case
 from lq.bench.stage import Tell
+from lq.emulation.processes import end, python
 from lq.experiments import directories
-from lq.experiments.programs import end, python
 from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
@@ -31,7 +31,7 @@ def run(runs: int = 20, busy: int = 1, tell: Tell = lambda *_: None) -> Case:
     """Judge so many healthy and so many starved reboots; the result as `lq bench NAME --json` has it.
 
     `busy` is the number of busy processes for each core. Samples have `valid`, `reasons`, `outage_s`,
-    `recovery_p50_s`, and `processes`, what each one got of the processors (`lq.experiments.fidelity`).
+    `recovery_p50_s`, and `processes`, what each one got of the processors (`lq.results.validity`).
     """
     healthy: list[Case] = []
     starved: list[Case] = []

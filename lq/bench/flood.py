@@ -16,10 +16,11 @@ import pandas as pd
 
 from lq.bench.server import Case, case, doubtful, limited
 from lq.bench.stage import Tell
-from lq.experiments import directories, load
+from lq.experiments import directories
 from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
+from lq.results import load
 from topologies import plan
 
 MOST_QUERIES = 1.0  # about an address in a negative time

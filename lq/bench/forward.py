@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from lq.bench.server import Case, case, doubtful
 from lq.bench.servers import pinned
 from lq.bench.stage import Tell, play
-from lq.experiments.emulation import Emulation
+from lq.emulation.network import Emulation
 from lq.experiments.spec import Spec
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel

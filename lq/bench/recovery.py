@@ -33,11 +33,11 @@ from pathlib import Path
 from controllers.settings import FRAMEWORKS
 from lq.bench.server import Case, case, doubtful
 from lq.bench.stage import Tell, play
-from lq.experiments.control import PORT, listening
-from lq.experiments.emulation import Emulation
-from lq.experiments.programs import Process, cpu_seconds, end, python
+from lq.emulation.controller import PORT, listening
+from lq.emulation.network import Emulation
+from lq.emulation.processes import Process, cpu_seconds, end, python
+from lq.emulation.subscribers.population import Population
 from lq.experiments.spec import Spec
-from lq.experiments.subscribers import Population
 from lq.sandbox.channel import Channel
 from topologies import plan
 

@@ -1,1 +1,1 @@
-"""Experiments: what to do (spec), doing it in a sealed lab (run, stage), and what came of it (record)."""
+"""Experiments, from outside the lab: the specification, one run, a sweep, and where their files go."""

@@ -15,13 +15,14 @@ import pandas as pd
 
 from lq import files, yaml_file
 from lq.errors import BadInput, RunFailed, expect, shown, unknown
-from lq.experiments import comparison, directories, fidelity, findings, record, tables
+from lq.experiments import comparison, directories
 from lq.experiments import reuse as reusing
 from lq.experiments import spec as specification
 from lq.experiments.provenance import provenance
 from lq.experiments.reuse import MOST_OF_SUMMARY
 from lq.experiments.spec import Spec
 from lq.progress import Progress, showing
+from lq.results import findings, record, tables, validity
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
 
@@ -66,7 +67,7 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
 
-        They count from the reboot. Some scenarios have more: `lq.experiments.findings`,
+        They count from the reboot. Some scenarios have more: `lq.results.findings`,
         `lq.experiments.comparison`.
         """
         expect(name, str, "a table's name", 'write it as "probes"')
@@ -92,7 +93,7 @@ class Run:
 
     @property
     def rebooted(self) -> bool:
-        """Whether the concentrator rebooted in the first phase (`lq.experiments.record.rebooted`)."""
+        """Whether the concentrator rebooted in the first phase (`lq.results.record.rebooted`)."""
         return bool(record.rebooted(self.table("phases")).iloc[0])
 
     def mark(self, figure: Drawn) -> Drawn:
@@ -210,7 +211,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
         "attacks": _attacks(spec, result["phases"]),
         "faults": record.faults(directory),
     }
-    reasons = fidelity.judge(observed, found["probes"], spec.probe_interval, windows)
+    reasons = validity.judge(observed, found["probes"], spec.probe_interval, windows)
     counters = record.controller_counters(directory)
     manifest = {
         **provenance(spec),
@@ -236,7 +237,7 @@ def shell(spec: Spec) -> int:
     check_tools()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
     try:
-        with Lab("lq.experiments.prompt", log=None) as lab:
+        with Lab("lq.emulation.programs.prompt", log=None) as lab:
             for _ in lab.exchange({"spec": spec.model_dump(mode="json")}):
                 pass  # it talks to the terminal
             return lab.wait()
@@ -252,7 +253,7 @@ def check_tools() -> None:
 
 def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
-    with Lab("lq.experiments.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
+    with Lab("lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
         opened(lab)
         for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
             if "progress" in message:

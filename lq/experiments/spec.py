@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lq import errors, yaml_file
-from lq.experiments.adversaries import DEFENCES, Hijack, Starve
-from lq.experiments.adversaries import Part as _Part
+from lq.scenarios.adversaries import DEFENCES, Hijack, Starve
+from lq.scenarios.adversaries import Part as _Part
 
 MOST_DEVICES = 1000  # modems that are bridges of their own
 MOST_RECEPTIONS = 50_000  # modems times hosts of such a cable: each frame for a host reaches every modem
@@ -298,7 +298,7 @@ class Concentrator(_Part):
 
 
 class Probes(_Part):
-    """The traffic between the Internet and every subscriber (`lq.experiments.schedule`)."""
+    """The traffic between the Internet and every subscriber (`lq.emulation.schedule`)."""
 
     interval: float | None = Field(
         None,

@@ -39,8 +39,8 @@ from lq.experiments.provenance import source
 from lq.experiments.reuse import manifest, same
 from lq.experiments.run import Drawn, Run, run, written_report
 from lq.experiments.spec import MOST_SEED, Spec
-from lq.experiments.statistics import median
 from lq.progress import Progress, showing, silent
+from lq.results.statistics import median
 from lq.sandbox.lab import Lab, LabError
 
 Grid = Mapping[str, Sequence[Any]]

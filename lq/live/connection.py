@@ -57,7 +57,7 @@ class Connection:
         self._lab: sandbox.Lab | None = None
         try:
             log = self.directory / "lab.log"
-            self._lab = sandbox.Lab("lq.experiments.live", log=log, directory=self.directory)
+            self._lab = sandbox.Lab("lq.emulation.programs.live", log=log, directory=self.directory)
             self._caller = Caller(self._lab.channel, self._why)
             self.ask(
                 "open",

@@ -134,7 +134,7 @@ class Lab(Traffic):
     # -- the lab
 
     def view(self, messages: int = 6, within: float = 0.5) -> dict[str, Any]:
-        """Return one moment of the network, as the picture shows it: see `lq.experiments.sight`.
+        """Return one moment of the network, as the picture shows it: see `lq.emulation.sight`.
 
         With the newest `messages`; a host is reached if a probe came through `within` the last seconds.
         """

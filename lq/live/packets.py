@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from lq.errors import BadInput
-from lq.experiments.pcap import Seen, read_dhcp
 from lq.live.asking import frame
+from lq.results.pcap import Seen, read_dhcp
 from lq.wire import MalformedMessage, Message, OptionCode, RelayInfo
 from lq.wire.text import type_name
 

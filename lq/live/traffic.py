@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from lq.errors import BadInput, RunFailed
-from lq.experiments import record
 from lq.live import packets as captured
 from lq.live.asking import one_of, positive
 from lq.live.tables import Tables
+from lq.results import record
 
 TEST_NETWORK = IPv4Network("198.18.0.0/15")  # RFC 2544; every address of a lab lies in it
 

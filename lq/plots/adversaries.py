@@ -17,9 +17,9 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import headings
 from lq.experiments.run import Run
-from lq.experiments.trials import MOMENTS
 from lq.figures import BLUE, ORANGE, SKY, VERMILION
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
+from lq.scenarios.trials import MOMENTS
 
 OUTCOMES = ("nothing", "record changed", "spied on", "cut off", "hijacked")
 """What an attack came to, from the least to the worst; each stands for the worst that happened."""

@@ -27,13 +27,13 @@ from matplotlib.ticker import PercentFormatter
 from lq import figures, headings
 from lq.errors import BadInput
 from lq.experiments import comparison
-from lq.experiments.record import rebooted
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE
 from lq.plots.adversaries import attack_matrix, lease_curve
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, need_reboot, seconds
 from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
+from lq.results.record import rebooted
 
 MOST_BINS = 60  # in a histogram over time
 MOST_ON_A_LINE = 4  # phases whose names stand on one line each

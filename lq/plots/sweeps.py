@@ -22,8 +22,6 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures, headings
 from lq.errors import BadInput, expect, expect_columns
-from lq.experiments import tables
-from lq.experiments.phases import ATTACKED
 from lq.experiments.run import Run
 from lq.experiments.sweep import MOST_RUNS, aggregate
 from lq.figures import BLUE
@@ -31,6 +29,8 @@ from lq.headings import WARNING
 from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
+from lq.results import tables
+from lq.results.phases import ATTACKED
 
 CROSS = "\N{MULTIPLICATION X}"
 MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -1,6 +1,6 @@
 """What the picture of a live network shows, as one value, and the same in words.
 
-It comes from inside the lab (`lq.experiments.sight`) as JSON: names and addresses are anybody's text here.
+It comes from inside the lab (`lq.emulation.sight`) as JSON: names and addresses are anybody's text here.
 """
 
 from __future__ import annotations

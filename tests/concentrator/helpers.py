@@ -9,8 +9,8 @@ from lq.concentrator.circuit_id import BinaryCircuitId
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.engine import Concentrator
 from lq.concentrator.events import Circuit, Effect, FromServer, ToServer
-from lq.sim.server import Binding, ServerModel
-from lq.sim.world import World
+from lq.simulation.server import Binding, ServerModel
+from lq.simulation.world import World
 from lq.wire import BOOTREPLY, DRAFT_03, Message, MessageType, OptionCode, RelayInfo
 from lq.wire.options import pack_u32
 

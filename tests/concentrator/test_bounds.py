@@ -46,7 +46,7 @@ from lq.concentrator.events import (
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.queries import Queries
 from lq.concentrator.refused import Refused
-from lq.sim.world import Link, World
+from lq.simulation.world import Link, World
 from lq.wire import DRAFT_03, MessageType, OptionCode
 from tests.concentrator.helpers import (
     HOST,

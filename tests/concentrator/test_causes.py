@@ -38,7 +38,7 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.exchanges import Exchanges
 from lq.concentrator.queries import Queries
-from lq.sim.world import Link, World
+from lq.simulation.world import Link, World
 from lq.wire import DRAFT_03, MessageType, OptionCode, decode
 from lq.wire.options import pack_u32
 from tests.concentrator.helpers import (

@@ -8,7 +8,7 @@ import pytest
 
 from lq.concentrator.events import BroadcastArp, Downstream, Refuse
 from lq.concentrator.refused import Refused
-from lq.sim.world import World
+from lq.simulation.world import World
 from tests.concentrator.helpers import HOST, SECOND, SERVER, binding, engine, server_model, world
 
 MINUTES = 600.0  # seconds

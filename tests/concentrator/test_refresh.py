@@ -13,7 +13,7 @@ from lq.concentrator.events import (
     Refuse,
     Withdraw,
 )
-from lq.sim.world import Link, World
+from lq.simulation.world import Link, World
 from lq.wire import MessageType, OptionCode
 from tests.concentrator.helpers import (
     CIRCUIT,

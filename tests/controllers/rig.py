@@ -26,7 +26,7 @@ from controllers.settings import Rates, Settings
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.switch import PrivateSwitch, datapath_type
-from lq.sim.server import Binding, ServerModel
+from lq.simulation.server import Binding, ServerModel
 from lq.wire import RelayInfo, decode, frames
 from lq.wire.message import MAGIC_COOKIE
 from topologies import plan

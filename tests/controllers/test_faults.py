@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from controllers.record import MOST_TOLD
-from lq.experiments import fidelity, record
+from lq.results import record, validity
 from tests.controllers.failing import FAILS, REFUSED
 from topologies import plan
 
@@ -34,7 +34,7 @@ def reasons(act, tmp_path):
     lines = [line for event in ("exception", "switch_error", "counters") for line in act("record", event)]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "raw" / "controller-0.jsonl").write_text(text)
-    return fidelity.controller_reasons(record.faults(tmp_path), [])
+    return validity.controller_reasons(record.faults(tmp_path), [])
 
 
 def test_an_exception_is_written_down_and_others_are_served(act):

@@ -14,7 +14,7 @@ from controllers import openflow
 from controllers.record import Recorder
 from controllers.settings import Modem, Settings
 from lq.concentrator.timers import SLACK
-from lq.sim.server import Binding, ServerModel
+from lq.simulation.server import Binding, ServerModel
 from lq.wire import RelayInfo, decode, frames
 from topologies import plan
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lq.emulation.programs import neighbours
 from lq.errors import BadInput
-from lq.experiments import neighbours
 from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.wire import frames

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from lq.experiments.attack import addresses, flood, frames
-from lq.experiments.fidelity import attack_reasons
+from lq.emulation.programs.flood import addresses, flood, frames
+from lq.results.validity import attack_reasons
 
 FIRST, LAST = int(IPv4Address("198.18.0.16")), int(IPv4Address("198.18.3.254"))
 OTHER = IPv4Address("198.19.2.9")

@@ -10,10 +10,10 @@ import pytest
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from lq.experiments import wire
-from lq.experiments.findings import backoff
 from lq.experiments.run import Run
 from lq.experiments.spec import load
+from lq.results import messages
+from lq.results.findings import backoff
 from lq.sandbox.tools import find
 from lq.wire import Message, frames
 from tests import support
@@ -147,7 +147,7 @@ def test_a_copy_made_on_the_way_is_told_from_a_query_that_is_sent_again(tmp_path
     sent = [datagram(7, 1), datagram(8, 1), datagram(7, 1), datagram(9, 2), datagram(9, 3), datagram(8, 1)]
     sent += [datagram(0, 4), datagram(0, 4)]  # without an identification nobody can tell
     wrpcap(str(tmp_path / "server.pcap"), [Ether(frame) for frame in sent], nano=True)
-    table = wire.tabulate(tmp_path, {"killed": 0.0, "clock": 0.0})
+    table = messages.tabulate(tmp_path, {"killed": 0.0, "clock": 0.0})
     assert list(table["duplicate"]) == [False, False, True, False, False, True, False, False]
     assert list(table["type"]) == ["leasequery"] * len(sent)
 

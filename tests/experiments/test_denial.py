@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from lq.experiments import phases
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
+from lq.results import phases
 from tests import support
 
 pytestmark = pytest.mark.lab

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from lq.experiments import fidelity
 from lq.experiments.run import run
 from lq.experiments.spec import load
+from lq.results import validity
 
 pytestmark = pytest.mark.lab
 
@@ -59,5 +59,5 @@ def test_what_the_switch_refused_makes_a_run_not_valid():
         "switch_errors": 2,
         "switch_error": "OpenFlow error of type 4",
     }
-    (reason,) = fidelity.controller_reasons([{**fault, "switch_errors": 0}, fault], [])
+    (reason,) = validity.controller_reasons([{**fault, "switch_errors": 0}, fault], [])
     assert reason == "the switch refused 2 messages of controller-1: OpenFlow error of type 4"

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from lq.bench.fidelity import sample, starving
-from lq.experiments import fidelity
-from lq.experiments.programs import cpu_seconds, end, python
+from lq.emulation.processes import cpu_seconds, end, python
+from lq.emulation.watch import Watch
+from lq.results import validity
 
 INTERVAL = 0.05
 
@@ -33,7 +34,7 @@ def probes(late_at: range = range(0), late: float = 0.0, count: int = 2000):
 
 
 def judge(seen, sent=None, windows=()):
-    return fidelity.judge(seen, probes() if sent is None else sent, INTERVAL, windows)
+    return validity.judge(seen, probes() if sent is None else sent, INTERVAL, windows)
 
 
 def test_a_healthy_run_is_valid():
@@ -110,7 +111,7 @@ def test_what_a_process_wanted_and_got_is_measured():
     """Three of them on one core: each runs for about a third of the time, and waits for the rest."""
     core = str(min(os.sched_getaffinity(0)))
     busy = [subprocess.Popen(python("lq.bench.busy", core, "30")) for _ in range(3)]
-    watch = fidelity.Watch()
+    watch = Watch()
     try:
         watch.start({"one": busy[0].pid})
         while busy_seconds(busy) < 1.0:
@@ -121,7 +122,7 @@ def test_what_a_process_wanted_and_got_is_measured():
             end(process)
     assert 0 < seen["ran"] < 0.7 * seen["watched"]
     assert seen["waited"] > 0.2 * seen["watched"]
-    assert fidelity.Scheduled(**seen).starved
+    assert validity.Scheduled(**seen).starved
 
 
 def busy_seconds(processes):

@@ -6,9 +6,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lq.experiments import forgeries, hijacker, starver
-from lq.experiments.forgeries import Identity, OffPath, Place, Subscriber, World
-from lq.experiments.trials import ATTACKS, MOMENTS, trials
+from lq.emulation import forgeries
+from lq.emulation.forgeries import Identity, OffPath, Place, Subscriber, World
+from lq.emulation.programs import hijacker, starver
+from lq.scenarios.trials import ATTACKS, MOMENTS, trials
 from lq.wire import MessageType, OptionCode, RelayInfo, decode, frames
 from topologies import plan
 

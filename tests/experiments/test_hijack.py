@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.findings.hijack import attacks, longest_gap, summarize
 from lq.experiments.run import Run
 from lq.experiments.spec import load
-from lq.experiments.trials import ATTACKS
 from lq.plots import attack_matrix
+from lq.results.findings.hijack import attacks, longest_gap, summarize
+from lq.scenarios.trials import ATTACKS
 from tests import support
 
 QUICK = {"probes.warmup": 0.2, "hijack.rounds": 2, "hijack.guesses": 300}

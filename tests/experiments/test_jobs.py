@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from lq.emulation import jobs
+from lq.emulation.jobs import Jobs, Kept
 from lq.errors import BadInput, RunFailed
-from lq.experiments import jobs
-from lq.experiments.jobs import Jobs, Kept
 
 
 def popen(command, **keywords):

@@ -10,7 +10,8 @@ import time
 import pandas as pd
 import pytest
 
-from lq.experiments.load import COLUMNS, Load, between, tabulate
+from lq.emulation.monitor import Load
+from lq.results.load import COLUMNS, between, tabulate
 
 BUSY = """
 import time

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lq.errors import BadInput
-from lq.experiments import pcap
 from lq.live import packets
+from lq.results import pcap
 from lq.wire import Message, MessageType, OptionCode, RelayInfo, frames
 
 CLIENT, SERVER = frames.IPv4Address("198.18.0.16"), frames.IPv4Address("198.19.1.2")

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from lq.emulation.processes import Programs, end
 from lq.errors import RunFailed
-from lq.experiments.programs import Programs, end
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from controllers.record import Recorder, read
 from lq import plots
-from lq.experiments import record
 from lq.experiments.run import run
 from lq.experiments.spec import load
+from lq.results import record
 
 ZERO = 100.0  # the reboot, on the monotonic clock
 SENT = [("subscriber", "i8"), ("sequence", "i8"), ("due", "f8"), ("sent", "f8")]

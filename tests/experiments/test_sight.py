@@ -3,10 +3,10 @@
 from ipaddress import IPv4Address
 
 from controllers.record import Recorder
-from lq.experiments import sight
-from lq.experiments import states as states_module
-from lq.experiments.sight import MOST_MESSAGES, Follower
-from lq.experiments.states import States
+from lq.emulation import sight
+from lq.emulation import states as states_module
+from lq.emulation.sight import MOST_MESSAGES, Follower
+from lq.emulation.states import States
 
 
 def test_a_record_is_followed_as_it_grows_whole_lines_only(tmp_path):

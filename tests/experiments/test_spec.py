@@ -6,8 +6,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from lq.emulation.servers import Server
 from lq.errors import BadInput
-from lq.experiments.servers import Server
 from lq.experiments.spec import Spec, fields, load, parse_setting
 from lq.server.config import load as configuration
 from topologies import plan

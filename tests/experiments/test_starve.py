@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.findings import starve
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.plots import lease_curve
+from lq.results.findings import starve
 
 QUICK = {
     "probes.warmup": 0.2,

@@ -1,6 +1,6 @@
 """The concentrator's memory, told by its record."""
 
-from lq.experiments.states import States
+from lq.emulation.states import States
 
 
 def states(*lines) -> States:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lq.experiments.statistics import median
+from lq.results.statistics import median
 
 
 def test_nothing_and_one_value_promise_nothing():

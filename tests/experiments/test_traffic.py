@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lq.experiments import record
-from lq.experiments.schedule import popularity, schedule
+from lq.emulation.schedule import popularity, schedule
 from lq.experiments.spec import load
+from lq.results import record
 from tests.experiments.playing import play
 
 PATTERNS = ["steady", "poisson", "zipf"]

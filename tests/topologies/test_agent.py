@@ -12,8 +12,8 @@ from scapy.layers.inet import IP, UDP, IPOption_Router_Alert
 from scapy.layers.l2 import Dot1Q, Ether
 
 from lq.errors import BadInput
-from lq.experiments.fidelity import judge
 from lq.experiments.spec import Spec, load
+from lq.results.validity import judge
 from lq.wire import BOOTREPLY, Message, MessageType, OptionCode, RelayInfo, decode, frames
 from topologies import agent, plan
 from topologies.agent import Agent, with_option, without_option

@@ -10,11 +10,11 @@ from collections import Counter
 
 import pytest
 
+from lq.emulation.processes import Programs, python
+from lq.emulation.wan import LINES, NETEM, SEEDED, UNSEEDED, Wan
 from lq.errors import BadInput, RunFailed
-from lq.experiments.fidelity import wan_reasons
-from lq.experiments.programs import Programs, python
 from lq.experiments.spec import Spec, load
-from lq.experiments.wan import LINES, NETEM, SEEDED, UNSEEDED, Wan
+from lq.results.validity import wan_reasons
 from tests.support import emulators
 from topologies import plan
 from topologies.netem import netem_command
@@ -436,16 +436,16 @@ def test_a_frame_that_the_kernel_refuses_is_missed_and_the_line_lives(link):
 def test_chance_follows_the_seed_unless_netem_is_asked_for(
     tmp_path, monkeypatch, wanted, netem, seeds, emulator
 ):
-    monkeypatch.setattr("lq.experiments.wan.has_netem", lambda: netem)
-    monkeypatch.setattr("lq.experiments.wan.netem_takes_seeds", lambda: seeds)
+    monkeypatch.setattr("lq.emulation.wan.has_netem", lambda: netem)
+    monkeypatch.setattr("lq.emulation.wan.netem_takes_seeds", lambda: seeds)
     wan = Wan(Programs(tmp_path), tmp_path, Spec(wan=wanted))
     assert wan.has_nodes
     assert wan.emulator == emulator
 
 
 def test_where_there_is_no_netem_a_run_that_asks_for_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("lq.experiments.wan.has_netem", lambda: False)
-    monkeypatch.setattr("lq.experiments.wan.netem_takes_seeds", lambda: False)
+    monkeypatch.setattr("lq.emulation.wan.has_netem", lambda: False)
+    monkeypatch.setattr("lq.emulation.wan.netem_takes_seeds", lambda: False)
     with pytest.raises(RunFailed, match="modprobe sch_netem"):
         Wan(Programs(tmp_path), tmp_path, Spec(wan={"delay": DELAY, "emulator": "netem"}))
 

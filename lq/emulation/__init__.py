@@ -1,0 +1,1 @@
+"""The emulated network inside the sealed lab: nodes, servers, controller, traffic, attackers."""

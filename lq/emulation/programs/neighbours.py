@@ -1,0 +1,108 @@
+"""Hosts and their neighbours' ARP: what each of them has to process, and one that answers for the others.
+
+    python -m lq.emulation.programs.neighbours count PLAN.json     count the ARP requests that reach each host
+    python -m lq.emulation.programs.neighbours spoof PLAN.json     answer them all with its own MAC address
+
+Both print `ready`, and on SIGTERM write `report_file` of their plan, a JSON object:
+
+count   {host: ARP requests received}; the plan's `pids` are a process in each host's namespace, by name
+spoof   `answers` sent, and `stolen`: {address: packets that came here though they are for that neighbour}.
+        The plan has the `interface`, its own `address` and hardware address `mac`, and the `gateway`, for
+        which it does not answer. At most `MOST_ANSWERS` are sent.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import sys
+from collections import Counter
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from lq.sandbox import namespace
+from lq.wire import frames
+
+MOST_ANSWERS = 1_000_000
+_ETH_P_ALL, _ETH_P_IP, _ETH_P_ARP = 0x0003, 0x0800, 0x0806
+_TO_THIS_HOST, _BROADCAST = 0, 1  # kinds of packets (packet(7))
+_REQUEST = b"\0\1"  # an ARP message's operation
+
+
+class _Ended(Exception):
+    """SIGTERM came."""
+
+
+def _end(*_: Any) -> None:
+    raise _Ended
+
+
+def answer(frame: bytes, own_mac: bytes, spared: frozenset[IPv4Address]) -> bytes | None:
+    """Return the frame that claims the address that `frame` asks for; None if that is none, or `spared`."""
+    link = frames.parse(frame)
+    asked = None if link is None or link.ethertype != _ETH_P_ARP else frames.parse_arp(link.payload)
+    if asked is None or not asked.request or asked.target in spared:
+        return None
+    if asked.sender in (asked.target, IPv4Address(0)):
+        return None
+    return frames.arp_reply(asked, own_mac, ())
+
+
+def count(plan: dict[str, Any]) -> dict[str, int]:
+    """Count until told to stop."""
+    counts = dict.fromkeys(plan["pids"], 0)
+    poller = select.epoll()
+    taps: dict[int, tuple[str, socket.socket]] = {}
+    for name, pid in plan["pids"].items():
+        with namespace.network_of(pid):
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP))
+        tap.setblocking(False)
+        taps[tap.fileno()] = (name, tap)
+        poller.register(tap, select.EPOLLIN)
+    print("ready", flush=True)
+    try:
+        while True:
+            for fd, _ in poller.poll():
+                name, tap = taps[fd]
+                try:
+                    frame, (_, _, kind, *_) = tap.recvfrom(2048)
+                except BlockingIOError:
+                    continue
+                if kind in (_TO_THIS_HOST, _BROADCAST) and frame[20:22] == _REQUEST:
+                    counts[name] += 1
+    except _Ended:
+        return counts
+
+
+def spoof(plan: dict[str, Any]) -> dict[str, Any]:
+    """Answer until told to stop."""
+    own, mac = IPv4Address(plan["address"]), bytes.fromhex(plan["mac"].replace(":", ""))
+    spared = frozenset({own, IPv4Address(plan["gateway"])})
+    stolen: Counter[str] = Counter()
+    answers = 0
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as tap:
+        tap.bind((plan["interface"], _ETH_P_ALL))
+        print("ready", flush=True)
+        try:
+            while True:
+                frame, (_, protocol, kind, *_) = tap.recvfrom(2048)
+                if protocol == _ETH_P_ARP and kind in (_TO_THIS_HOST, _BROADCAST) and answers < MOST_ANSWERS:
+                    claim = answer(frame, mac, spared)
+                    if claim is not None:
+                        tap.send(claim)
+                        answers += 1
+                elif protocol == _ETH_P_IP and kind == _TO_THIS_HOST and frame[30:34] != own.packed:
+                    stolen[str(IPv4Address(frame[30:34]))] += 1
+        except _Ended:
+            return {"answers": answers, "stolen": dict(stolen)}
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    what = json.loads(Path(sys.argv[2]).read_text())
+    report: dict[str, Any] = {"count": count, "spoof": spoof}[sys.argv[1]](what)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(what["report_file"]).write_text(json.dumps(report))
