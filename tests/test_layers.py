@@ -22,7 +22,7 @@ FLOORS = [
         "lq.wire",
         "lq.sandbox",
     },
-    {"lq.server", "lq.concentrator", "lq.conformance", "topologies"},
+    {"lq.server", "lq.concentrator", "lq.conformance", "lq.requirements", "topologies"},
     {"lq.simulation", "controllers"},
     {"lq.results", "lq.scenarios", "lq.emulation", "lq.experiments", "lq.bench"},
     {"lq.plots", "lq.reports", "lq.drawing", "lq.doctor", "lq.live", "lq.widget"},

@@ -41,7 +41,7 @@ def run(
     peer: bool = True,
     tell: Tell = lambda *_: None,
 ) -> Case:
-    """Run the benchmark in fresh namespaces; the result as DESIGN's `lq bench NAME --json` has it.
+    """Run the benchmark in fresh namespaces; the result as `lq bench NAME --json` prints it.
 
     `queries` and `leases` are those of one round. Without `peer`, or where ISC dhcpd is not installed,
     there is no ratio. Its files are below `runs/` meanwhile: on a disk, since leases are to be synced to

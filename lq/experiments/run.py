@@ -55,7 +55,7 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The summary (DESIGN: the same keys for all scenarios)."""
+        """The summary: the same keys for all scenarios, and those of this one."""
         path = self.directory / "summary.json"
         return _checked(files.read_object(path, MOST_OF_SUMMARY), path)
 
