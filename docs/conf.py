@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers.special import TextLexer
 
 import lq
 
@@ -94,6 +97,7 @@ def _prepared(_app: object, name: str, source: list[str]) -> None:
         source[0] = re.sub(r"\[([^\]]+)\]\([^)#]+/\)", r"\1", source[0])
 
 
-def setup(app: object) -> None:
-    """Have Sphinx call us for each page that it reads."""
-    app.connect("source-read", _prepared)  # type: ignore[attr-defined]
+def setup(app: Any) -> None:
+    """Have Sphinx call us for each page that it reads, and take diagrams in mermaid as text."""
+    app.connect("source-read", _prepared)
+    app.add_lexer("mermaid", TextLexer)

@@ -150,7 +150,7 @@ def test_every_file_of_the_tree_that_is_named_exists():
     for name, text in TEXTS.items():
         for span in spans(text):
             if re.fullmatch(r"(lq|tests|topologies|controllers|setup|docs|notebooks)/[\w./-]+", span):
-                assert (ROOT / span).exists() or "TARGET" in span, f"{name}: {span}"
+                assert (ROOT / span).exists() or "TARGET" in span or "NAME" in span, f"{name}: {span}"
 
 
 def test_every_method_of_the_lab_that_is_named_exists():
@@ -165,6 +165,14 @@ def test_the_table_of_floors_is_the_one_that_is_tested():
     table = re.findall(r"^\| (top|\d|ground) \| (.*) \|$", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
     told = [set(re.findall(r"`([\w.]+)`", packages)) for _, packages in reversed(table)]
     assert told == test_layers.FLOORS
+
+
+def test_the_tree_is_the_one_that_there_is():
+    tree = next(block for block in BLOCK.findall(TEXTS["CONTRIBUTING.md"]) if block.startswith("lq/\n"))
+    tops = set(re.findall(r"^(\w+)/", tree, re.MULTILINE))
+    assert all((ROOT / top).is_dir() for top in tops)
+    packages = {path.parent.name for path in (ROOT / "lq").glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/", tree, re.MULTILINE)) == packages
 
 
 def test_every_command_is_in_the_table_of_commands():

@@ -49,7 +49,7 @@ def test_what_is_found(tmp_path):
     for name, text in {
         "lq/a.py": '"""As R6.4.2-3 to -5 have it."""\nR6 = "R1-10"',
         "lq/conformance/b.py": "# R5-2",
-        "tests/c.py": '@pytest.mark.requirement("R1-1")\n# R5-2\n@pytest.mark.requirement(\n    "R1-2"\n)',
+        "tests/c.py": 'x = pytest.mark.requirement("R1-1")\n# R5-2\nm.requirement(\n"R1-2")\ny = "R5-3"',
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -5,6 +5,7 @@ Code names the identifier in a docstring or a comment; a test has `@pytest.mark.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,7 +30,6 @@ SECTIONS = {
 
 _IDENTIFIER = re.compile(r"\bR\d+(?:\.\d+)*-\d+\b")
 _RANGE = re.compile(r"\b(R\d+(?:\.\d+)*)-(\d+) to -(\d+)\b")
-_MARK = re.compile(r"mark\.requirement\(([^)]*)\)")
 
 
 def named(text: str) -> set[str]:
@@ -42,6 +42,15 @@ def named(text: str) -> set[str]:
     return between | set(_IDENTIFIER.findall(text))
 
 
+def marked(source: str) -> set[str]:
+    """Return the identifiers that the marks in a test's source name."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    marks = [
+        call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "requirement"
+    ]
+    return {argument.value for mark in marks for argument in mark.args if isinstance(argument, ast.Constant)}
+
+
 def carried_out(root: Path) -> dict[str, list[str]]:
     """Return, for each identifier, the files of code that name it; checks of servers do not count."""
     own = {*(root / "lq/requirements").glob("*.py")}
@@ -52,7 +61,7 @@ def carried_out(root: Path) -> dict[str, list[str]]:
 
 def shown(root: Path) -> dict[str, list[str]]:
     """Return, for each identifier, the files of tests that carry its mark."""
-    return _where(root, (root / "tests").rglob("*.py"), lambda text: named(" ".join(_MARK.findall(text))))
+    return _where(root, (root / "tests").rglob("*.py"), marked)
 
 
 def _where(root: Path, paths: Iterable[Path], find: Callable[[str], set[str]]) -> dict[str, list[str]]:
