@@ -36,7 +36,7 @@ def test_nothing_names_a_row_that_there_is_not():
 def test_every_row_has_a_line_of_the_page():
     text = page.page(ROOT)
     for row in rows.ROWS:
-        assert text.count(f"\n| {row.id} | ") == 1
+        assert text.count(f"\n| {row.id}<br>") == 1
 
 
 def test_the_page_is_the_current_one():

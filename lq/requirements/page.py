@@ -48,7 +48,10 @@ def marked(source: str) -> set[str]:
     marks = [
         call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "requirement"
     ]
-    return {argument.value for mark in marks for argument in mark.args if isinstance(argument, ast.Constant)}
+    values = [
+        argument.value for mark in marks for argument in mark.args if isinstance(argument, ast.Constant)
+    ]
+    return {value for value in values if isinstance(value, str)}
 
 
 def carried_out(root: Path) -> dict[str, list[str]]:
@@ -86,11 +89,11 @@ client-last-transaction-time. UNIMPLEMENTED and the R bit are the draft's alone,
 configured: see [the two dialects](server.md#the-two-dialects). Bulk leasequery (RFC 6926) is not there.
 
 `python -m lq.requirements` makes this page from [the table of rows](../lq/requirements/rows.py) and from what
-it finds in the sources. Where the last two columns are empty, the text says why the row is not carried out.
+it finds in the sources. Where the last column is empty, the text says why the row is not carried out.
 """
 
 
-_TABLE = "| row | role, level | what it asks for | code | tests |\n|---|---|---|---|---|\n"
+_TABLE = "| row | what it asks for | carried out in, shown by |\n|---|---|---|\n"
 
 
 def page(root: Path) -> str:
@@ -108,5 +111,5 @@ def _line(row: Requirement, code: list[str], tests: list[str]) -> str:
     text = row.text + (f" *{row.rfc4388}*" if row.rfc4388 else "")
     if row.missing:
         text, code, tests = f"{text} **Not carried out.** {row.missing}", [], []
-    where = " | ".join("<br>".join(f"`{each}`" for each in paths) for paths in (code, tests))
-    return f"| {row.id} | {ROLES[row.role]}, {row.level} | {text} | {where} |\n"
+    where = "<br>".join(f"`{path}`" for path in (*code, *tests))
+    return f"| {row.id}<br>{ROLES[row.role]}<br>{row.level} | {text} | {where} |\n"
