@@ -50,7 +50,7 @@ format: setup ## put the source into the common format
 lab: setup ## open copies of the notebooks, in lq-notebooks/, in JupyterLab
 	$(VENV)/lq lab
 
-docs: setup ## build these pages, notebooks and docstrings as a site, in build/site
+docs: setup ## build the documentation as a site that can be searched, in build/site
 	@$(VENV)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make docs needs Python 3.11 or newer")'
 	@$(VENV)/uv --quiet pip install --python $(VENV)/python --only-binary :all: --require-hashes -r setup/docs.txt
 	$(VENV)/python -m lq.requirements
