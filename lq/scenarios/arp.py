@@ -2,91 +2,78 @@
 
 from __future__ import annotations
 
-import json
-import time
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Process, Tell, cpu_seconds, end, python
-from lq.scenarios.course import Phase, begin, finish, phase
+from lq.progress import Progress
+from lq.scenarios.course import begin, finish, phase, watch_until
+from lq.scenarios.network import Network, Started
+from lq.scenarios.phases import Phase, Result, Theft
 from lq.scenarios.reboot import restart
-from topologies import plan
-from topologies.nodes import Subscriber
 
 MODES = ("arp", "leasequery")
 
 
-def arp(lab: Emulation, tell: Tell) -> dict[str, Any]:
-    """Reboot once in each mode, beside a host that claims its neighbours' addresses.
+@dataclass(frozen=True, kw_only=True)
+class ArpPhase(Phase):
+    """One reboot in one mode.
 
-    Each phase also has `arp_requests` (that reached hosts, summed up over these), `access_packets` (frames
-    that left the concentrator downstream), `work_cpu_s` (processor seconds of the controller once it had
-    taken over), `spoofed_answers`, and `stolen` (how many packets for each neighbour came to the thief
-    instead, by address).
+    arp_requests     that reached hosts, summed up over these
+    access_packets   frames that left the concentrator downstream
+    work_cpu_s       processor seconds of the controller once it had taken over
+    spoofed_answers  that the thief sent
+    stolen           packets for each neighbour that came to the thief instead, by address
     """
-    spec = lab.spec
+
+    arp_requests: int
+    access_packets: int
+    work_cpu_s: float
+    spoofed_answers: int
+    stolen: Mapping[str, int]
+
+
+def arp(network: Network, tell: Progress) -> Result:
+    """Reboot once in each mode, beside a host that claims its neighbours' addresses (`ArpPhase`)."""
+    spec = network.spec
     once = spec.arp.duration + spec.reboot.downtime + 10
-    leases = begin(lab, tell, len(MODES) * once)
-    return finish(lab, leases, [_phase(lab, tell, mode, leases) for mode in MODES])
+    leases = begin(network, tell, len(MODES) * once)
+    return finish(network, leases, [_phase(network, tell, mode, leases) for mode in MODES])
 
 
-def _phase(lab: Emulation, tell: Tell, mode: str, leases: dict[str, str]) -> Phase:
-    lab.behave(mode=mode)
-    watchers: list[tuple[Process, str]] = []
-    before: dict[str, float] = {}
+class _Watchers:
+    """What is noted during a phase, from its reboot on."""
 
-    def watch() -> None:
+    def __init__(self, network: Network, mode: str, leases: Mapping[str, str]) -> None:
         """Begin while the concentrator is down: what it knew before is no theft of this phase."""
-        watchers.extend(_watch(lab, mode, leases))
-        before["sent"] = lab.concentrator.sent_downstream()
+        thief, address = next(iter(leases.items()))
+        self.counting = network.count_arp(f"count-{mode}")
+        self.stealing: Started[Theft] | None = None
+        if network.spec.arp.spoofer:
+            self.stealing = network.spoof_arp(f"spoof-{mode}", thief, address)
+        self.sent = network.sent_downstream()
+
+
+def _phase(network: Network, tell: Progress, mode: str, leases: Mapping[str, str]) -> ArpPhase:
+    network.behave(mode=mode)
+    begun: list[_Watchers] = []
+    work: list[float] = []
 
     def course() -> float:
-        ready = restart(lab, tell, watch)
-        before["work"] = cpu_seconds(lab.control.process)
-        seconds = round(lab.spec.arp.duration)
-        while (spent := time.monotonic() - ready) < lab.spec.arp.duration:
-            tell(mode, int(spent), seconds)
-            time.sleep(0.1)
-        tell(mode, seconds, seconds)
+        ready = restart(network, tell, lambda: begun.append(_Watchers(network, mode, leases)))
+        work.append(network.usage("controller").cpu_s)
+        watch_until(network, ready, network.spec.arp.duration, mode, tell)
         return ready
 
-    measured = phase(lab, mode, course)
-    sent, work = lab.concentrator.sent_downstream(), cpu_seconds(lab.control.process)
-    counts, *thefts = [_report(lab, process, name) for process, name in watchers]
-    theft = thefts[0] if thefts else {"answers": 0, "stolen": {}}
-    return {
-        **measured,
-        "arp_requests": sum(counts.values()),
-        "access_packets": sent - before["sent"],
-        "work_cpu_s": work - before["work"],
-        "spoofed_answers": theft["answers"],
-        "stolen": theft["stolen"],
-    }
-
-
-def _watch(lab: Emulation, mode: str, leases: dict[str, str]) -> list[tuple[Process, str]]:
-    """Begin to count at every host, and have the first one begin to steal."""
-    hosts = [node for node in lab.net.hosts if isinstance(node, Subscriber)]
-    started = [_launch(lab, "count", mode, {"pids": {node.name: node.pid for node in hosts}}, None)]
-    if lab.spec.arp.spoofer:
-        interface = hosts[0].defaultIntf()
-        what = {"interface": interface.name, "mac": interface.MAC(), "gateway": str(plan.GATEWAY)}
-        what["address"] = leases[hosts[0].name]
-        started.append(_launch(lab, "spoof", mode, what, hosts[0]))
-    return started
-
-
-def _launch(lab: Emulation, what: str, mode: str, settings: dict[str, Any], node: Any) -> tuple[Process, str]:
-    """Start one of the programs of `lq.emulation.programs.neighbours`; return it, and its name."""
-    name = f"{what}-{mode}"
-    path = lab.raw / f"{name}.json"
-    path.write_text(json.dumps({**settings, "report_file": str(lab.raw / f"{name}-report.json")}))
-    process = lab.programs.launch(name, python("lq.emulation.programs.neighbours", what, str(path)), node)
-    lab.programs.await_line(name, process)
-    return process, name
-
-
-def _report(lab: Emulation, process: Process, name: str) -> dict[str, Any]:
-    """End a program, and return its report."""
-    end(process)
-    return dict(json.loads((lab.raw / f"{name}-report.json").read_text()))
+    measured = phase(network, mode, course)
+    [watchers], [worked] = begun, work
+    sent, now_worked = network.sent_downstream(), network.usage("controller").cpu_s
+    counts = watchers.counting.stop()
+    theft = Theft(0, {}) if watchers.stealing is None else watchers.stealing.stop()
+    return ArpPhase(
+        **vars(measured),
+        arp_requests=sum(counts.values()),
+        access_packets=sent - watchers.sent,
+        work_cpu_s=now_worked - worked,
+        spoofed_answers=theft.answers,
+        stolen=theft.stolen,
+    )

@@ -2,80 +2,84 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
 
-from lq.emulation.attacks import Attack
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell
+from lq.progress import Progress
 from lq.scenarios.course import begin, finish, phase, wait_until_reached
+from lq.scenarios.network import Network
+from lq.scenarios.phases import Phase, Result
 from lq.scenarios.reboot import restart
 
 DEMAND = 100.0  # packets a second for nobody's addresses: each comes again before its query is given up
 
 
-def backoff(lab: Emulation, tell: Tell) -> dict[str, Any]:
-    """Let the first server fail, have the concentrator look for all subscribers, and watch for a time.
+@dataclass(frozen=True, kw_only=True)
+class BackoffPhase(Phase):
+    """The time with a server that fails; moments are seconds on the network's clock.
 
-    The phase also has `failed_at` (when the server began to be as specified), and `returned_at`, both on the
-    monotonic clock.
+    failed_at     when the server began to be as specified
+    returned_at   when it was back, None if it does not come back
     """
-    spec, wanted = lab.spec, lab.spec.backoff
-    leases = begin(lab, tell, 2 * spec.timeout + spec.reboot.downtime + wanted.duration)
-    moments: dict[str, Any] = {"failed_at": None, "returned_at": None}
-    demand = Attack(lab.programs, lab.raw, lab.net, "demand")
+
+    failed_at: float
+    returned_at: float | None
+
+
+def backoff(network: Network, tell: Progress) -> Result:
+    """Let the first server fail, have the concentrator look for all subscribers, and watch for a time."""
+    spec, wanted = network.spec, network.spec.backoff
+    leases = begin(network, tell, 2 * spec.timeout + spec.reboot.downtime + wanted.duration)
+    failed: list[float] = []
+    returned: list[float | None] = []
+    most = max(1, round(DEMAND * wanted.duration))
+    demands = []
+    if wanted.addresses:
+        scan = network.flood("demand", "scan", "sequential", DEMAND, most, addresses=wanted.addresses)
+        demands.append(scan)
 
     def fail() -> None:
-        _fail(lab)
-        moments["failed_at"] = time.monotonic()
+        _fail(network)
+        failed.append(network.now())
 
     if wanted.heard:
-        wait_until_reached(lab, restart(lab, tell), spec.timeout, "recovery", tell)
+        wait_until_reached(network, restart(network, tell), spec.timeout, "recovery", tell)
 
     def course() -> float | None:
         ready = None
         if wanted.heard:
             fail()
         else:
-            ready = restart(lab, tell, fail)
-        if wanted.addresses:
-            most = max(1, round(DEMAND * wanted.duration))
-            demand.start("scan", "sequential", DEMAND, most, count=wanted.addresses, seed=spec.seed)
-        moments["returned_at"] = _sit_out(lab, tell, lambda: lab.start_server(0))
+            ready = restart(network, tell, fail)
+        for demand in demands:
+            demand.start()
+        returned.append(_sit_out(network, tell))
         return ready
 
-    demands = [demand] if wanted.addresses else []
-    measured = phase(lab, wanted.server, course, demands, reboot=not wanted.heard)
-    return finish(lab, leases, [{**measured, **moments}])
+    measured = phase(network, wanted.server, course, demands, reboot=not wanted.heard)
+    served = BackoffPhase(**vars(measured), failed_at=failed[0], returned_at=returned[0])
+    return finish(network, leases, [served])
 
 
-def _fail(lab: Emulation) -> None:
+def _fail(network: Network) -> None:
     """Have the first server be as specified."""
-    wanted = lab.spec.backoff
+    wanted = network.spec.backoff
     if wanted.server == "slow":
-        usual = lab.wan.impairment
-        limit = max(usual.limit, 10_000)
-        lab.know_neighbours(0)
-        lab.wan.change(replace(usual, delay=usual.delay + wanted.late / 2, limit=limit))
-        for name, process in lab.wan.processes.items():
-            lab.watch.add(name, process.pid)
+        network.lengthen_way(wanted.late / 2)
     elif wanted.server == "silent":
-        lab.start_server(0, leasequery=False)
+        network.start_server(0, leasequery=False)
     else:
-        lab.kill_server(0)
+        network.kill_server(0)
 
 
-def _sit_out(lab: Emulation, tell: Tell, bring_back: Callable[[], None]) -> float | None:
+def _sit_out(network: Network, tell: Progress) -> float | None:
     """Wait for the time of the experiment, and have the server come back if it does; return when."""
-    wanted, start = lab.spec.backoff, time.monotonic()
+    wanted, start = network.spec.backoff, network.now()
     returned: float | None = None
-    while (spent := time.monotonic() - start) < wanted.duration:
+    while (spent := network.now() - start) < wanted.duration:
         tell("watching", int(spent), round(wanted.duration))
         if wanted.server == "returning" and returned is None and spent >= wanted.after:
-            bring_back()
-            returned = time.monotonic()
-        time.sleep(0.1)
+            network.start_server(0)
+            returned = network.now()
+        network.sleep(0.1)
     tell("watching", round(wanted.duration), round(wanted.duration))
     return returned

@@ -2,118 +2,205 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from lq.emulation.hijackers import EVERY, Cast, Hijacker
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell
-from lq.scenarios.course import Phase, begin, finish, phase
+from lq.progress import Progress
+from lq.scenarios.cast import Cast, cast
+from lq.scenarios.course import begin, finish, phase, sleep_until
+from lq.scenarios.network import Attack, Forgers, Network
+from lq.scenarios.phases import AttackReport, Phase, Result
 from lq.scenarios.reboot import restart
-from lq.scenarios.trials import Moment
+from lq.scenarios.trials import EVERY, MOMENTS, Attacker, Moment
+from lq.server.bindings import Binding, State
+from lq.wire import RelayInfo
 
 
-def hijack(lab: Emulation, tell: Tell) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class MovePhase(Phase):
+    """An honest host is plugged in elsewhere.
+
+    `move_s`: seconds until its next probe arrived, None if none did.
+    """
+
+    move_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a trial.
+
+    tags              of the victim's circuit, outer first
+    sent              forged frames
+    lease_lost        whether no server holds the victim's lease any more
+    option_82_forged  whether a server has another place of the victim than before
+    """
+
+    attacker: Attacker
+    attack: str
+    moment: Moment
+    victim: str
+    address: str
+    tags: tuple[int, ...]
+    sent: int
+    lease_lost: bool
+    option_82_forged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HijackResult(Result):
+    """What all trials came to."""
+
+    trials: Sequence[Outcome]
+
+
+def hijack(network: Network, tell: Progress) -> HijackResult:
     """Attack at each moment, reboot once more, and plug an honest host in elsewhere.
 
     The phases are the moments (`reboot` where none is attacked during it), `further`, which is the reboot
-    that shows what a server has come to believe, and `move`, with `move_s`: seconds from plugging the host
-    in until its first probe was delivered, where that came. The result also has `trials`, as
-    `lq.emulation.hijackers.Cast.outcome` gives them. What the attackers saw is in `raw/tap-*-report.json`.
+    that shows what a server has come to believe, and `move`. What the attackers saw is in
+    `raw/tap-*-report.json`.
     """
-    spec, wanted = lab.spec, lab.spec.hijack
+    spec, wanted = network.spec, network.spec.hijack
     each = wanted.rounds * EVERY + wanted.grace + wanted.patience + spec.reboot.downtime + 20
-    leases = begin(lab, tell, (len(wanted.moments) + 2) * each + wanted.move_timeout)
-    cast = Cast(lab, leases)
-    taps = cast.taps()
-    for watcher in taps:
-        watcher.start()
-    phases, reports = [], []
+    leases = begin(network, tell, (len(wanted.moments) + 2) * each + wanted.move_timeout)
+    parts = cast(wanted.trials, wanted.moments, leases, network.modem_of)
+    before = {str(binding.address): binding for binding in _leased(network)}
+    forgers = network.forgers(parts, leases)
+    forgers.watch()
+    phases: list[Phase] = []
+    reports: list[AttackReport] = []
     for moment in _moments(wanted.moments):
-        measured, sent = _moment(lab, tell, cast, moment)
+        measured, sent = _moment(network, tell, forgers, moment)
         phases.append(measured)
         reports += sent
-    phases.append(_quiet_reboot(lab, tell, "further"))
-    trials = cast.outcome(reports)
-    for watcher in taps:
-        watcher.stop()
-    phases.append(_move(lab, tell, cast, list(leases)))
-    return {**finish(lab, leases, phases), "trials": trials}
+    phases.append(_quiet_reboot(network, tell, "further"))
+    trials = _outcomes(network, parts, leases, before, reports)
+    forgers.stop_watching()
+    phases.append(_move(network, tell, parts))
+    return HijackResult(**vars(finish(network, leases, phases)), trials=trials)
 
 
 def _moments(attacked: Sequence[Moment]) -> list[Moment]:
     """Return the moments to play: there is always a reboot."""
-    every: tuple[Moment, ...] = ("before", "during", "after")
-    return [moment for moment in every if moment in attacked or moment == "during"]
+    return [moment for moment in MOMENTS if moment in attacked or moment == "during"]
 
 
-def _moment(lab: Emulation, tell: Tell, cast: Cast, moment: Moment) -> tuple[Phase, list[dict[str, Any]]]:
+def _moment(
+    network: Network, tell: Progress, forgers: Forgers, moment: Moment
+) -> tuple[Phase, list[AttackReport]]:
     """Attack at a moment; return the phase, and the senders' reports."""
-    if moment not in lab.spec.hijack.moments:
-        return _quiet_reboot(lab, tell, "reboot"), []
-    senders = cast.senders(moment)
-    for program in (*senders.on_path, *senders.burst):
-        program.start()
-
-    def begin(programs: Sequence[Hijacker]) -> None:
-        for program in programs:
-            program.start()
+    if moment not in network.spec.hijack.moments:
+        return _quiet_reboot(network, tell, "reboot"), []
+    senders = forgers.senders(moment)
+    _start([*senders.on_path, *senders.burst])
 
     def course() -> float | None:
         ready = None
         if moment == "during":
-            ready = restart(lab, tell, lambda: begin(senders.down))
+            ready = restart(network, tell, lambda: _start(senders.down))
             for program in senders.burst:  # the new controller knows nobody yet
                 program.fire()
-        begin(senders.up)
-        _sit_out(lab, tell, moment, senders.up, time.monotonic() if ready is None else ready)
+        _start(senders.up)
+        _sit_out(network, tell, moment, senders.up, network.now() if ready is None else ready)
         return ready
 
     attacks = [*senders.down, *senders.burst, *senders.up]
-    measured = phase(lab, moment, course, attacks, reboot=moment == "during")
+    measured = phase(network, moment, course, attacks, reboot=moment == "during")
     answered = [program.stop() for program in senders.on_path]
-    return measured, [*measured["attacks"], *answered]
+    return measured, [*measured.attacks, *answered]
 
 
-def _sit_out(lab: Emulation, tell: Tell, what: str, senders: Sequence[Hijacker], since: float) -> None:
+def _start(attacks: Iterable[Attack]) -> None:
+    for attack in attacks:
+        attack.start()
+
+
+def _sit_out(network: Network, tell: Progress, what: str, senders: Sequence[Attack], since: float) -> None:
     """Wait until all is sent, and then for as long as shows who is cut off."""
-    wanted, first = lab.spec.hijack, time.monotonic()
+    wanted, first = network.spec.hijack, network.now()
     longest = first + 2 * wanted.rounds * EVERY + 10  # a machine that busy makes the run not valid
-    end = since + wanted.grace
-    while (now := time.monotonic()) < longest and any(sender.running for sender in senders):
+    while (now := network.now()) < longest and any(sender.running for sender in senders):
         tell(what, min(wanted.rounds, int((now - first) / EVERY)), wanted.rounds)
-        time.sleep(0.1)
-    end = max(end, time.monotonic()) + 1.5 * wanted.patience
-    time.sleep(max(0.0, end - time.monotonic()))
+        network.sleep(0.1)
+    sleep_until(network, max(since + wanted.grace, network.now()) + 1.5 * wanted.patience)
     tell(what, wanted.rounds, wanted.rounds)
 
 
-def _quiet_reboot(lab: Emulation, tell: Tell, name: str) -> Phase:
+def _quiet_reboot(network: Network, tell: Progress, name: str) -> Phase:
     """Reboot without an attack, and watch for as long as shows who is cut off."""
 
     def course() -> float:
-        ready = restart(lab, tell)
-        _sit_out(lab, tell, name, (), ready)
+        ready = restart(network, tell)
+        _sit_out(network, tell, name, (), ready)
         return ready
 
-    return phase(lab, name, course)
+    return phase(network, name, course)
 
 
-def _move(lab: Emulation, tell: Tell, cast: Cast, names: list[str]) -> Phase:
+def _move(network: Network, tell: Progress, parts: Cast) -> MovePhase:
     """Plug an honest host in behind another modem, and see when its traffic finds it there."""
-    wanted, number = lab.spec.hijack, names.index(cast.mover)
-    found: dict[str, float] = {}
+    wanted = network.spec.hijack
+    found: list[float] = []
 
     def course() -> None:
-        plugged = lab.plug(cast.mover, lab.modem_of(cast.victims[0]))
-        while (now := time.monotonic()) < plugged + wanted.move_timeout:
+        plugged = network.plug(parts.mover, network.modem_of(parts.victims[0]))
+        while (now := network.now()) < plugged + wanted.move_timeout:
             tell("move", int(now - plugged), round(wanted.move_timeout))
-            latest = lab.probing.latest(number)
+            latest = network.latest_arrival(parts.mover)
             if latest > plugged:
-                found["move_s"] = latest - plugged
+                found.append(latest - plugged)
                 break
-            time.sleep(0.02)
+            network.sleep(0.02)
         tell("move", round(wanted.move_timeout), round(wanted.move_timeout))
 
-    return {**phase(lab, "move", course, reboot=False), **found}
+    measured = phase(network, "move", course, reboot=False)
+    return MovePhase(**vars(measured), move_s=found[0] if found else None)
+
+
+# -- what became of it
+
+
+def _leased(network: Network) -> list[Binding]:
+    """Return what all servers have leased."""
+    servers = range(network.spec.server.count)
+    every = [binding for number in servers for binding in network.bindings(number)]
+    return [binding for binding in every if binding.state == State.LEASED]
+
+
+def _outcomes(
+    network: Network,
+    parts: Cast,
+    leases: Mapping[str, str],
+    before: Mapping[str, Binding],
+    reports: Sequence[AttackReport],
+) -> list[Outcome]:
+    """Return what became of each trial: of the bindings `before`, and of what the senders report."""
+    counts = dict.fromkeys(range(len(parts.trials)), 0)
+    for report in reports:
+        for number, count in (report.sent or {}).items():
+            if number in counts:
+                counts[number] += count
+    now = _leased(network)
+    outcomes = []
+    for number, (trial, victim) in enumerate(zip(parts.trials, parts.victims, strict=True)):
+        address = leases[victim]
+        own = before[address]
+        held = [each for each in now if str(each.address) == address and each.chaddr == own.chaddr]
+        outcome = Outcome(
+            **trial._asdict(),
+            victim=victim,
+            address=address,
+            tags=network.tags_of(network.modem_of(victim)),
+            sent=counts[number],
+            lease_lost=not held,
+            option_82_forged=any(_place(binding) != _place(own) for binding in held),
+        )
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _place(binding: Binding) -> tuple[bytes | None, bytes | None]:
+    """Return where a binding says that its client is: circuit-id and remote-id of its option 82."""
+    info = RelayInfo() if binding.relay_info is None else RelayInfo.decode(binding.relay_info)
+    return info.circuit_id, info.remote_id
