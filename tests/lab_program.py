@@ -71,7 +71,7 @@ class Program:
             lab.lease_all(lambda *_: None)
         else:
             lab.wan.start()
-            lab.launch_agent()
+            lab.agent.launch()
 
     def leases(self) -> dict[str, str | None]:
         """Return the address of each subscriber."""
@@ -236,7 +236,7 @@ class Program:
 
     def stop_agent(self) -> dict[str, int] | None:
         """End the DSLAM's intermediate agent; return its counts."""
-        return self.lab.stop_agent()
+        return self.lab.agent.stop()
 
     def seen_downstream(self, frame: str, watchers: Sequence[str] = ("host1", "host2", "host3")) -> list[str]:
         """Send a frame, its circuit's tags in it, from the concentrator; return the watchers that see it."""

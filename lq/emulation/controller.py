@@ -10,6 +10,7 @@ from typing import Any
 from controllers.record import read
 from controllers.settings import Settings
 from lq.emulation.processes import Process, Programs, end, python
+from lq.scenarios.phases import Died
 from topologies.nodes import Concentrator
 
 PORT = 6653  # OpenFlow, on the lab's loopback
@@ -25,7 +26,7 @@ class Control:
         self.generation = -1
         self.process: Process | None = None
         self._killed: tuple[int, float] = (-1, 0.0)  # which, and when
-        self.died: list[dict[str, Any]] = []  # those that ended by themselves: `name`, `status`, `said` last
+        self.died: list[Died] = []
 
     @property
     def _name(self) -> str:
@@ -96,7 +97,7 @@ class Control:
         status = None if self.process is None else self.process.poll()
         if status is not None:
             said = self._programs.last_words(self._name)
-            self.died.append({"name": self._name, "status": status, "said": said})
+            self.died.append(Died(self._name, status, said))
 
 
 def listening(port: int) -> bool:

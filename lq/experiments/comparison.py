@@ -21,7 +21,7 @@ def compare(
     play: Callable[[Spec, Path, Progress], Any],
     progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Play each variant of a comparison in a directory of its own; return the manifest and the summary of all.
+    """Play each variant in a directory of its own; return the manifest and the summary of all.
 
     `play` runs a specification (`lq.experiments.run.run`). Writes the table of the scenario's name, such as
     `servers.parquet`, with a row for each variant: its name in the column `comparison.part`, and the keys of

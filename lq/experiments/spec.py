@@ -28,7 +28,8 @@ _SECTIONS: dict[str, Any] = {
     if scenario.section is not None
 }
 if TYPE_CHECKING:
-    _Name, _Sections = str, World
+    _Name = str
+    _Sections = World
 else:
     _Name = Literal[tuple(SCENARIOS)]
     _Sections = create_model("_Sections", __base__=World, **_SECTIONS)
@@ -43,6 +44,11 @@ class Spec(Common, _Sections):
     def definition(self) -> Scenario[Any]:
         """The scenario that it is of."""
         return registry.SCENARIOS[self.scenario]
+
+    @property
+    def lengthens_way(self) -> bool:
+        """Whether its scenario makes the way to the servers longer while it goes on."""
+        return self.definition.lengthens_way(self.definition.options_in(self))
 
     @model_validator(mode="before")
     @classmethod

@@ -35,15 +35,13 @@ class Evidence:
     @property
     def phases(self) -> list[dict[str, Any]]:
         """The rows of the table `phases`."""
-        rows: list[dict[str, Any]] = self.tables["phases"].to_dict("records")
-        return rows
+        return _rows(self.tables["phases"])
 
     @property
     def reboots(self) -> list[dict[str, Any]]:
         """The same of those phases in which a new controller took the switch over."""
         table = self.tables["phases"]
-        rows: list[dict[str, Any]] = table[record.rebooted(table)].to_dict("records")
-        return rows
+        return _rows(table[record.rebooted(table)])
 
     def recovery(self, ready: float, end: float | None = None) -> Column:
         """Return each subscriber's seconds from `ready` to its first delivered probe (NaN: none came).
@@ -65,10 +63,15 @@ class Evidence:
     @staticmethod
     def table(rows: Sequence[Any], columns: Sequence[str] | None = None) -> Table:
         """Return rows as a table, with these columns where there may be no row."""
-        return pd.DataFrame(rows, columns=columns)
+        made: Table = pd.DataFrame(rows, columns=None if columns is None else list(columns))
+        return made
 
     @staticmethod
     def tags_of_modems(spec: Common) -> dict[str, tuple[int, ...]]:
         """Return the VLAN tags of each modem's circuit, outer first, by the modem's hardware address."""
         stacked = spec.topology.stacked_tags
         return {plan.modem_mac(n): plan.tags(n, stacked) for n in range(1, (spec.topology.modems or 2) + 1)}
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

@@ -51,21 +51,15 @@ class Attack(Part):
 KEYS = (
     Column("attack_packets", "number", "packets", "sent by the attack"),
     Column("attack_addresses", "number", "addresses", "to (or from) how many different ones"),
-    Column(
-        "attack_delivered", "number?", "packets", "that reached subscribers; nothing if unknown"
-    ),
-    Column(
-        "queries_per_subscriber", "number", "queries", "first transmissions for each subscriber"
-    ),
+    Column("attack_delivered", "number?", "packets", "that reached subscribers; nothing if unknown"),
+    Column("queries_per_subscriber", "number", "queries", "first transmissions for each subscriber"),
     Column("inside_queries", "number", "queries", "about addresses of the range that are nobody's"),
     Column("inside_queries_most", "number", "queries", "the most about one of them to one server"),
     Column("outside_queries", "number", "queries", "about addresses outside the range"),
     Column("server_load", "number", "cores", "the servers' processor time for each second"),
     Column("controller_load", "number", "cores", "the controller's"),
     Column("switch_load", "number", "cores", "the switch's"),
-    Column(
-        "probes_lost_share", "number", "", "share of the probes lost once the concentrator was up"
-    ),
+    Column("probes_lost_share", "number", "", "share of the probes lost once the concentrator was up"),
     Column("controller_memory", "number", "octets", "resident at the end"),
     Column("negative_entries", "number", "addresses", "that the controller refused at the end"),
 )

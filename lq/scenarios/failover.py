@@ -184,7 +184,7 @@ def answers(spec: Common, wire: Table, evidence: Evidence) -> Table:
     events = evidence.tables["events"]
     found = wire[(wire["type"] == "active") & (wire["at"] >= 0)]
     several = found.groupby("address")["server"].transform("nunique") > 1
-    table = found[several][[column.name for column in ANSWERS[:-1]]].reset_index(drop=True)
+    table: Table = found[several][[column.name for column in ANSWERS[:-1]]].reset_index(drop=True)
     permits = events[(events["event"] == "permit") & (events["at"] >= 0)]
     located = {} if permits.empty else permits.groupby("address")["tags"].last().map(tuple).to_dict()
     tags = evidence.tags_of_modems(spec)

@@ -115,7 +115,7 @@ class Network(Protocol):
         """Let so many seconds go by; none if that is negative."""
 
     def time_of_day_ahead(self) -> float:
-        """Return by how many seconds the time of day, which captures have, is ahead of the network's clock."""
+        """Return by how many seconds the time of day, which captures have, is ahead of `now`."""
 
     # -- bringing it up
 
@@ -191,7 +191,10 @@ class Network(Protocol):
         """Have the concentrator fail: its memory and its flows are gone. Returns the moment."""
 
     def start_controller(self) -> float:
-        """Start it with an empty memory; return the moment at which it could forward again. Raises RunFailed."""
+        """Start it with an empty memory; return the moment at which it could forward again.
+
+        Raises RunFailed.
+        """
 
     def behave(
         self,
@@ -278,8 +281,8 @@ class Network(Protocol):
         """
 
     def dhcp_flood(
-        self, name: str, host: str, flood: DhcpFlood, identities: Identities, wanted: Sequence[str], rate: float,
-        packets: int,
+        self, name: str, host: str, flood: DhcpFlood, identities: Identities, wanted: Sequence[str],
+        rate: float, packets: int,
     ) -> Attack:  # fmt: skip
         """Make a flood of DHCP by a host with a lease ready: so many messages, `rate` a second.
 

@@ -125,7 +125,7 @@ def starve(network: Network, wanted: Starve, tell: Progress) -> StarveResult:
 
 
 def _demand(network: Network, wanted: Starve, seconds: float) -> Attack:
-    """Make packets ready for addresses from the end of the range: nobody holds one, none is asked about twice."""
+    """Make packets ready for the range's last addresses: nobody's, and none is asked about twice."""
     rate = wanted.demand
     most = max(1, round(rate * seconds))
     listed = [str(network.pool.last - number) for number in range(min(most, MOST_ASKED))]
@@ -182,7 +182,7 @@ def _phase(
     return measured, [Client(name, host, started[host], leased.get(host)) for host in started]
 
 
-UNDEFENDED = {
+UNDEFENDED: Settings = {
     "server": {"leases_per_circuit": 0, "leases_per_client": 0},
     "concentrator": {"circuit_messages": 0},
 }
@@ -294,9 +294,7 @@ KEYS = (
     Column("clients", "number", "hosts", "that looked for a lease beside a flood"),
     Column("clients_starving", "number", "hosts", "of these, those that got none"),
     Column("clients_served", "number", "", "the share of them that got one"),
-    Column(
-        "lease_wait_p50_s", "number?", "s", "from a client's start to its lease: median"
-    ),
+    Column("lease_wait_p50_s", "number?", "s", "from a client's start to its lease: median"),
     Column("lease_wait_max_s", "number?", "s", "the longest"),
     Column("leasequery_p99_s", "number?", "s", "from a query beside a flood to its answer: 99th percentile"),
     Column("leasequery_unanswered", "number", "queries", "of these, those that were not answered"),

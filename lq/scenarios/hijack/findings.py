@@ -25,9 +25,7 @@ ATTACKS = (
     Column("sent", "number", "frames", "forged"),
     Column("moved", "bool", "", "a concentrator put the victim's address elsewhere, or took it away"),
     Column("lease_lost", "bool", "", "the servers have no lease of the victim's at the end"),
-    Column(
-        "option_82_forged", "bool", "", "a server has another place in it; it counts at the next reboot"
-    ),
+    Column("option_82_forged", "bool", "", "a server has another place in it; it counts at the next reboot"),
     Column("disclosed", "number", "answers", "to the attacker's queries that name the victim's binding"),
     Column("stolen", "number", "probes", "the victim's that arrived at an attacker"),
     Column("stolen_later", "number", "probes", "how many of these after the further reboot"),

@@ -13,7 +13,7 @@ from lq.scenarios.parts.part import Part, one_is_a_list
 from lq.scenarios.scenario import Settings
 from lq.scenarios.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
 
-UNDEFENDED = {
+UNDEFENDED: Settings = {
     "topology": {"ingress_filter": False},
     "server": {
         "verify_source": False,

@@ -18,7 +18,10 @@ from lq.wire import RelayInfo
 
 @dataclass(frozen=True, kw_only=True)
 class MovePhase(Phase):
-    """An honest host is plugged in elsewhere; `move_s`: seconds until its next probe arrived, None: it did not."""
+    """An honest host is plugged in elsewhere.
+
+    `move_s`: seconds until its next probe arrived, None if none did.
+    """
 
     move_s: float | None
 
@@ -173,7 +176,7 @@ def _outcomes(
     before: Mapping[str, Binding],
     reports: Sequence[AttackReport],
 ) -> list[Outcome]:
-    """Return what became of each trial, by the servers' bindings `before` and now, and the senders' reports."""
+    """Return what became of each trial: of the bindings `before`, and of what the senders report."""
     counts = dict.fromkeys(range(len(parts.trials)), 0)
     for report in reports:
         for number, count in (report.sent or {}).items():
