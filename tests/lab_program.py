@@ -17,7 +17,7 @@ from typing import Any
 
 from lq.emulation.captures import Capture
 from lq.emulation.network import Emulation
-from lq.emulation.subscribers.population import Population
+from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
 from topologies import plan
@@ -108,7 +108,7 @@ class Program:
         """Have a subscriber's client renew its lease, until it has the ACK, or look for one."""
         subscribers = self.lab.subscribers
         leased = subscribers.leases()[host] is not None
-        if not isinstance(subscribers, Population):
+        if not isinstance(subscribers, PopulationSubscribers):
             written = self._lease_written(host)
             self.net[host].client.send_signal(signal.SIGUSR1)
             if leased:
@@ -128,7 +128,7 @@ class Program:
     def release(self, host: str) -> None:
         """Have a subscriber's client release its lease now."""
         subscribers = self.lab.subscribers
-        if isinstance(subscribers, Population):
+        if isinstance(subscribers, PopulationSubscribers):
             subscribers.release([int(host.removeprefix("host")) - 1])
         else:
             self.net[host].client.send_signal(signal.SIGUSR2)

@@ -58,7 +58,7 @@ class IntermediateAgent:
         return counts
 
 
-class Processors:
+class ModemProcessors:
     """The modems' own processors, where these register (`topologies.registration`)."""
 
     def __init__(self, programs: Programs, raw: Path, spec: Spec, figure: Figure) -> None:

@@ -72,7 +72,7 @@ class Reporting(Generic[Report]):
             self._process.send_signal(signal.SIGUSR1)
 
 
-class Attack(Reporting[Any]):
+class AttackProgram(Reporting[Any]):
     """An attack by one of the programs `flood`, `starver` and `hijacker` (`lq.scenarios.network.Attack`)."""
 
     def stop(self) -> AttackReport:
@@ -95,7 +95,7 @@ def flood(
     addresses: int | None = None,
     listed: Sequence[str] = (),
     seed: int = 1,
-) -> Attack:
+) -> AttackProgram:
     """Make a flood ready (`lq.scenarios.network.Network.flood`).
 
     A scan comes from `source` on the network side, spoofed packets from a host on the access side.
@@ -126,7 +126,7 @@ def flood(
         maximum_packets=packets,
         seed=seed,
     )
-    return Attack(programs, raw, name, "flood", what, attacker, FloodReport)
+    return AttackProgram(programs, raw, name, "flood", what, attacker, FloodReport)
 
 
 def dhcp_flood(
@@ -142,7 +142,7 @@ def dhcp_flood(
     rate: float,
     packets: int,
     seed: int,
-) -> Attack:
+) -> AttackProgram:
     """Make a flood of DHCP ready (`lq.scenarios.network.Network.dhcp_flood`); `own` is the node's lease."""
     interface = node.defaultIntf()
     what = StarverPlan(
@@ -159,7 +159,7 @@ def dhcp_flood(
         maximum_packets=packets,
         seed=seed,
     )
-    return Attack(programs, raw, name, "starver", what, node, FloodReport)
+    return AttackProgram(programs, raw, name, "starver", what, node, FloodReport)
 
 
 def octets(mac: str) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lq.emulation.attacks import Attack, Reporting, octets
+from lq.emulation.attacks import AttackProgram, Reporting, octets
 from lq.emulation.forgeries import Identity, OffPath, Place, Subscriber, World, on_path
 from lq.emulation.processes import Programs
 from lq.emulation.programs.hijacker import (
@@ -111,7 +111,7 @@ class Hijackers:
     def senders(self, moment: Moment) -> Senders:
         """Make all forgeries of a moment ready."""
         forgeries = self._forge(moment)
-        made: dict[str, list[Attack]] = {"down": [], "burst": [], "up": []}
+        made: dict[str, list[AttackProgram]] = {"down": [], "burst": [], "up": []}
         for node, rows in forgeries.rows.items():
             for name, rounds, every, wait in self._stretches(moment):
                 sent = tuple(row for row in rows if not (wait and row[2]))  # no guesses in a burst
@@ -187,8 +187,8 @@ class Hijackers:
     def _interface(self, node: str) -> str:
         return str(self._net[node].defaultIntf().name)
 
-    def _attack(self, name: str, node: str, what: Any, kind: type[Any], word: str) -> Attack:
-        return Attack(self._programs, self._raw, name, "hijacker", what, self._net[node], kind, word)
+    def _attack(self, name: str, node: str, what: Any, kind: type[Any], word: str) -> AttackProgram:
+        return AttackProgram(self._programs, self._raw, name, "hijacker", what, self._net[node], kind, word)
 
 
 def _identity(binding: Binding) -> Identity:

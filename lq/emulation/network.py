@@ -15,17 +15,17 @@ from typing import Any
 
 from lq.clocks import time_of_day_ahead
 from lq.emulation import attacks, bindings
-from lq.emulation.attacks import Attack
+from lq.emulation.assembly import Assembly
+from lq.emulation.attacks import AttackProgram
 from lq.emulation.hijackers import Hijackers
-from lq.emulation.neighbours import Counting, Stealing
-from lq.emulation.parts import Parts
-from lq.emulation.probing import Awaited
+from lq.emulation.neighbourhood import Counting, Stealing
+from lq.emulation.probing import AwaitedProbes
 from lq.emulation.processes import cpu_seconds
 from lq.emulation.usage import discarded, resident
 from lq.errors import RunFailed
 from lq.progress import Progress
 from lq.scenarios.cast import Cast
-from lq.scenarios.network import DhcpFlood, Identities, Kind, Part, Pattern, Pool, Usage
+from lq.scenarios.network import Component, DhcpFlood, Identities, Kind, Pattern, Pool, Usage
 from lq.server.bindings import Binding
 from topologies import nodes, plan
 from topologies.network import ip_commands
@@ -34,7 +34,7 @@ LEASE_TIMEOUT = 60.0  # seconds in which at least one more subscriber must get i
 LONG_WAY_QUEUE = 10_000  # packets that a way to a server holds once it is lengthened, at least
 
 
-class Emulation(Parts):
+class Emulation(Assembly):
     """One network with its servers, controller, subscribers and traffic. Files go to `run_dir`."""
 
     # -- the clock
@@ -146,7 +146,7 @@ class Emulation(Parts):
         self.monitor.stop()
         self.probing.stop()
 
-    def awaited(self, since: float, until: float) -> Awaited:
+    def awaited(self, since: float, until: float) -> AwaitedProbes:
         """Return the subscribers that have a probe due between two moments."""
         return self.probing.awaited(since, until)
 
@@ -271,7 +271,7 @@ class Emulation(Parts):
 
     # -- what it costs
 
-    def usage(self, part: Part) -> Usage:
+    def usage(self, part: Component) -> Usage:
         """Return the processor time and the memory of the processes that a part consists of."""
         switch = self.switch.processes["ovs-vswitchd"]
         if part == "server":
@@ -304,7 +304,7 @@ class Emulation(Parts):
         source: str = "internet",
         addresses: int | None = None,
         listed: Sequence[str] = (),
-    ) -> Attack:
+    ) -> AttackProgram:
         """Make a flood ready."""
         return attacks.flood(
             self.programs, self.raw, self.net, name, kind, pattern, rate, packets,
@@ -314,7 +314,7 @@ class Emulation(Parts):
     def dhcp_flood(
         self, name: str, host: str, flood: DhcpFlood, identities: Identities, wanted: Sequence[str],
         rate: float, packets: int,
-    ) -> Attack:  # fmt: skip
+    ) -> AttackProgram:  # fmt: skip
         """Make a flood of DHCP by a host with a lease ready."""
         address = self.leased_address(host)
         own = next(binding for binding in self.bindings(0) if str(binding.address) == address)

@@ -33,7 +33,7 @@ class _Flow(NamedTuple):
     latest: npt.NDArray[np.float64]
 
 
-class Awaited:
+class AwaitedProbes:
     """The subscribers that have a probe due in some time, in the directions that they have one due in."""
 
     def __init__(self, flows: Sequence[_Flow], addressed: Mask, since: float) -> None:
@@ -101,7 +101,7 @@ class Probing:
     def _file(self, what: str, direction: Direction, kind: str = "npy") -> Path:
         return self._raw / f"{what}-{direction}.{kind}"
 
-    def awaited(self, since: float, until: float) -> Awaited:
+    def awaited(self, since: float, until: float) -> AwaitedProbes:
         """Return the subscribers with a probe due between two moments (monotonic)."""
         rows = []
         for flow in self._flows.values():
@@ -109,7 +109,7 @@ class Probing:
             row = np.zeros(len(flow.latest), dtype=bool)
             row[flow.schedule["subscriber"][first:last]] = True
             rows.append(row)
-        return Awaited(list(self._flows.values()), np.array(rows, dtype=bool), since)
+        return AwaitedProbes(list(self._flows.values()), np.array(rows, dtype=bool), since)
 
     def latest(self, subscriber: str) -> float:
         """Return when the latest probe of a subscriber had arrived in each direction."""

@@ -1,4 +1,4 @@
-"""One run from the outside: a directory, a sealed lab, the scenario in it, then tables and a summary."""
+"""One run from the outside: a directory, a sealed lab, the stage in it, then tables and a summary."""
 
 from __future__ import annotations
 
@@ -253,8 +253,8 @@ def check_tools() -> None:
 
 
 def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
-    """Play the scenario in a lab of its own; return its result."""
-    with Lab("lq.emulation.programs.play", log=directory / "logs" / "play.log", directory=directory) as lab:
+    """Run the stage in a lab of its own; return its result."""
+    with Lab("lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
         opened(lab)
         for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
             if "progress" in message:

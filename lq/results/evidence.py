@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,6 +51,11 @@ class Evidence:
         """
         probes = self.tables["probes"]
         return record.recovery_times(probes if end is None else probes[probes["due"] < end], ready)
+
+    def reports(self, programs: str) -> Iterator[dict[str, Any]]:
+        """Go through the reports that programs left whose names match a pattern such as `tap-*`."""
+        for path in sorted((self.run_dir / "raw").glob(f"{programs}-report.json")):
+            yield json.loads(path.read_text())
 
     def wire(self) -> Table:
         """Return the DHCP messages that the captures at the servers hold (`lq.results.messages`)."""

@@ -22,7 +22,7 @@ from lq.server.bindings import Binding
 
 Kind = Literal["scan", "spoof"]
 Pattern = Literal["sequential", "random", "out-of-range", "mixed", "hit-list"]
-Part = Literal["controller", "server", "switch"]
+Component = Literal["controller", "server", "switch"]
 DhcpFlood = Literal["discover", "request", "decline", "inform"]
 Identities = Literal["one", "many"]
 Found_co = TypeVar("Found_co", covariant=True)
@@ -63,7 +63,7 @@ class Attack(Started[AttackReport], Protocol):
         """Begin to send."""
 
 
-class Burst(Attack, Protocol):
+class Armed(Attack, Protocol):
     """An attack that waits, once started, for the moment to send."""
 
     def fire(self) -> None:
@@ -80,7 +80,7 @@ class Senders(NamedTuple):
     """
 
     down: Sequence[Attack]
-    burst: Sequence[Burst]
+    burst: Sequence[Armed]
     up: Sequence[Attack]
     on_path: Sequence[Attack]
 
@@ -249,7 +249,7 @@ class Network(Protocol):
 
     # -- what it costs
 
-    def usage(self, part: Part) -> Usage:
+    def usage(self, part: Component) -> Usage:
         """Return what a part uses; "server": all servers together."""
 
     def discarded(self) -> int | None:

@@ -144,7 +144,7 @@ def test_an_interrupted_run_is_marked_and_the_cell_can_be_run_again(tmp_path, ho
     environment = {**os.environ, "PYTHONPATH": str(support.ROOT)}
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "runs/cell/logs/play.log").exists():
+        while not (tmp_path / "runs/cell/logs/stage.log").exists():
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(how)

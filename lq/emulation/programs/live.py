@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lq.emulation import bindings, flow_table, names
-from lq.emulation.attacks import Attack
+from lq.emulation.attacks import AttackProgram
 from lq.emulation.captures import Captures
 from lq.emulation.dhcp_servers import DhcpServer
 from lq.emulation.live_nodes import LiveNodes, Rows
@@ -51,7 +51,7 @@ class Live(LiveNodes):
         tell("network", 1, 1)
         self._leases = network.lease_all(tell)
         network.programs.given_up = requests.given_up
-        self._attack: Attack | None = None
+        self._attack: AttackProgram | None = None
         self._captures = Captures(network.programs)
         self._sight = Sight(network, self.running, self.reached)
         self._probing = False

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class CountPlan:
 class CountReport:
     """ARP requests received, by host."""
 
-    requests: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Thousands of subscribers as an experiment sees them: `Population`, the other kind beside `Hosts`."""
+"""Thousands of subscribers as an experiment sees them: one process plays all (`topologies.population`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from topologies.population.node import PopulationNode
 OUTSTANDING = 128  # clients that may be on their way to a lease at a time
 
 
-class Population:
+class PopulationSubscribers:
     """Subscribers for whom one process speaks. Files go to `raw`."""
 
     def __init__(self, programs: Programs, raw: Path, node: PopulationNode, seed: int) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lq.results.schema import VERDICT, Column
@@ -42,7 +40,7 @@ def tabulate(spec: Common, wanted: Hijack, evidence: Evidence) -> dict[str, Tabl
     zero, tables = float(evidence.result["killed"]), evidence.tables
     starts = {row["phase"]: float(row["start"]) for row in evidence.phases}
     further, move = starts["further"], starts["move"]
-    stolen, disclosed = _seen(evidence.run_dir, zero)
+    stolen, disclosed = _seen(evidence, zero)
     probes = tables["probes"][tables["probes"]["direction"] == "down"]
     inside = probes["due"].isna()  # none yet
     for row in evidence.reboots:
@@ -83,12 +81,11 @@ def longest_gap(probes: Table, interval: float) -> float:
     return float(max((len(list(run)) for gone, run in groupby(lost) if gone), default=0) * interval)
 
 
-def _seen(run_dir: Path, zero: float) -> tuple[dict[str, list[float]], Counter[str]]:
+def _seen(evidence: Evidence, zero: float) -> tuple[dict[str, list[float]], Counter[str]]:
     """Return what the attackers saw: moments by victim's address, and answers by address."""
     stolen: dict[str, list[float]] = {}
     disclosed: Counter[str] = Counter()
-    for path in sorted((run_dir / "raw").glob("tap-*-report.json")):
-        report = json.loads(path.read_text())
+    for report in evidence.reports("tap-*"):
         for address, at in report["stolen"]:
             stolen.setdefault(address, []).append(at - zero)
         disclosed.update(report["disclosed"])

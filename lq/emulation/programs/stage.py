@@ -1,6 +1,6 @@
 """The program that runs inside the sealed lab: takes a specification from the channel, plays it, reports.
 
-    python -m lq.emulation.programs.play CHANNEL_FD
+    python -m lq.emulation.programs.stage CHANNEL_FD
 
 In: one object, `{"spec": ..., "run_dir": ...}`. Out: `{"progress": [what, done, of]}` as things
 go on, then `{"result": ...}` or `{"error": line}`.

@@ -10,16 +10,15 @@ from typing import Any
 from mininet.log import setLogLevel
 
 from controllers.settings import draw_life
-from lq.emulation.access_devices import IntermediateAgent, Processors
+from lq.emulation.access_devices import IntermediateAgent, ModemProcessors
 from lq.emulation.captures import Capture
-from lq.emulation.controller import Control
+from lq.emulation.controller import Control, settings
 from lq.emulation.dhcp_servers import DhcpServer
 from lq.emulation.monitor import Monitor
 from lq.emulation.probing import Probing
 from lq.emulation.processes import Process, Programs
-from lq.emulation.settings import settings
-from lq.emulation.subscribers.hosts import Hosts, Subscribers
-from lq.emulation.subscribers.population import Population
+from lq.emulation.subscribers.hosts import HostSubscribers, Subscribers
+from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.emulation.wan import Wan
 from lq.emulation.watch import Watch
 from lq.experiments.spec import Spec
@@ -36,7 +35,7 @@ from topologies.network import LabNet
 TOPOLOGIES: dict[str, type[Figure]] = {"cable": CableTopo, "dsl": DslTopo}
 
 
-class Parts:
+class Assembly:
     """Switch, nodes, servers, controller, subscribers, traffic, and what watches them.
 
     `build` makes all but the first three of these attributes; `raw` and `logs` are below `run_dir`.
@@ -49,7 +48,7 @@ class Parts:
     subscribers: Subscribers
     probing: Probing
     agent: IntermediateAgent
-    processors: Processors
+    processors: ModemProcessors
     monitor: Monitor
 
     def __init__(self, spec: Spec, run_dir: Path) -> None:
@@ -100,7 +99,7 @@ class Parts:
         self.servers = self._make_servers(pool)
         self.control = Control(self.programs, self.raw, self.concentrator)
         self.agent = IntermediateAgent(self.programs, self.raw, self.spec, self.figure)
-        self.processors = Processors(self.programs, self.raw, self.spec, self.figure)
+        self.processors = ModemProcessors(self.programs, self.raw, self.spec, self.figure)
         self.subscribers = self._make_subscribers()
         self.wan.net = self.net
         self.probing = Probing(self.programs, self.raw, self.net["internet"], self.subscribers)
@@ -121,9 +120,9 @@ class Parts:
 
     def _make_subscribers(self) -> Subscribers:
         if self.figure.population:
-            return Population(self.programs, self.raw, self.net["population"], self.spec.seed)
+            return PopulationSubscribers(self.programs, self.raw, self.net["population"], self.spec.seed)
         hosts = [host for host in self.net.hosts if isinstance(host, nodes.Subscriber)]
-        return Hosts(self.programs, hosts)
+        return HostSubscribers(self.programs, hosts)
 
     def _make_servers(self, pool: Pool | None) -> list[DhcpServer]:
         pools = plan.pools(self.spec.server.count) if pool is None else [pool]
