@@ -34,8 +34,8 @@ from lq.server.limits import Limits, Room
 from lq.server.offers import Client, Offer, Offers
 from lq.server.pools import LinkPools
 from lq.server.replies import AllTerms, Replies
-from lq.wire.message import ANY, Message, MessageType
-from lq.wire.options import OptionCode, parse_field, pieces
+from lq.wire.message import ANY, Message
+from lq.wire.options import MessageType, OptionCode, parse_field, pieces
 from lq.wire.text import hardware_address
 
 _log = logging.getLogger(__name__)

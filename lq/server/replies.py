@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 
 from lq.server.bindings import NEVER
 from lq.server.config import Leases, Link, Reservation, ServerConfig, Subnet
-from lq.wire.message import ANY, BOOTREPLY, Message, MessageType
-from lq.wire.options import INFINITE, OptionCode, lease_end, pack_u32
+from lq.wire.message import ANY, BOOTREPLY, Message
+from lq.wire.options import INFINITE, MessageType, OptionCode, lease_end, pack_u32
 
 DEFAULT_LEASE_TIME = 3600
 
