@@ -26,7 +26,6 @@ from lq.concentrator.events import (
     Abandon,
     Answered,
     ArpReply,
-    Ask,
     BroadcastArp,
     Circuit,
     Downstream,
@@ -135,7 +134,6 @@ class Concentrator:
             FromLocated: self._from_located,
             ModemRegistered: self._places.modem_registered,
             ArpReply: self._arp_reply,
-            Ask: self._ask,
         }
 
     # -- what the caller does
@@ -235,13 +233,6 @@ class Concentrator:
         else:
             until_share = self._circuit_quota.take(source.circuit, now)
         return (None, None) if until_share is None else ("query-limit", until_share)
-
-    def _ask(self, event: Ask, now: float, out: list[Effect]) -> None:
-        """A query in one of the other forms (R6.2-5, R6.2-6); no packet causes one (R5-7)."""
-        if self.config.mode == "leasequery":
-            self._leasequery.ask(event, now, out)
-        else:
-            out.append(Drop("unlocated"))
 
     # -- DHCP
 

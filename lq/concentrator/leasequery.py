@@ -25,19 +25,17 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
     Answered,
-    Ask,
     Circuit,
     Drop,
     Effect,
     Location,
-    QueryForm,
     Reply,
     Upstream,
 )
 from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
 from lq.concentrator.queries import RESPONSIVE, Leg, Queries
-from lq.concentrator.query import MAXIMUM_SOURCES, Key, Query
+from lq.concentrator.query import MAXIMUM_SOURCES, Query
 from lq.concentrator.refused import NegativeCache
 from lq.concentrator.timers import NEVER
 from lq.wire import Message
@@ -95,7 +93,7 @@ class LeaseQuery:
 
     def _open_by_mac(self, source: Upstream | None) -> Query | None:
         """Return the query by a packet's MAC address that is under way."""
-        query = None if source is None or not self._by_mac else self.queries.get(_key_of_mac(source.chaddr))
+        query = None if source is None or not self._by_mac else self.queries.get(source.chaddr)
         return None if query is None or query.settled else query
 
     def hopeful(self, key: int, now: float) -> bool:
@@ -136,30 +134,10 @@ class LeaseQuery:
         able = [server for server in able if server.state is RESPONSIVE]
         if not able or not source.chaddr:
             return False
-        key = _key_of_mac(source.chaddr)
-        query = Query(key, "mac", now, htype=1, chaddr=source.chaddr, sources=(source,), once=True)
+        query = Query(source.chaddr, "mac", now, htype=1, chaddr=source.chaddr, sources=(source,), once=True)
         self._replace(query)
         self.queries.ask(query, able, now, out)
         return True
-
-    def ask(self, event: Ask, now: float, out: list[Effect]) -> None:
-        """A query by MAC address or client identifier that no packet caused (R6.2-5, R6.2-6)."""
-        if bool(event.chaddr) == bool(event.client_id):
-            raise ValueError("ask by chaddr or by client_id: give exactly one of them")
-        form: QueryForm = "mac" if event.chaddr else "client-id"
-        htype = event.htype if event.chaddr else 0
-        key = (form, htype, event.chaddr or event.client_id)
-        query = self.queries.get(key)
-        if query is not None and not query.settled:
-            query.demanded = now
-            return
-        servers = self._authorities.able(form, None, now)
-        if not servers:
-            out.append(Drop("unanswerable"))
-            return
-        query = Query(key, form, now, htype=htype, chaddr=event.chaddr, client_id=event.client_id)
-        self._replace(query)
-        self.queries.ask(query, servers, now, out)
 
     def _replace(self, query: Query) -> None:
         """End a settled query about the same, whose last answers are not here yet: they tell of before."""
@@ -414,14 +392,10 @@ def _number(chaddr: bytes) -> int:
     return int.from_bytes(chaddr, "big")
 
 
-def _key_of_mac(chaddr: bytes) -> Key:
-    return ("mac", 1, chaddr)
-
-
 def _fits(query: Query, message: Message, reply: Reply) -> bool:
     """Whether an answer that holds data is about what was asked."""
     if reply in ("unknown", "unimplemented"):
         return True
     if query.form == "ip":
         return int(message.ciaddr) == query.key
-    return query.form == "client-id" or message.chaddr == query.chaddr
+    return message.chaddr == query.chaddr

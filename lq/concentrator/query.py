@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MAXIMUM_SOURCES = 8  # that wait for the same answer
 
-Key = int | tuple[str, int, bytes]
-"""What is asked about: an address as a number, or form, htype and octets."""
+Key = int | bytes
+"""The subject of a query: an IP address as a number, or a MAC address."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,6 @@ class Query:
     address: IPv4Address | None = None
     htype: int = 0
     chaddr: bytes = b""
-    client_id: bytes = b""
     once: bool = False
     until: float = NEVER
     sources: tuple[Upstream, ...] = ()
@@ -60,8 +59,8 @@ class Query:
 
     @property
     def client(self) -> bytes | None:
-        """The MAC address or client identifier that is asked about, if it is no IP address."""
-        return None if self.address is not None else self.chaddr or self.client_id
+        """The MAC address that is asked about, if it is no IP address."""
+        return None if self.address is not None else self.chaddr
 
     def add_source(self, source: Upstream | None) -> None:
         """Have a packet's source verified by the answer; beyond the first few they come again."""
@@ -87,15 +86,12 @@ class Composer:
         """Return the message: giaddr is our own (R6.2-1), the R bit is not used (R6.2-3).
 
         The Parameter Request List holds what a location is made of (R6.2-2). By IP address: ciaddr
-        alone (R6.2-4); by MAC address: htype, hlen, chaddr alone (R6.2-5); by client identifier:
-        option 61 alone (R6.2-6).
+        alone (R6.2-4); by MAC address: htype, hlen, chaddr alone (R6.2-5).
         """
         if query.address is not None:
             return self._by_address.fill(xid, query.address)
         message = self._message(self._by_client)
         message.xid, message.htype, message.chaddr = xid, query.htype, query.chaddr
-        if query.form == "client-id":
-            message.options[OptionCode.CLIENT_IDENTIFIER] = query.client_id
         return message.encode()
 
     def _message(self, requested: bytes) -> Message:

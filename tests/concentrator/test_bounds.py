@@ -30,7 +30,6 @@ from lq.concentrator.events import (
     Abandon,
     Answered,
     ArpReply,
-    Ask,
     BroadcastArp,
     Circuit,
     Downstream,
@@ -101,12 +100,19 @@ class Flight:
 class Bounds(RuleBasedStateMachine):
     """An observer between the concentrator and its server."""
 
-    @initialize(seed=st.integers(0, 2**16), jitter=st.sampled_from([0.0, 0.05, 2.0]), warm=st.booleans())
-    def begin(self, seed, jitter, warm):
+    @initialize(
+        seed=st.integers(0, 2**16),
+        jitter=st.sampled_from([0.0, 0.05, 2.0]),
+        warm=st.booleans(),
+        ask_by=st.sampled_from(["address", "mac-upstream"]),
+    )
+    def begin(self, seed, jitter, warm, ask_by):
         self.model = populated_model()
         self.leased = set(range(LEASED))
         self.link = Link(delay=0.01, jitter=jitter)
-        self.world = World(engine(**SETTINGS, seed=seed), {SERVER: self.model}, self.link, seed)
+        self.world = World(
+            engine(**SETTINGS, seed=seed, ask_by=ask_by), {SERVER: self.model}, self.link, seed
+        )
         self.world.on_effect, self.world.on_reply = self.observe, self.sees_reply
         self.flights: dict[int, Flight] = {}  # by xid, until an answer comes
         self.last_sent = self.heard = self.fast_until = float("-inf")
@@ -145,10 +151,6 @@ class Bounds(RuleBasedStateMachine):
         effects = self.world.give(Upstream(circuit, chaddr, ADDRESSES[number]))
         for effect in effects:
             assert not isinstance(effect, Permit) or number == claimant
-
-    @rule(number=st.integers(0, HOSTS - 1))
-    def by_mac(self, number):
-        self.world.give(Ask(chaddr=subscriber(number)[1]))
 
     @rule()
     def everybody(self):

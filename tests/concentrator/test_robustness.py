@@ -10,7 +10,6 @@ from hypothesis import given, settings
 
 from lq.concentrator.events import (
     ArpReply,
-    Ask,
     Circuit,
     Downstream,
     FromClient,
@@ -70,7 +69,6 @@ events = st.one_of(
     st.builds(FromServer, st.sampled_from([SERVER, SECOND, HOST]), messages),
     st.builds(ModemRegistered, st.sampled_from([MODEM, b"", b"x" * 16]), circuits),
     st.builds(ArpReply, circuits, hardware, addresses),
-    st.builds(Ask, chaddr=st.binary(min_size=1, max_size=16)),
 )
 
 
