@@ -39,7 +39,7 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, Effect, QueryForm, QueryInfo, ToServer
 from lq.concentrator.query import Composer, Key, Query
 from lq.concentrator.refused import NegativeCache
-from lq.concentrator.timers import NEVER, Timers
+from lq.concentrator.timers import LONG_AGO, NEVER, Timers
 
 _MOST_LATE = 1024
 
@@ -62,7 +62,7 @@ class Server:
     interval: float = 0.0  # silent: at least so long from the last packet to the next
     failed: bool = False  # silent, and not just not asked yet: others had better be asked too
     owes: bool = False  # it was asked, and no answer has come since that could have been the one
-    last_sent: float = -NEVER
+    last_sent: float = LONG_AGO
     outstanding: dict[int, Leg] = field(default_factory=dict)  # by xid
     waiting: OrderedDict[int, Leg] = field(default_factory=OrderedDict)  # (its first is found at once)
     unimplemented: set[QueryForm] = field(default_factory=set)  # (R6.5-6)
@@ -79,7 +79,7 @@ class Leg:
     server: Server
     xid: int
     attempts: int = 0
-    sent: float = -NEVER
+    sent: float = LONG_AGO
     backed_off: int = 0
 
 

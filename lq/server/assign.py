@@ -28,7 +28,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from lq.server.agent import Agent, circuit
-from lq.server.bindings import NEVER, Binding, Bindings, State
+from lq.server.bindings import NO_TIME, Binding, Bindings, State
 from lq.server.config import Link, Reservation, ServerConfig
 from lq.server.limits import Limits, Room
 from lq.server.offers import Client, Offer, Offers
@@ -313,8 +313,8 @@ class Assigner:
                 binding,
                 state=State.RELEASED,
                 expires=now,
-                renews=NEVER,
-                rebinds=NEVER,
+                renews=NO_TIME,
+                rebinds=NO_TIME,
                 last_transaction=now,
                 template_of=None,
             ),
