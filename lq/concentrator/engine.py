@@ -99,8 +99,8 @@ _CLAIMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.REL
 class Concentrator:
     """The engine: `handle` events, `wake` at `deadline`, carry out the effects that come back, in order.
 
-    `now` never goes back from call to call. `locations`, `refused`, `queries` and `modems` are for display
-    (`queries` is empty unless the mode is "leasequery"). `counters` counts `queries_sent` (first
+    `now` never goes back from call to call. `locations`, `negative_cache`, `queries` and `modems` are for
+    display (`queries` is empty unless the mode is "leasequery"). `counters` counts `queries_sent` (first
     transmissions), `queries_resent`, `replies_active` and so on; by themselves what refreshes locations,
     `queries_refresh` (all transmissions), `refresh_active` and so on; `arp_requests`, `dropped_REASON`;
     `permits`, `withdrawals`, `refusals`, `abandoned`; and of DHCP `relayed` (to servers), `returned` (to
@@ -112,7 +112,7 @@ class Concentrator:
         self.counters: Counter[str] = Counter()
         self._places = Places(config)
         self.locations = self._places.locations
-        self.refused = self._places.refused
+        self.negative_cache = self._places.negative_cache
         self.modems = self._places.modems
         self._leasequery = LeaseQuery(config, self._places, self._want)
         self.queries = self._leasequery.queries
@@ -223,7 +223,7 @@ class Concentrator:
 
     def _obstacle(self, key: int, source: Upstream | None, now: float) -> tuple[str | None, float | None]:
         """Return why the address must not be asked about now, and until when."""
-        refusal = self.refused.get(key, now)
+        refusal = self.negative_cache.get(key, now)
         if refusal is not None:
             return "refused", refusal.until
         if self._finder is None:

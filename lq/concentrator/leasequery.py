@@ -36,7 +36,7 @@ from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
 from lq.concentrator.queries import RESPONSIVE, Leg, Queries
 from lq.concentrator.query import MAXIMUM_SOURCES, Query
-from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from lq.wire import Message
 
@@ -57,7 +57,7 @@ class LeaseQuery:
         self._authorities = Authorities(config, self.queries.servers.values())
         self._by_mac = config.ask_by == "mac-upstream"
         # Hosts, by MAC address, all of whose addresses are located or asked about.
-        self._strangers = NegativeCache(config.refused_limit)
+        self._strangers = TimedSet(config.refused_limit)
 
     # -- asking
 
@@ -70,7 +70,7 @@ class LeaseQuery:
                 return False
         query.demanded, query.until, query.quiet = now, NEVER, False
         query.add_source(source)
-        if query.answer is not None and self._places.refused.get(key, now) is None:
+        if query.answer is not None and self._places.negative_cache.get(key, now) is None:
             self._conclude(query, now, out)  # UNKNOWN so far, and who may say more may have failed
         return True
 
@@ -194,7 +194,7 @@ class LeaseQuery:
         places = self._places
         for source in query.sources:
             key = int(source.address)
-            asked, refusal = self.queries.get(key), places.refused.get(key, now)
+            asked, refusal = self.queries.get(key), places.negative_cache.get(key, now)
             reason, until = "refused", None if refusal is None else refusal.until
             if asked is not None and not asked.settled:
                 asked.add_source(source)

@@ -27,7 +27,7 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.modems import Modems
-from lq.concentrator.refused import Refused
+from lq.concentrator.negative_cache import NegativeCache
 from lq.concentrator.timers import NEVER
 
 _LONGEST_LEAD = 10.0  # seconds
@@ -44,7 +44,7 @@ class Places:
         self._long = 10 * self._most_lead  # seconds: whoever has so long has the whole lead
         self.hosts = AccessAddresses(config.networks, config.giaddr)
         self.locations = Locations()
-        self.refused = Refused(config.refused_limit)
+        self.negative_cache = NegativeCache(config.refused_limit)
         self.awaiting = Awaiting(config.refused_limit)
         self.own = OwnCircuits(config)
         self.modems = Modems(circuit_id_format(config), self.own, config.registered_only)
@@ -52,7 +52,7 @@ class Places:
     def locate(self, location: Location, now: float, out: list[Effect]) -> None:
         """The host is here from now on."""
         address = int(location.address)
-        self.refused.discard(address)
+        self.negative_cache.discard(address)
         self.awaiting.remove(address)
         expires = location.expires
         long = self._refreshes and expires - now > self._long  # as most have
@@ -96,7 +96,7 @@ class Places:
         if reason != "modem-absent" and not self._config.negative_cache:
             out.append(Abandon(address))
             return
-        self.refused.add(key, until, reason, now)
+        self.negative_cache.add(key, until, reason, now)
         out.append(Refuse(address, until, reason, quiet))
 
     def await_modem(self, location: Location, now: float, out: list[Effect]) -> None:

@@ -38,7 +38,7 @@ from typing import Final, Literal
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, Effect, QueryForm, QueryInfo, ToServer
 from lq.concentrator.query import Composer, Key, Query
-from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import LONG_AGO, NEVER, Timers
 
 _MOST_LATE = 1024
@@ -56,7 +56,7 @@ class Server:
     """What is known of a server; `timer` is when its timer goes off (or, silent, when to poll)."""
 
     address: IPv4Address
-    unknown: NegativeCache  # addresses about which it said UNKNOWN (R6.5-5)
+    unknown: TimedSet  # addresses about which it said UNKNOWN (R6.5-5)
     state: State = SILENT
     timer: float = NEVER
     interval: float = 0.0  # silent: at least so long from the last packet to the next
@@ -96,8 +96,7 @@ class Queries:
         self._intervals = _doubling(config.retry_first, config.retry_last)
         self._timers: Timers[int] = Timers()  # of the legs on the wire, by xid
         self.servers = {
-            address: Server(address, NegativeCache(config.refused_limit))
-            for address in config.queried_servers
+            address: Server(address, TimedSet(config.refused_limit)) for address in config.queried_servers
         }
         self.unanswered: list[Query] = []  # given up with sources that wait: the caller takes them out
 

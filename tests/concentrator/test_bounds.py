@@ -43,8 +43,8 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.leasequery import LeaseQuery
+from lq.concentrator.negative_cache import NegativeCache
 from lq.concentrator.queries import Queries
-from lq.concentrator.refused import Refused
 from lq.simulation.world import Link, World
 from lq.wire import DRAFT_03, MessageType, OptionCode
 from tests.concentrator.helpers import (
@@ -628,7 +628,7 @@ FAULTS = {
     "answers that do not count": (Bounds, Queries, "answered", unserved),
     "gleaning that loses an answer": (Bounds, Queries, "finish", forgetful),
     "gleaning that makes room on the wire": (Bounds, Queries, "finish", at_once),
-    "no negative cache": (Bounds, Refused, "get", lambda _: lambda *_: None),
+    "no negative cache": (Bounds, NegativeCache, "get", lambda _: lambda *_: None),
     "a query for each packet": (Bounds, LeaseQuery, "join", lambda _: lambda *_: False),
     "sources not verified": (Bounds, Location, "admits", lambda _: lambda *_: True),
     "one server of two asked": (Pair, Authorities, "order", favouring),

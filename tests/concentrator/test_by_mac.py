@@ -135,7 +135,7 @@ def test_a_client_without_a_lease_shuts_no_address_out(dialect):
     network.run(1.0)
     network.give(Upstream(CIRCUIT, MAC, HOST))
     network.run(2.0)
-    assert network.concentrator.refused.get(int(HOST), 2.0) is None
+    assert network.concentrator.negative_cache.get(int(HOST), 2.0) is None
     assert [each.reason for _, each in network.record if isinstance(each, Drop)] == ["spoofed"]
     network.give(Downstream(HOST))
     network.run(3.0)

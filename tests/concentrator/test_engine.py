@@ -310,7 +310,7 @@ def test_without_a_negative_cache_each_packet_asks_again_but_none_while_a_query_
         effects = concentrator.handle(answer(query, kind), moment)
         assert of_type(Abandon, effects) == [Abandon(HOST)]
         assert not of_type(Refuse, effects)
-    assert len(concentrator.refused) == 0
+    assert len(concentrator.negative_cache) == 0
 
 
 @pytest.mark.requirement("R7-3")
@@ -318,7 +318,7 @@ def test_the_negative_cache_is_bounded():
     concentrator = engine(refused_limit=10, network_queries=0)
     for number in range(50):
         concentrator.handle(answer(ask(concentrator, HOST + number), "known"), 0.0)
-    assert len(concentrator.refused) == 10
+    assert len(concentrator.negative_cache) == 10
 
 
 @pytest.mark.requirement("R6.5-3")
@@ -480,7 +480,7 @@ def test_a_more_recent_release_ends_a_location_and_an_older_one_does_not():
     assert concentrator.locations.get(KEY, 1.0) is not None
     concentrator, effects = two_answers(lease_of(MAC, 500, "known"), lease_of(MAC, 5))
     assert concentrator.locations.get(KEY, 1.0) is not None
-    assert concentrator.refused.get(KEY, 1.0) is None
+    assert concentrator.negative_cache.get(KEY, 1.0) is None
 
 
 @pytest.mark.requirement("R6.7-1")
