@@ -6,8 +6,9 @@ clock, no framework. The same engine runs behind OpenFlow, in virtual time and i
 Find a thing by what it is called:
 
 * `engine` composes the parts; `events` are what goes in and what comes out, `config` what one may set.
-* DHCP: `relay` passes messages on, `exchanges` are its open requests, `claims` says who may take over an address.
+* DHCP: `relay` passes messages on, `exchanges` are its open requests, `claims` says who may take over an
+  address; `gleaning` learns from what passes, `option_82` and `circuit_id` tell circuits.
 * Addresses: `location` is the table of locations, `negative_cache` that of refusals, `places` keeps both in
-  step; `access` are the networks, `modems` and `circuit_id` tell circuits.
+  step; `access` are the networks; `source_verification` judges where packets come from.
 * Hosts are found by `leasequery` (`query`, `queries`, `answers`, `authorities`), or by `arp`.
 """

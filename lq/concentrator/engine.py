@@ -119,7 +119,7 @@ class Concentrator:
         self._arp = ArpSearches(config, self._places)
         finders: dict[str, LeaseQuery | ArpSearches] = {"leasequery": self._leasequery, "arp": self._arp}
         self._finder = finders.get(config.mode)
-        self._relay = Relay(config, self.modems, self._places.own)
+        self._relay = Relay(config, self.modems)
         asking = self._leasequery if config.mode == "leasequery" else None
         self._claims = Claims(config, self._places, asking, self._pass_on)
         self._known_servers = {*config.servers, *config.queried_servers}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from lq.concentrator.access import AccessAddresses
-from lq.concentrator.circuit_id import OwnCircuits, circuit_id_format
+from lq.concentrator.circuit_id import circuit_id_format
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
@@ -26,8 +26,8 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.location import Awaiting, Locations
-from lq.concentrator.modems import Modems
 from lq.concentrator.negative_cache import NegativeCache
+from lq.concentrator.option_82 import Modems, OwnCircuits
 from lq.concentrator.timers import NEVER
 
 _LONGEST_LEAD = 10.0  # seconds
@@ -46,8 +46,7 @@ class Places:
         self.locations = Locations()
         self.negative_cache = NegativeCache(config.refused_limit)
         self.awaiting = Awaiting(config.refused_limit)
-        self.own = OwnCircuits(config)
-        self.modems = Modems(circuit_id_format(config), self.own, config.registered_only)
+        self.modems = Modems(circuit_id_format(config), OwnCircuits(config), config.registered_only)
 
     def locate(self, location: Location, now: float, out: list[Effect]) -> None:
         """The host is here from now on."""

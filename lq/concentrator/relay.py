@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from lq.concentrator.circuit_id import OwnCircuits
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Circuit, Drop, Effect, Location, ToClient, ToServer
 from lq.concentrator.exchanges import Exchange, Exchanges, wanted
-from lq.concentrator.modems import Modems
+from lq.concentrator.option_82 import Modems
 from lq.wire import BOOTREPLY, BOOTREQUEST, Message, MessageType, OptionCode, RelayInfo
 from lq.wire.options import lease_end, unpack_u32
 
@@ -48,10 +47,9 @@ class Gleaned:
 class Relay:
     """Passes messages on, in both directions, and says what they teach."""
 
-    def __init__(self, config: ConcentratorConfig, modems: Modems, own: OwnCircuits) -> None:
+    def __init__(self, config: ConcentratorConfig, modems: Modems) -> None:
         self._config = config
         self._modems = modems
-        self._own = own
         self._exchanges = Exchanges(config.exchange_time)
 
     # -- from clients
@@ -68,15 +66,9 @@ class Relay:
         if message.hops >= self._config.maximum_hops:
             return "hops"
         value = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
-        if value is not None and not self._inserted_rightly(circuit, value):
+        if value is not None and not self._modems.inserted_rightly(circuit, value):
             return "spoofed-option-82"
         return _two_addresses(message)
-
-    def _inserted_rightly(self, circuit: Circuit, value: bytes) -> bool:
-        """Whether an access node that may do so put this option 82 in, and named the circuit it came from."""
-        if not self._own.trusted(circuit):
-            return False
-        return self._modems.circuit(RelayInfo.decode(value)) == circuit
 
     def unicast_obstacle(self, location: Location | None, message: Message) -> str | None:
         """Return why a located host must not send this to a server itself, None if it may.
