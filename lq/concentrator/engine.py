@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
+from lq.concentrator import gleaning
 from lq.concentrator.arp import ArpSearches
 from lq.concentrator.claims import Claims
 from lq.concentrator.config import ConcentratorConfig
@@ -46,10 +47,12 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.exchanges import wanted
+from lq.concentrator.gleaning import Gleaning
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.quota import Quota
-from lq.concentrator.relay import Gleaned, Relay
+from lq.concentrator.relay import Relay
+from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timers import NEVER
 from lq.wire import SERVER_PORT, MalformedMessage, Message, MessageType
 
@@ -114,12 +117,15 @@ class Concentrator:
         self.locations = self._places.locations
         self.negative_cache = self._places.negative_cache
         self.modems = self._places.modems
-        self._leasequery = LeaseQuery(config, self._places, self._want)
+        self._verification = SourceVerification(config, self.locations)
+        self._leasequery = LeaseQuery(config, self._places, self._verification, self._want)
         self.queries = self._leasequery.queries
-        self._arp = ArpSearches(config, self._places)
+        self._arp = ArpSearches(config, self._places, self._verification)
         finders: dict[str, LeaseQuery | ArpSearches] = {"leasequery": self._leasequery, "arp": self._arp}
         self._finder = finders.get(config.mode)
         self._relay = Relay(config, self.modems)
+        leased = None if self._finder is None else self._finder.gleaned
+        self._gleaning = Gleaning(self._places, self._leasequery, leased, self.counters)
         asking = self._leasequery if config.mode == "leasequery" else None
         self._claims = Claims(config, self._places, asking, self._pass_on)
         self._known_servers = {*config.servers, *config.queried_servers}
@@ -200,7 +206,7 @@ class Concentrator:
             # A flow for each would be without end: who tries many uses up the circuit's share.
             until = self._circuit_quota.take(event.circuit, now)
             if until is None:
-                out.append(self._places.spoofed(event, now))
+                out.append(self._verification.spoofed(event, now))
             else:
                 out.append(Drop("query-limit", event.address, event.circuit, event.chaddr, until))
 
@@ -247,7 +253,7 @@ class Concentrator:
             if reply is not None:
                 self._leasequery.answer(server, message, reply, now, out)
             elif server in self._known_servers:
-                self._learn(self._relay.from_server(server, message, now, out), server, now, out)
+                self._gleaning.learn(self._relay.from_server(server, message, now, out), server, now, out)
             else:
                 out.append(Drop("unknown-server"))
         except MalformedMessage:
@@ -277,8 +283,7 @@ class Concentrator:
         except MalformedMessage:
             out.append(Drop("malformed", None, circuit, message.chaddr))
             return
-        if gleaned is not None:
-            self._left(gleaned, now, out)
+        self._gleaning.left(gleaned, now, out)
 
     def _from_located(self, event: FromLocated, now: float, out: list[Effect]) -> None:
         """A RELEASE is unicast (RFC 2131, 4.4.4). So are renewals, which are not gleaned (R4.3-1)."""
@@ -292,8 +297,7 @@ class Concentrator:
                 out.append(Drop(obstacle, None, circuit, message.chaddr, until))
                 return
         out.append(PassOn(address))
-        if location is not None and message.message_type == MessageType.RELEASE and message.ciaddr == address:
-            self._left(Gleaned(address, location.chaddr, location.circuit), now, out)
+        self._gleaning.left(gleaning.from_located(message, location), now, out)
 
     def _arp_reply(self, event: ArpReply, now: float, out: list[Effect]) -> None:
         """A host's answer by ARP: to a probe of ours, or in mode "arp" to a search."""
@@ -302,23 +306,6 @@ class Concentrator:
                 self._arp.reply(event, now, out)
             else:
                 out.append(Drop("arp-unasked", None, event.circuit, event.chaddr))
-
-    def _learn(self, gleaned: Gleaned | None, server: IPv4Address, now: float, out: list[Effect]) -> None:
-        """Use what a relayed reply says (R1-7); it is newer than any answer on its way."""
-        if gleaned is None:
-            return
-        if gleaned.location is None:
-            self._left(gleaned, now, out)
-        elif int(gleaned.address) in self._places.hosts:
-            if self._finder is not None:
-                self._finder.gleaned(gleaned.location, server)
-            self.counters["gleaned"] += 1
-            self._places.locate(gleaned.location, now, out)
-
-    def _left(self, gleaned: Gleaned, now: float, out: list[Effect]) -> None:
-        """RELEASE, DECLINE or NAK: the host at this place no longer has the address."""
-        self._leasequery.left(int(gleaned.address), gleaned.circuit, gleaned.chaddr, now)
-        self._places.forget(gleaned.address, gleaned.circuit, gleaned.chaddr, now, out)
 
 
 def _name(effect: Effect) -> str:

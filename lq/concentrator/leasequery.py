@@ -36,6 +36,7 @@ from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
 from lq.concentrator.queries import RESPONSIVE, Leg, Queries
 from lq.concentrator.query import MAXIMUM_SOURCES, Query
+from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from lq.wire import Message
@@ -47,9 +48,12 @@ Want = Callable[[IPv4Address, Upstream | None, float, list[Effect]], None]
 class LeaseQuery:
     """Mode "leasequery". `want` finds further addresses, within their limits."""
 
-    def __init__(self, config: ConcentratorConfig, places: Places, want: Want) -> None:
+    def __init__(
+        self, config: ConcentratorConfig, places: Places, verification: SourceVerification, want: Want
+    ) -> None:
         self._config = config
         self._places = places
+        self._verification = verification
         self._ending = places.locations.ending
         self._want = want
         self._reader = Reader(config)
@@ -80,7 +84,7 @@ class LeaseQuery:
         """Ask about an address that nothing is known of; return why not, if there is nobody to ask."""
         if source is not None and self._by_mac:
             if self._strangers.until(_number(source.chaddr), now) is not None:
-                out.append(self._places.spoofed(source, now))
+                out.append(self._verification.spoofed(source, now))
                 return None
             asked = self._open_by_mac(source)
             if asked is not None:
@@ -200,7 +204,7 @@ class LeaseQuery:
                 asked.add_source(source)
                 continue
             if places.locations.get(key, now) is not None:
-                places.verify((source,), now, out)
+                self._verification.verify((source,), now, out)
                 continue
             if refusal is None:
                 reason = self._begin_by_address(source.address, (source,), now, out) or ""
@@ -310,7 +314,7 @@ class LeaseQuery:
         else:
             self._place(query, answer, now, out)
             if query.sources and places.locations.get(int(address), now) is not None:
-                places.verify(query.sources, now, out)
+                self._verification.verify(query.sources, now, out)
 
     def _accept_client(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Locate a client's address, ask about its others, and judge who claimed to be that client.
@@ -333,7 +337,7 @@ class LeaseQuery:
         open_query = self.queries.get(int(address))
         if open_query is None or open_query.settled or self._places.locations.get(int(address), now) is None:
             return
-        self._places.verify(open_query.sources, now, out)
+        self._verification.verify(open_query.sources, now, out)
         self.queries.settle(open_query)
 
     def _judge_claims(self, query: Query, now: float, out: list[Effect]) -> None:
@@ -351,7 +355,7 @@ class LeaseQuery:
             if open_query is not None and not open_query.settled:
                 open_query.add_source(source)
             else:
-                self._places.verify((source,), now, out)
+                self._verification.verify((source,), now, out)
 
     def _place(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Locate the host that an answer names, if that can be done (R1-3, R5-11)."""

@@ -6,7 +6,6 @@ is refused meanwhile. Methods append what follows for the switch to `out`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -16,13 +15,11 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
     Circuit,
-    Drop,
     Effect,
     Location,
     ModemRegistered,
     Permit,
     Refuse,
-    Upstream,
     Withdraw,
 )
 from lq.concentrator.location import Awaiting, Locations
@@ -102,18 +99,6 @@ class Places:
         """All is known of the host but the circuit of its modem."""
         self.refuse(location.address, "modem-absent", now + self._config.modem_wait, now, out)
         self.awaiting.put(location)
-
-    def verify(self, sources: Iterable[Upstream], now: float, out: list[Effect]) -> None:
-        """Drop what came from these sources, but for the one that is where its address is (R1-5)."""
-        for source in sources:
-            location = self.locations.get(int(source.address), now)
-            if location is None or not location.admits(source.circuit, source.chaddr):
-                out.append(self.spoofed(source, now))
-
-    def spoofed(self, source: Upstream, now: float) -> Drop:
-        """Return that this source has not the address that it bears (R1-5)."""
-        until = now + self._config.drop_time
-        return Drop("spoofed", source.address, source.circuit, source.chaddr, until)
 
     def forget(
         self, address: IPv4Address, circuit: Circuit, chaddr: bytes, now: float, out: list[Effect]
