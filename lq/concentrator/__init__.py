@@ -10,5 +10,6 @@ Find a thing by what it is called:
   address; `gleaning` learns from what passes, `option_82` and `circuit_id` tell circuits.
 * Addresses: `location` is the table of locations, `negative_cache` that of refusals, `places` keeps both in
   step; `access` are the networks; `source_verification` judges where packets come from.
-* Hosts are found by `leasequery` (`query`, `queries`, `answers`, `authorities`), or by `arp`.
+* Hosts are found by `leasequery` (`query`, `composer`, `answers`, `authorities`), or by `arp`; `backoff`
+  says when a query is sent, by the states of `server_state`.
 """

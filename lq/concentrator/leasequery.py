@@ -21,6 +21,7 @@ from ipaddress import IPv4Address
 
 from lq.concentrator.answers import Answer, Reader
 from lq.concentrator.authorities import Authorities
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
@@ -34,8 +35,8 @@ from lq.concentrator.events import (
 )
 from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
-from lq.concentrator.queries import RESPONSIVE, Leg, Queries
-from lq.concentrator.query import MAXIMUM_SOURCES, Query
+from lq.concentrator.query import MAXIMUM_SOURCES, Query, Transaction
+from lq.concentrator.server_state import RESPONSIVE
 from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
@@ -57,7 +58,7 @@ class LeaseQuery:
         self._ending = places.locations.ending
         self._want = want
         self._reader = Reader(config)
-        self.queries = Queries(config)
+        self.queries = BackOff(config)
         self._authorities = Authorities(config, self.queries.servers.values())
         self._by_mac = config.ask_by == "mac-upstream"
         # Hosts, by MAC address, all of whose addresses are located or asked about.
@@ -249,17 +250,19 @@ class LeaseQuery:
     ) -> None:
         """Take an answer (section 6.5). Raises MalformedMessage for what cannot be one."""
         queries = self.queries
-        leg = queries.match(server, message.xid)
-        if leg is None or not _fits(leg.query, message, reply):
+        transaction = queries.match(server, message.xid)
+        if transaction is None or not _fits(transaction.query, message, reply):
             out.append(Drop("unmatched"))
             return
-        query = leg.query
+        query = transaction.query
         answer = self._reader.read(message, reply, now)
-        rtt, refresh = now - leg.sent, query.until < NEVER
+        rtt, refresh = now - transaction.sent, query.until < NEVER
         out.append(
-            Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client, refresh)
+            Answered(
+                query.address, server, query.form, reply, rtt, transaction.attempts, query.client, refresh
+            )
         )
-        if not queries.answered(leg, reply != "unimplemented", now, out):
+        if not queries.answered(transaction, reply != "unimplemented", now, out):
             return
         if reply in ("active", "known"):
             self._authorities.remember(int(answer.address), server)
@@ -270,7 +273,7 @@ class LeaseQuery:
             return
         if reply == "unknown":
             if isinstance(query.key, int) and self._config.negative_cache:
-                leg.server.unknown.add(query.key, now + self._config.unknown_time, now)
+                transaction.server.unknown.add(query.key, now + self._config.unknown_time, now)
             if query.answer is None:
                 query.answer = answer
         if query.settled:
@@ -284,10 +287,10 @@ class LeaseQuery:
         A silent server may be the one that manages it, so then the refusal lasts no longer than it takes
         to poll that server; its answer, when it comes, still counts.
         """
-        legs: Iterable[Leg] = query.legs.values()
-        if any(not leg.server.failed for leg in legs):
+        transactions: Iterable[Transaction] = query.transactions.values()
+        if any(not transaction.server.failed for transaction in transactions):
             return
-        undecided = bool(query.legs)
+        undecided = bool(query.transactions)
         if not undecided:
             self.queries.finish(query)
         config, address = self._config, query.address

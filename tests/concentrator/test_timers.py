@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lq.concentrator import queries as queries_module
+from lq.concentrator import backoff as backoff_module
 from lq.concentrator import quota as quota_module
 from lq.concentrator import timers as timers_module
 from lq.concentrator.authorities import Authorities
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.events import Circuit, Downstream, Location, Upstream
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.negative_cache import NegativeCache
-from lq.concentrator.queries import Queries
 from lq.concentrator.quota import Quota
 from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER, SLACK, Timers
@@ -178,13 +178,13 @@ def test_late_queries_are_remembered_within_bounds():
         out = queries(asked.handle(Downstream(HOST + number), now))
         if out and number % 10 == 0:
             asked.handle(active(out[0], chaddr=MAC), now)
-        assert len(asked.queries._late) <= queries_module._MOST_LATE
-    assert len(asked.queries._late) == queries_module._MOST_LATE
+        assert len(asked.queries._late) <= backoff_module._MOST_LATE
+    assert len(asked.queries._late) == backoff_module._MOST_LATE
     assert len(asked.queries._timers) <= 100
 
 
 def test_authorities_are_remembered_within_bounds():
-    pending = Queries(config(servers=(SERVER, SECOND), refused_limit=1000))
+    pending = BackOff(config(servers=(SERVER, SECOND), refused_limit=1000))
     known = Authorities(config(servers=(SERVER, SECOND), refused_limit=1000), pending.servers.values())
     for number in range(50_000):
         known.remember(number % 20_000, SERVER)

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from lq.concentrator.events import Abandon, Answered, Downstream, Permit, Refuse, Upstream
+from lq.concentrator.server_state import ServerState
 from tests.concentrator.helpers import (
     CIRCUIT,
     HOST,
@@ -181,11 +182,11 @@ def test_a_server_that_does_not_implement_a_form_is_not_silent():
     concentrator.handle(answer(by_address, "unimplemented"), 5.2)
     assert server.timer == 15.1, "from the query by IP address, the first after that"
     pass_time(concentrator, 15.5)
-    assert server.state == "resting"
+    assert server.state is ServerState.RESTING
 
 
 def test_the_memory_of_queries_that_are_over_is_bounded(monkeypatch):
-    monkeypatch.setattr("lq.concentrator.queries._MOST_LATE", 3)
+    monkeypatch.setattr("lq.concentrator.backoff._MOST_LATE", 3)
     concentrator = responsive(demand_time=0.5)
     sent = [q for n in range(5) for q in queries(concentrator.handle(Downstream(HOST + n), 1.0))]
     assert len(of_type(Abandon, concentrator.wake(2.0))) == 5
