@@ -89,3 +89,31 @@ def test_imports_point_down(path):
 def test_the_engine_has_no_io(path):
     assert not {name.split(".")[0] for name in imports(path)} & IO_MODULES
     assert not any(name.startswith(("lq.sandbox", "controllers", "topologies")) for name in imports(path))
+
+
+SCENARIOS = sorted(ROOT.glob("lq/scenarios/**/*.py"))
+NOT_OF_A_SCENARIO = {
+    "time",
+    "os",
+    "json",
+    "subprocess",
+    "socket",
+    "signal",
+    "mininet",
+    "pandas",
+    "topologies",
+}
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=module_name)
+def test_a_scenario_knows_a_network_and_nothing_of_what_emulates_it(path):
+    """So that it runs in any world that has the methods of `lq.scenarios.network.Network`."""
+    found = imports(path)
+    assert not {name.split(".")[0] for name in found} & NOT_OF_A_SCENARIO
+    assert not any(name.startswith("lq.emulation") for name in found)
+    assert "/proc" not in path.read_text()
+
+
+def test_the_scenarios_are_looked_at():
+    assert "lq.scenarios.course" in map(module_name, SCENARIOS)
+    assert len(SCENARIOS) > 8

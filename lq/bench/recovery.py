@@ -36,7 +36,7 @@ from lq.bench.stage import Tell, play
 from lq.emulation.controller import PORT, listening
 from lq.emulation.network import Emulation
 from lq.emulation.processes import Process, cpu_seconds, end, python
-from lq.emulation.subscribers.population import Population
+from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
 from topologies import plan
@@ -72,7 +72,7 @@ class Measuring:
         _pin(lab.switch.processes["ovs-vswitchd"].pid, SWITCH_CORE)
         lab.start()
         leases = lab.lease_all(tell)
-        assert isinstance(lab.subscribers, Population)
+        assert isinstance(lab.subscribers, PopulationSubscribers)
         assert lab.subscribers.process is not None
         lab.subscribers.process.send_signal(signal.SIGSTOP)  # it would answer; here it only receives
         self._subscribers = subscribers

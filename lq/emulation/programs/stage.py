@@ -16,7 +16,7 @@ from lq.emulation.network import Emulation
 from lq.errors import RunFailed
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
-from lq.scenarios.registry import SCENARIOS
+from lq.scenarios.network import Network
 
 
 def main(channel: Channel) -> int:
@@ -25,9 +25,9 @@ def main(channel: Channel) -> int:
     if request is None:
         return 1
     spec = Spec.model_validate(request["spec"])
-    lab = Emulation(spec, Path(request["run_dir"]))
+    network: Network = Emulation(spec, Path(request["run_dir"]))
     try:
-        result = SCENARIOS[spec.scenario](lab, channel.tell)
+        result = spec.definition.played(network, channel.tell)
     except (RunFailed, RuntimeError) as error:
         channel.send({"error": str(error)})
         return 1
@@ -35,7 +35,7 @@ def main(channel: Channel) -> int:
         traceback.print_exc()
         channel.send({"error": f"{type(error).__name__}: {error}"})
         return 1
-    channel.send({"result": result})
+    channel.send({"result": result.as_json()})
     return 0
 
 

@@ -38,11 +38,11 @@ _PACKAGES = {"dhcpd": dhcpd.PACKAGE, "dnsmasq": "dnsmasq-base"}
 class _Kind(NamedTuple):
     """How a kind of server is started, and the line by which it says that it answers."""
 
-    command: Callable[[Server], list[str]]
+    command: Callable[[DhcpServer], list[str]]
     ready: str
 
 
-class Server:
+class DhcpServer:
     """One server in its node, and the capture of what passes its interface. Files go to `raw`.
 
     `pool` is the first and the last address that it leases; `leasequery`, whether it answers that; and of the
@@ -194,7 +194,7 @@ class Server:
         """The built-in server's bindings."""
         return self._raw / f"{self.name}.sqlite"
 
-    def copy_bindings(self, other: Server) -> None:
+    def copy_bindings(self, other: DhcpServer) -> None:
         """Take over what another built-in server has bound and this one has not. Both must have ended."""
         with (
             contextlib.closing(Storage(other.database)) as source,
@@ -204,7 +204,7 @@ class Server:
 
 
 _KINDS = {
-    "builtin": _Kind(Server.builtin, "ready"),
-    "dhcpd": _Kind(Server.dhcpd, dhcpd.READY),
-    "dnsmasq": _Kind(Server.dnsmasq, "dnsmasq-dhcp: DHCP, IP range"),
+    "builtin": _Kind(DhcpServer.builtin, "ready"),
+    "dhcpd": _Kind(DhcpServer.dhcpd, dhcpd.READY),
+    "dnsmasq": _Kind(DhcpServer.dnsmasq, "dnsmasq-dhcp: DHCP, IP range"),
 }

@@ -25,7 +25,7 @@ class Known(NamedTuple):
     detail: Mapping[str, Any]
 
 
-class States:
+class Knowledge:
     """The concentrator's memory as its record tells it: feed it the lines, ask for any moment after."""
 
     def __init__(self) -> None:
