@@ -195,7 +195,8 @@ def test_of_two_restarts_at_a_time_the_second_is_refused(lab):
 
 def test_a_command_cannot_write_the_machines_files(lab):
     for place in ("/etc", "/usr", "/root", "/var"):
-        assert "Read-only file system" in lab.run("host1", f"touch {place}/lq-test", show=False).errors
+        said = lab.run("host1", f"touch {place}/lq-test", show=False).errors
+        assert "Read-only file system" in said or (place == "/root" and "Permission denied" in said)
         assert not os.path.exists(f"{place}/lq-test")
     assert lab.run("cmts", f"echo here >{lab.directory}/note && touch /tmp/lq-test", show=False).status == 0
     assert (lab.directory / "note").read_text() == "here\n"

@@ -59,6 +59,7 @@ class Lab:
         stdio.ensure()  # what the lab's program inherits must not stand where its input or output is
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_inherited_path()])}
         environment |= {"PATH": search_path(), "TMPDIR": TEMPORARY}
+        environment["NO_COLOR"] = "1"  # nodes' shells are on terminals, and ip(8) of Debian 13 paints there
         if _DISTUTILS.exists():  # Mininet and Ryu want one class of it; setuptools would load itself for that
             environment.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
         for variable in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):  # they lead into the hidden /run
