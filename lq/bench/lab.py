@@ -34,7 +34,7 @@ from lq.bench.server import Case, case, limited
 from lq.bench.stage import Tell, play
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes
 from topologies.cable import CableTopo
@@ -146,7 +146,7 @@ def measure(kind: str, modems: int, hosts_per_modem: int, log: Path, *, stop: bo
     """Bring one network up and away; return seconds: `up`, and `stopped` or else `gone`."""
     begin = time.monotonic()
     taken = {}
-    with Lab(
+    with SealedLab(
         "lq.bench.lab", ["inside", kind, str(modems), str(hosts_per_modem)], log=log, trusted=True
     ) as lab:
         answer = lab.channel.receive()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lq.sandbox import limits
-from lq.sandbox.lab import SEE_DOCTOR, Lab, LabError
+from lq.sandbox.sealed_lab import SEE_DOCTOR, LabError, SealedLab
 from lq.sandbox.switch import datapath_type
 from lq.sandbox.tools import NEEDED, find
 
@@ -166,7 +166,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         log = Path(f"/proc/self/fd/{memory.fileno()}")
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor.inside", log=log) as lab:
+            with SealedLab("lq.doctor.inside", log=log) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:

@@ -41,7 +41,7 @@ from lq.experiments.run import Drawn, Run, run, written_report
 from lq.experiments.spec import MOST_SEED, Spec
 from lq.progress import Progress, showing, silent
 from lq.results.statistics import median
-from lq.sandbox.lab import Lab, LabError
+from lq.sandbox.sealed_lab import LabError, SealedLab
 
 Grid = Mapping[str, Sequence[Any]]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
@@ -250,7 +250,7 @@ def _play(spec: Spec, directory: Path, name: str) -> None:
     tree = files.Tree(directory)
     runs = tree.make("runs")
     tree.remove(f"runs/{name}")  # what an interrupted sweep left of it
-    labs: list[Lab] = []
+    labs: list[SealedLab] = []
     over = threading.Event()
 
     def watch() -> None:

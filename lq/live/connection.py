@@ -17,8 +17,8 @@ from lq.errors import RunFailed
 from lq.experiments import directories
 from lq.experiments.spec import Spec
 from lq.progress import Progress
-from lq.sandbox import lab as sandbox
 from lq.sandbox.requests import Caller, Hear
+from lq.sandbox.sealed_lab import LabError, SealedLab
 from topologies import plan
 
 PATIENCE = 10.0  # seconds that a lab which says nothing sensible any more has to end by itself
@@ -54,10 +54,10 @@ class Connection:
         self.opened = time.time()  # seconds since 1970
         self.views: dict[str, Shown] = {}
         self._closed = False
-        self._lab: sandbox.Lab | None = None
+        self._lab: SealedLab | None = None
         try:
             log = self.directory / "lab.log"
-            self._lab = sandbox.Lab("lq.emulation.programs.live", log=log, directory=self.directory)
+            self._lab = SealedLab("lq.emulation.programs.live", log=log, directory=self.directory)
             self._caller = Caller(self._lab.channel, self._why)
             self.ask(
                 "open",
@@ -136,6 +136,6 @@ class Connection:
             return RunFailed("the lab is closed")
         try:
             self._lab.wait(PATIENCE)
-        except sandbox.LabError as error:
+        except LabError as error:
             return error
         return RunFailed(f"the lab ended: {self._lab.last_words()}")
