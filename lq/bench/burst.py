@@ -18,7 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from lq.sandbox import namespace
+from lq.bench.network import packet_socket
 from lq.wire import frames
 from topologies import plan
 
@@ -44,15 +44,6 @@ def frame_for(number: int, target: Target) -> bytes:
 
 def _octets(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
-
-
-def packet_socket(pid: int, interface: str, protocol: int) -> socket.socket:
-    """Open a packet socket on an interface in the network namespace of process `pid`."""
-    with namespace.network_of(pid):
-        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
-        packets.bind((interface, protocol))
-    packets.setblocking(False)
-    return packets
 
 
 class Burst:
@@ -134,7 +125,9 @@ def main() -> None:
     targets = [Target(*each) for each in json.loads(arguments.targets.read_text())]
     sink = packet_socket(int(arguments.to[0]), arguments.to[1], _ETH_P_ALL)
     sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sender = packet_socket(int(arguments.source[0]), arguments.source[1], 0)
+    sender = packet_socket(int(arguments.source[0]), arguments.source[1])
+    for packets in (sink, sender):
+        packets.setblocking(False)
     burst = Burst(sender, sink, targets, addressed=not arguments.unaddressed)
     seconds = burst.run(arguments.outstanding, arguments.patience, arguments.limit)
     result = {

@@ -26,10 +26,11 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from lq.bench.cases import Case, limited
 from lq.bench.load import Leasing
 from lq.bench.network import REQUESTER, SERVER, TwoHosts
 from lq.bench.population import Subscriber
-from lq.bench.server import SMALL_NETWORK, Case, limited
+from lq.bench.server import SMALL_NETWORK
 from lq.bench.servers import our_config
 from lq.bench.stage import Tell, play
 from lq.sandbox.channel import Channel

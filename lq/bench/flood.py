@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from lq.bench.server import Case, case, doubtful, limited
+from lq.bench.cases import Case, case, doubtful, limited
 from lq.bench.stage import Tell
 from lq.experiments import directories
 from lq.experiments.run import Run

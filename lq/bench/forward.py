@@ -26,12 +26,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lq.bench.server import Case, case, doubtful
+from lq.bench.cases import Case, case, doubtful
+from lq.bench.network import packet_socket
 from lq.bench.servers import pinned
 from lq.bench.stage import Tell, play
 from lq.emulation.network import Emulation
 from lq.experiments.spec import Spec
-from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import PYTHON
 from lq.wire import frames
@@ -173,20 +173,13 @@ def send(kind: str, direction: str, seconds: float, hosts: Sequence[Host], ends:
     streams = []
     for name, end, make in zip(DIRECTIONS[1:], ends, (downstream_frame, upstream_frame), strict=True):
         if direction in ("both", name):
-            streams.append(Stream(_packet_socket(*end), [make(host, kind) for host in hosts]))
+            streams.append(Stream(packet_socket(*end), [make(host, kind) for host in hosts]))
     print("sending", flush=True)
     begin, sent = time.perf_counter(), 0
     while (now := time.perf_counter()) < begin + seconds:
         if sent < _FASTEST * (now - begin) + SEGMENTS * _AT_ONCE:
             sent += sum(stream.send() for stream in streams)
     print(sent / seconds)
-
-
-def _packet_socket(pid: int, interface: str) -> socket.socket:
-    with namespace.network_of(pid):
-        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        packets.bind((interface, 0))
-    return packets
 
 
 # -- measuring

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from controllers.settings import FRAMEWORKS
-from lq.bench.server import Case, case, doubtful
+from lq.bench.cases import Case, case, doubtful
 from lq.bench.stage import Tell, play
 from lq.emulation.controller import PORT, listening
 from lq.emulation.network import Emulation

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 from lq.bench import servers
+from lq.bench.cases import Case, case, limited, median
 from lq.bench.network import REQUESTER, SERVER, TwoHosts
 from lq.bench.stage import Tell, play
 from lq.sandbox.channel import Channel
@@ -29,8 +28,6 @@ GOAL = 3.0  # times ISC dhcpd
 # Subscribers are in 198.18.0.0/15; a million of them need more room than these test addresses have.
 SMALL_NETWORK = ("198.18.0.0/15", IPv4Address("198.18.1.0"), IPv4Address("198.19.0.255"))
 LARGE_NETWORK = ("10.0.0.0/8", IPv4Address("10.1.0.0"), IPv4Address("10.31.255.255"))
-
-Case = dict[str, Any]
 
 
 def run(
@@ -51,56 +48,6 @@ def run(
     arguments += [] if large else ["--small"]
     arguments += [] if peer else ["--alone"]
     return play("lq.bench.server", arguments, tell)
-
-
-def case(
-    name: str,
-    unit: str,
-    ours: float | list[Case],
-    peer: float | list[Case] | None,
-    goal: float | None,
-    peer_name: str | None = None,
-) -> Case:
-    """One measurement beside its peer; a ratio above 1 is better than the peer.
-
-    From samples the median of the rates counts. `cpu_ratio` compares answers per second of the
-    servers' processor time: it hardly depends on what else the machine does.
-    """
-    result: Case = {"name": name, "unit": unit, "goal": goal, "peer_name": peer_name if peer else None}
-    if isinstance(ours, list):
-        result["ours_per_cpu_s"] = _median(ours, "rate_per_cpu_s")
-        result["samples"] = ours
-        if isinstance(peer, list) and peer:
-            result["peer_per_cpu_s"] = _median(peer, "rate_per_cpu_s")
-            spent = result["peer_per_cpu_s"]  # 0 where it took less than the clock shows
-            result["cpu_ratio"] = result["ours_per_cpu_s"] / spent if spent else None
-            result["peer_samples"] = peer
-    first, second = (
-        _median(each, "rate") if isinstance(each, list) else each for each in (ours, peer or None)
-    )
-    ratio = first / second if first and second else None
-    if ratio is not None and unit in ("s", "bytes"):
-        ratio = 1 / ratio
-    return result | {"ours": first, "peer": second, "ratio": ratio}
-
-
-def limited(
-    name: str, unit: str, ours: float, limit: float, peer: float | None = None, peer_name: str | None = None
-) -> Case:
-    """One measurement that is to stay within `limit`, in its own unit; `met` says whether it does.
-
-    It has no `goal`: that is for ratios.
-    """
-    return case(name, unit, ours, peer, None, peer_name) | {"limit": limit, "met": ours <= limit}
-
-
-def doubtful(result: Case, reasons: list[str]) -> Case:
-    """Say of a measurement whether it may be believed, as a run does: `valid`, and `invalid_reasons`."""
-    return result | {"valid": not reasons, "invalid_reasons": reasons}
-
-
-def _median(samples: list[Case], key: str) -> float:
-    return float(statistics.median(sample[key] for sample in samples))
 
 
 Network = tuple[str, IPv4Address, IPv4Address]
@@ -148,8 +95,8 @@ class Measuring:
                     _load(running, "address", SMALL_NETWORK, SMALL, SMALL)  # each binding once, to warm up
                     found[name].append(_load(running, "address", SMALL_NETWORK, SMALL, self.queries))
         result = case("server", "answers/s", self.ours, found["dhcpd"], GOAL, "ISC dhcpd")
-        result["ceiling"] = _median(found["loop"], "rate")
-        result["ceiling_per_cpu_s"] = _median(found["loop"], "rate_per_cpu_s")
+        result["ceiling"] = median(found["loop"], "rate")
+        result["ceiling_per_cpu_s"] = median(found["loop"], "rate_per_cpu_s")
         return result
 
     def other_forms(self) -> list[Case]:
