@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterator
 
 from lq.bench.cases import Case, case, median
-from lq.bench.stage import Tell
+from lq.bench.program import Tell
 from lq.emulation.processes import end, python
 from lq.experiments import directories
 from lq.experiments.run import Run

@@ -30,7 +30,7 @@ from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
 from lq.bench.cases import Case, case, limited, median
-from lq.bench.stage import Tell, play
+from lq.bench.program import Tell, play
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.sealed_lab import SealedLab

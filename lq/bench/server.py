@@ -15,10 +15,10 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lq.bench import servers
+from lq.bench import compared
 from lq.bench.cases import Case, case, limited, median
-from lq.bench.network import REQUESTER, SERVER, TwoHosts
-from lq.bench.stage import Tell, play
+from lq.bench.program import Tell, play
+from lq.bench.two_hosts import REQUESTER, SERVER, TwoHosts
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import PYTHON, find
 
@@ -54,15 +54,15 @@ Network = tuple[str, IPv4Address, IPv4Address]
 
 
 def _load(
-    running: servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
+    running: compared.Running, kind: str, network: Network, bindings: int, count: int, **more: int
 ) -> Case:
     """One run of the load generator against a server, and the processor time that it cost the server."""
-    command = [*PYTHON, "lq.bench.load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
+    command = [*PYTHON, "lq.bench.query_load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
     command += [f"--first={network[1]}", f"--bindings={bindings}", f"--count={count}"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
     used = running.cpu_seconds()
     done = subprocess.run(
-        servers.pinned(servers.LOAD_CORE, command), capture_output=True, text=True, check=False
+        compared.pinned(compared.LOAD_CORE, command), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"the load generator failed: {done.stderr.strip()[-1000:]}")
@@ -72,7 +72,7 @@ def _load(
     return result
 
 
-class Measuring:
+class ServerBenchmark:
     """The rounds of one run inside the namespaces."""
 
     def __init__(self, hosts: TwoHosts, directory: Path, rounds: int, queries: int, peer: bool) -> None:
@@ -83,12 +83,12 @@ class Measuring:
     def by_address(self) -> Case:
         """The main figure: by IP address, 10,000 bindings, ours, dhcpd and the bare loop in turns."""
         found: dict[str, list[Case]] = {"ours": self.ours, "dhcpd": [], "loop": []}
-        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[servers.Running]]] = {
-            "loop": lambda: servers.bare_loop(self.hosts),
-            "ours": lambda: servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
+        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[compared.Running]]] = {
+            "loop": lambda: compared.bare_loop(self.hosts),
+            "ours": lambda: compared.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
         }
         if self.peer:
-            kinds["dhcpd"] = lambda: servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
+            kinds["dhcpd"] = lambda: compared.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
         for _ in range(self.rounds):
             for name, start in kinds.items():
                 with start() as running:
@@ -102,7 +102,7 @@ class Measuring:
     def other_forms(self) -> list[Case]:
         """By hardware address and by client identifier, in turns with our own rate by IP address."""
         found: dict[str, list[Case]] = {"address": [], "hardware": [], "client-id": []}
-        with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
+        with compared.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
             for _ in range(self.rounds):
                 for form, samples in found.items():
                     _load(running, form, SMALL_NETWORK, SMALL, SMALL)
@@ -115,7 +115,7 @@ class Measuring:
 
     def large(self) -> list[Case]:
         """A million bindings: rate, resident memory, time to start."""
-        with servers.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
+        with compared.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
             started = running.started_s
             _load(running, "address", LARGE_NETWORK, LARGE, LARGE, different=LARGE)  # to warm up
             samples = [
@@ -133,10 +133,10 @@ class Measuring:
         ours: list[Case] = []
         dhcpd: list[Case] = []
         for _ in range(self.rounds):
-            with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+            with compared.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                 ours.append(_load(running, "lease", SMALL_NETWORK, 0, count))
             if self.peer:
-                with servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+                with compared.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                     dhcpd.append(_load(running, "lease", SMALL_NETWORK, 0, count))
         return case("leases granted", "leases/s", ours, dhcpd, 1.0, "ISC dhcpd")
 
@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     with TwoHosts() as hosts:
-        measuring = Measuring(
+        measuring = ServerBenchmark(
             hosts, arguments.directory, arguments.rounds, arguments.queries, not arguments.alone
         )
         result = measuring.by_address()

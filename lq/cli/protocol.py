@@ -231,7 +231,7 @@ def conform(
     releases the rest. Exit status: 1 if a MUST is failed, 2 for bad input, else 0.
     """
     from lq.conformance import report as shown
-    from lq.conformance.options import read_dialect, read_target
+    from lq.conformance.command_line import read_dialect, read_target
     from lq.conformance.peers import conform_peers
     from lq.conformance.suite import conform as judge
 

@@ -32,7 +32,7 @@ from lq.emulation.wan import Wan
 from lq.emulation.watch import Watch
 from lq.errors import RunFailed
 from lq.experiments.spec import Spec
-from lq.sandbox import limits
+from lq.sandbox import resources
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes, plan
 from topologies.access import AccessBridge, Dslam
@@ -87,7 +87,7 @@ class Emulation:
             intermediate_agent=topology.intermediate_agent,
             ingress_filter=topology.ingress_filter,
         )
-        limits.allow_open_files(len(self.figure.hosts()), len(self.figure.switches()))
+        resources.allow_open_files(len(self.figure.hosts()), len(self.figure.switches()))
         nodes.prepare()
         self.switch.start()
         # A frame's outer and inner tag, not just one, are matched and handled.

@@ -24,7 +24,7 @@ from topologies import plan
 PATIENCE = 10.0  # seconds that a lab which says nothing sensible any more has to end by itself
 
 
-class Shown(Protocol):
+class Refreshing(Protocol):
     """What is shown of a lab in a notebook, and refreshes."""
 
     def refresh(self) -> None:
@@ -52,7 +52,7 @@ class Connection:
         }
         self._nodes = spec.capture.nodes
         self.opened = time.time()  # seconds since 1970
-        self.views: dict[str, Shown] = {}
+        self.views: dict[str, Refreshing] = {}
         self._closed = False
         self._lab: SealedLab | None = None
         try:
@@ -86,7 +86,7 @@ class Connection:
         """Return the files of all captures, each with its node."""
         return {**self._standing, **self.captures}
 
-    def show(self, name: str, view: Shown) -> None:
+    def show(self, name: str, view: Refreshing) -> None:
         """Have a view refresh in the place of the former one of its name."""
         former, self.views[name] = self.views.get(name), view
         if former is not None:

@@ -1,6 +1,6 @@
 """The program inside the sealed lab: starts a server, judges it, and reports.
 
-    python -m lq.conformance.stage CHANNEL_FD
+    python -m lq.conformance.judging CHANNEL_FD
 
 In: one object, `{"peer": ..., "dialect": ..., "rows": [...]}`. Out: `{"progress": [what, done, of]}` as
 things go on, then `{"version": ..., "results": [...]}` or `{"error": line}`.
@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lq.conformance.servers import VARIANTS, Wire, running, version
+from lq.conformance.started import VARIANTS, Wire, running, version
 from lq.conformance.suite import NOT_APPLICABLE, Result, Tell, conform
 from lq.errors import BadInput
 from lq.sandbox.answering import answer
