@@ -27,7 +27,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from lq.bench.cases import Case, limited
-from lq.bench.compared import our_config
+from lq.bench.compared_servers import our_config
 from lq.bench.leaseholders import Leaseholder
 from lq.bench.program import Tell, play
 from lq.bench.query_load import Leasing

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lq.bench.cases import Case, case, doubtful
-from lq.bench.compared import pinned
+from lq.bench.compared_servers import pinned
 from lq.bench.program import Tell, play
 from lq.bench.two_hosts import packet_socket
 from lq.emulation.network import Emulation

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lq.bench import compared
+from lq.bench import compared_servers
 from lq.bench.cases import Case, case, limited, median
 from lq.bench.program import Tell, play
 from lq.bench.two_hosts import REQUESTER, SERVER, TwoHosts
@@ -54,7 +54,7 @@ Network = tuple[str, IPv4Address, IPv4Address]
 
 
 def _load(
-    running: compared.Running, kind: str, network: Network, bindings: int, count: int, **more: int
+    running: compared_servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
 ) -> Case:
     """One run of the load generator against a server, and the processor time that it cost the server."""
     command = [*PYTHON, "lq.bench.query_load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
@@ -62,7 +62,10 @@ def _load(
     command += [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
     used = running.cpu_seconds()
     done = subprocess.run(
-        compared.pinned(compared.LOAD_CORE, command), capture_output=True, text=True, check=False
+        compared_servers.pinned(compared_servers.LOAD_CORE, command),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"the load generator failed: {done.stderr.strip()[-1000:]}")
@@ -83,12 +86,12 @@ class ServerBenchmark:
     def by_address(self) -> Case:
         """The main figure: by IP address, 10,000 bindings, ours, dhcpd and the bare loop in turns."""
         found: dict[str, list[Case]] = {"ours": self.ours, "dhcpd": [], "loop": []}
-        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[compared.Running]]] = {
-            "loop": lambda: compared.bare_loop(self.hosts),
-            "ours": lambda: compared.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
+        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[compared_servers.Running]]] = {
+            "loop": lambda: compared_servers.bare_loop(self.hosts),
+            "ours": lambda: compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
         }
         if self.peer:
-            kinds["dhcpd"] = lambda: compared.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
+            kinds["dhcpd"] = lambda: compared_servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
         for _ in range(self.rounds):
             for name, start in kinds.items():
                 with start() as running:
@@ -102,7 +105,7 @@ class ServerBenchmark:
     def other_forms(self) -> list[Case]:
         """By hardware address and by client identifier, in turns with our own rate by IP address."""
         found: dict[str, list[Case]] = {"address": [], "hardware": [], "client-id": []}
-        with compared.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
+        with compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
             for _ in range(self.rounds):
                 for form, samples in found.items():
                     _load(running, form, SMALL_NETWORK, SMALL, SMALL)
@@ -115,7 +118,7 @@ class ServerBenchmark:
 
     def large(self) -> list[Case]:
         """A million bindings: rate, resident memory, time to start."""
-        with compared.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
+        with compared_servers.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
             started = running.started_s
             _load(running, "address", LARGE_NETWORK, LARGE, LARGE, different=LARGE)  # to warm up
             samples = [
@@ -133,10 +136,10 @@ class ServerBenchmark:
         ours: list[Case] = []
         dhcpd: list[Case] = []
         for _ in range(self.rounds):
-            with compared.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+            with compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                 ours.append(_load(running, "lease", SMALL_NETWORK, 0, count))
             if self.peer:
-                with compared.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+                with compared_servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                     dhcpd.append(_load(running, "lease", SMALL_NETWORK, 0, count))
         return case("leases granted", "leases/s", ours, dhcpd, 1.0, "ISC dhcpd")
 

@@ -66,7 +66,7 @@ class Complaint:
 
 
 @dataclass(frozen=True)
-class Answered:
+class QueryOutcome:
     """What came of one query.
 
     `kind` is active, known, unknown, unimplemented, silence, malformed, or `type N`; `reply` is None for
@@ -169,7 +169,7 @@ class Trial:
 
     # -- asking -------------------------------------------------------------------------------------
 
-    def unsupported(self, answer: Answered) -> bool:
+    def unsupported(self, answer: QueryOutcome) -> bool:
         """Whether this form of query is one that the server need not know and does not; notes it."""
         found = answer.kind == "unimplemented" or (answer.kind == "silence" and not self.draft)
         if found:
@@ -183,21 +183,21 @@ class Trial:
         hops: int = 0,
         secs: int = 0,
         flags: int = 0,
-    ) -> Answered:
+    ) -> QueryOutcome:
         """Query by IP address; without a Parameter Request List if nothing is requested."""
         message = self._query(requested, ciaddr=address)
         message.hops, message.secs, message.flags = hops, secs, flags
         return self._ask(message)
 
-    def by_mac(self, chaddr: bytes, requested: Iterable[int] = USUAL) -> Answered:
+    def by_mac(self, chaddr: bytes, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by MAC address (Ethernet)."""
         return self._ask(self._query(requested, htype=1, chaddr=chaddr))
 
-    def by_id(self, client_id: bytes, requested: Iterable[int] = USUAL) -> Answered:
+    def by_id(self, client_id: bytes, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by client identifier."""
         return self._ask(self._query(requested, client_id=client_id))
 
-    def by_ip_from(self, by: str, address: IPv4Address, requested: Iterable[int] = USUAL) -> Answered:
+    def by_ip_from(self, by: str, address: IPv4Address, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by IP address from the socket `by`: `other`, the second giaddr, or `source`."""
         giaddr = self.target.other_giaddr if by == "other" else self.giaddr
         assert giaddr is not None
@@ -211,7 +211,7 @@ class Trial:
         chaddr: bytes = b"",
         client_id: bytes | None = None,
         giaddr: IPv4Address | None = None,
-    ) -> Answered:
+    ) -> QueryOutcome:
         """A query to which no answer is expected, sent once; with any of the items, or none.
 
         A server in order answers a proper query that follows only after it, so its answer ends most of
@@ -252,28 +252,28 @@ class Trial:
             message.options[OptionCode.PARAMETER_REQUEST_LIST] = codes
         return message
 
-    def _ask(self, message: Message, by: str = "giaddr") -> Answered:
+    def _ask(self, message: Message, by: str = "giaddr") -> QueryOutcome:
         return self._answer(
             message, self._requester.exchange(message, self.target.timeout, self.target.attempts, by)
         )
 
-    def _answer(self, message: Message, arrival: Arrival | None) -> Answered:
+    def _answer(self, message: Message, arrival: Arrival | None) -> QueryOutcome:
         asked = _describe(message, self.giaddr)
         if arrival is None:
-            answer = Answered(asked, "silence", None, None)
+            answer = QueryOutcome(asked, "silence", None, None)
         elif arrival.reply is None:
-            answer = Answered(asked, "malformed", None, arrival)
+            answer = QueryOutcome(asked, "malformed", None, arrival)
         else:
             number = arrival.reply.message_type
             names = [name for name in _KINDS if getattr(self.dialect, name) == number]
-            answer = Answered(asked, names[0] if names else f"type {number}", arrival.reply, arrival)
+            answer = QueryOutcome(asked, names[0] if names else f"type {number}", arrival.reply, arrival)
         self.note(str(answer))
         return answer
 
     # -- times --------------------------------------------------------------------------------------
 
     @staticmethod
-    def since(client: PlayedClient, answer: Answered) -> tuple[float, float]:
+    def since(client: PlayedClient, answer: QueryOutcome) -> tuple[float, float]:
         """Between how many seconds the client's last transaction is past when the server answered."""
         assert answer.arrival is not None
         return answer.arrival.sent - client.acked[1], answer.arrival.received - client.acked[0]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from lq.conformance.checks.by_row import check, never
 from lq.conformance.prepared import PAUSE, PlayedClient, Unavailable
-from lq.conformance.trial import Answered, NotApplicable, Trial
+from lq.conformance.trial import NotApplicable, QueryOutcome, Trial
 from lq.wire import OptionCode
 from lq.wire.options import INFINITE, pack_addresses
 
@@ -54,7 +54,7 @@ def hardware_address_of_the_client(trial: Trial) -> None:
         _expect_nobody(trial, trial.by_ip(trial.states.free))
 
 
-def _expect_nobody(trial: Trial, answer: Answered) -> None:
+def _expect_nobody(trial: Trial, answer: QueryOutcome) -> None:
     """UNASSIGNED as RFC 4388 has it; option 54, which names the server, is borne."""
     if answer.kind != "known" or answer.reply is None:
         return
@@ -64,7 +64,7 @@ def _expect_nobody(trial: Trial, answer: Answered) -> None:
     trial.expect(not more, f"{answer.asked}, not leased: has options {more} all the same", must=False)
 
 
-def _expect_client(trial: Trial, answer: Answered, client: PlayedClient) -> None:
+def _expect_client(trial: Trial, answer: QueryOutcome, client: PlayedClient) -> None:
     htype, chaddr = answer.client
     trial.expect(
         (htype, chaddr) == (1, client.chaddr),
@@ -269,7 +269,7 @@ def _expect_as_request(trial: Trial) -> None:
         )
 
 
-def _note_unrequested(trial: Trial, answer: Answered) -> None:
+def _note_unrequested(trial: Trial, answer: QueryOutcome) -> None:
     """No row forbids more than was requested, but it is worth knowing."""
     if answer.reply is not None:
         more = sorted(answer.reply.options.keys() - {1, 53, 54})
