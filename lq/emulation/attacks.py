@@ -14,8 +14,7 @@ from lq.emulation.programs.flood import FloodPlan, FloodReport
 from lq.emulation.programs.hijacker import ForgeryReport, OnPathReport
 from lq.emulation.programs.starver import StarverPlan
 from lq.sandbox import plans
-from lq.scenarios.adversaries import Flood, Identities
-from lq.scenarios.network import Kind, Pattern
+from lq.scenarios.network import DhcpFlood, Identities, Kind, Pattern
 from lq.scenarios.phases import AttackReport
 from lq.server.bindings import Binding
 from topologies import plan
@@ -137,7 +136,7 @@ def dhcp_flood(
     name: str,
     own: Binding,
     server: IPv4Address,
-    flood: Flood,
+    flood: DhcpFlood,
     identities: Identities,
     wanted: Sequence[str],
     rate: float,

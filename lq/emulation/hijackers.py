@@ -22,6 +22,7 @@ from lq.emulation.programs.hijacker import (
 )
 from lq.experiments.spec import Spec
 from lq.scenarios.cast import Cast
+from lq.scenarios.hijack.options import Hijack
 from lq.scenarios.network import Senders
 from lq.scenarios.trials import EVERY, Moment, Trial
 from lq.server.bindings import Binding, State
@@ -70,7 +71,7 @@ class Hijackers:
         uplink_mac: str,
     ) -> None:
         self._programs, self._raw, self._net = programs, raw, net
-        self._spec, self._cast = spec, cast
+        self._spec, self._wanted, self._cast = spec, spec.part(Hijack), cast
         self._uplink_mac = plan.mac_octets(uplink_mac)
         known = {str(each.address): each for each in bound if each.state == State.LEASED}
         self._identities = {name: _identity(known[address]) for name, address in leases.items()}
@@ -130,7 +131,7 @@ class Hijackers:
 
     def _stretches(self, moment: Moment) -> list[_Stretch]:
         """Return when a moment's rounds are: during a reboot half of them while the concentrator is down."""
-        every = self._spec.hijack.rounds
+        every = self._wanted.rounds
         if moment != "during":
             return [_Stretch("up", every, EVERY, False)]
         return [
@@ -167,7 +168,7 @@ class Hijackers:
 
     def _guesses(self, trial: Trial) -> int:
         """Return how often an attack guesses in each stretch of its moment."""
-        return self._spec.hijack.guesses // (2 if trial.moment == "during" else 1) if trial.guessed else 0
+        return self._wanted.guesses // (2 if trial.moment == "during" else 1) if trial.guessed else 0
 
     def _world(self, accomplice: str) -> World:
         spoken = dialect(self._spec.server.dialect)

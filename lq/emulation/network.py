@@ -24,9 +24,8 @@ from lq.emulation.processes import cpu_seconds
 from lq.emulation.usage import discarded, resident
 from lq.errors import RunFailed
 from lq.progress import Progress
-from lq.scenarios.adversaries import Flood, Identities
 from lq.scenarios.cast import Cast
-from lq.scenarios.network import Component, Kind, Pattern, Pool, Usage
+from lq.scenarios.network import Component, DhcpFlood, Identities, Kind, Pattern, Pool, Usage
 from lq.server.bindings import Binding
 from topologies import nodes, plan
 from topologies.network import ip_commands
@@ -313,8 +312,8 @@ class Emulation(Assembly):
         )  # fmt: skip
 
     def dhcp_flood(
-        self, name: str, host: str, flood: Flood, identities: Identities, wanted: Sequence[str], rate: float,
-        packets: int,
+        self, name: str, host: str, flood: DhcpFlood, identities: Identities, wanted: Sequence[str],
+        rate: float, packets: int,
     ) -> AttackProgram:  # fmt: skip
         """Make a flood of DHCP by a host with a lease ready."""
         address = self.leased_address(host)

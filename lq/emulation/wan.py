@@ -43,8 +43,7 @@ class Wan:
         wanted = spec.wan.model_dump()
         emulator = wanted.pop("emulator")
         self.impairment = Impairment(**wanted)
-        comes_later = spec.scenario == "backoff" and spec.backoff.server == "slow"
-        self.has_nodes = self.impairment.any or comes_later
+        self.has_nodes = self.impairment.any or spec.lengthens_way
         self._by_netem = self._seeded = False
         if self.has_nodes and emulator != "user-space":
             self._by_netem, self._seeded = has_netem(), netem_takes_seeds()

@@ -22,7 +22,8 @@ from lq.experiments.provenance import provenance
 from lq.experiments.reuse import MOST_OF_SUMMARY
 from lq.experiments.spec import Spec
 from lq.progress import Progress, showing
-from lq.results import findings, record, tables, validity
+from lq.results import record, tables, validity
+from lq.results.evidence import Evidence
 from lq.sandbox import tools
 from lq.sandbox.lab import Lab
 
@@ -67,8 +68,7 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
 
-        They count from the reboot. Some scenarios have more: `lq.results.findings`,
-        `lq.experiments.comparison`.
+        They count from the reboot. Some scenarios have more (`lq.scenarios`).
         """
         expect(name, str, "a table's name", 'write it as "probes"')
         path = self.directory / f"{name}.parquet"
@@ -162,12 +162,12 @@ def run(
         print(line)
         return Run(there)
     check_tools()
-    if spec.scenario == "servers":
-        comparison.check()
+    if spec.definition.comparison is not None:
+        spec.definition.comparison.check()
     directory = prepare_directory(out, spec)
     with showing(progress, spec.scenario) as tell, directories.unfinished(directory):
         files.write(directory / "spec.yaml", content)
-        found_out = _compare if spec.scenario == "servers" else _measure
+        found_out = _measure if spec.definition.comparison is None else _compare
         manifest, summary = found_out(spec, directory, tell, opened)
         files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
         files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
@@ -179,15 +179,16 @@ Outcome = tuple[dict[str, Any], dict[str, Any]]
 
 
 def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
-    """Run the reboot with each server."""
-    return comparison.compare(spec, directory, functools.partial(run, opened=opened), progress)
+    """Play what is compared, one after the other."""
+    wanted = spec.definition.comparison
+    assert wanted is not None
+    return comparison.compare(wanted, spec, directory, functools.partial(run, opened=opened), progress)
 
 
 def _attacks(spec: Spec, phases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the attacks' reports, and what each had to outlast where that is the concentrator's reboot."""
-    outlast = spec.scenario in ("dos", "claim")
     return [
-        {**attack, "outlast": phase["ready"]} if outlast else attack
+        {**attack, "outlast": phase["ready"]} if spec.definition.attacked else attack
         for phase in phases
         for attack in phase["attacks"]
     ]
@@ -202,7 +203,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
 
     progress("tables", 0, 1)
     found = record.tabulate(directory, result)
-    found |= findings.tabulate(spec, directory, result, found)
+    found |= spec.definition.further_tables(spec, Evidence(directory, result, found))
     for name, table in found.items():
         files.write(directory / f"{name}.parquet", table.to_parquet(index=False))
     windows = record.recovery_windows(found["probes"], found["phases"])
@@ -223,7 +224,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     }
     summary = {
         **record.summarize(spec, result, found, counters),
-        **findings.summarize(spec, result, found),
+        **spec.definition.further_keys(spec, Evidence(directory, result, found)),
         "valid": not reasons,
         "invalid_reasons": reasons,
         "run_dir": str(directory),

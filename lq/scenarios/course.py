@@ -1,4 +1,4 @@
-"""What scenarios are made of: a network with leases and traffic, and phases that are measured.
+"""What scenarios are made of: a network with leases and traffic, reboots, and phases that are measured.
 
 Moments are seconds on the network's clock.
 """
@@ -70,6 +70,18 @@ def _used(network: Network, with_controller: bool) -> dict[str, float]:
         "controller": network.usage("controller").cpu_s if with_controller else 0.0,
         "switch": network.usage("switch").cpu_s,
     }
+
+
+def restart(network: Network, tell: Progress, meanwhile: Callable[[], None] | None = None) -> float:
+    """Kill the controller and start another; return the moment at which that held the switch."""
+    tell("reboot", 0, 1)
+    network.kill_controller()
+    if meanwhile is not None:
+        meanwhile()
+    network.sleep(network.spec.reboot.downtime)
+    ready = network.start_controller()
+    tell("reboot", 1, 1)
+    return ready
 
 
 def sleep_until(network: Network, moment: float) -> None:

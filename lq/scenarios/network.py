@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from lq.experiments.spec import Spec
 from lq.progress import Progress
-from lq.scenarios.adversaries import Flood, Identities
 from lq.scenarios.cast import Cast
+from lq.scenarios.parts.common import Common
 from lq.scenarios.phases import AttackReport, Observed, Theft
 from lq.scenarios.trials import Moment
 from lq.server.bindings import Binding
@@ -24,6 +23,8 @@ from lq.server.bindings import Binding
 Kind = Literal["scan", "spoof"]
 Pattern = Literal["sequential", "random", "out-of-range", "mixed", "hit-list"]
 Component = Literal["controller", "server", "switch"]
+DhcpFlood = Literal["discover", "request", "decline", "inform"]
+Identities = Literal["one", "many"]
 Found_co = TypeVar("Found_co", covariant=True)
 
 
@@ -102,7 +103,7 @@ class Network(Protocol):
     """
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> Common:
         """The specification that it is built from."""
 
     # -- the clock
@@ -202,7 +203,7 @@ class Network(Protocol):
         negative_cache: bool | None = None,
         ciaddr_restriction: bool | None = None,
     ) -> None:
-        """Have the concentrator behave otherwise from its next start on (`spec.Concentrator`).
+        """Have the concentrator behave otherwise from its next start on (`lq.scenarios.parts.concentrator`).
 
         What is None is as specified.
         """
@@ -280,12 +281,12 @@ class Network(Protocol):
         """
 
     def dhcp_flood(
-        self, name: str, host: str, flood: Flood, identities: Identities, wanted: Sequence[str], rate: float,
-        packets: int,
+        self, name: str, host: str, flood: DhcpFlood, identities: Identities, wanted: Sequence[str],
+        rate: float, packets: int,
     ) -> Attack:  # fmt: skip
         """Make a flood of DHCP by a host with a lease ready: so many messages, `rate` a second.
 
-        `wanted` are the addresses that it wants (`spec.Starve`).
+        `wanted` are the addresses that it wants (`lq.scenarios.starve.Starve`).
         """
 
     def forgers(self, cast: Cast, leases: Mapping[str, str]) -> Forgers:

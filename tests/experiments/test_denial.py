@@ -8,6 +8,7 @@ import pytest
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.results import phases
+from lq.scenarios import claim
 from tests import support
 
 pytestmark = pytest.mark.lab
@@ -173,9 +174,9 @@ def good() -> pd.DataFrame:
 )
 def test_the_verdict_says_what_breaks_the_claim(column, value, word):
     table = good()
-    assert phases.judge_claim(load("claim", {}), table)["claim_holds"]
+    assert claim.judge(load("claim", {}), table.to_dict("records"))["claim_holds"]
     table[column] = table[column].astype(float if isinstance(value, float) else int)
     table.loc[0, column] = value
-    judged = phases.judge_claim(load("claim", {}), table)
+    judged = claim.judge(load("claim", {}), table.to_dict("records"))
     assert not judged["claim_holds"]
     assert word in judged["verdict"]

@@ -23,10 +23,11 @@ from lq.emulation.live_nodes import LiveNodes, Rows
 from lq.emulation.network import Emulation
 from lq.emulation.sight import Sight
 from lq.errors import BadInput, RunFailed
-from lq.experiments.spec import MOST_PROBES_PER_SECOND, Spec
+from lq.experiments.spec import Spec
 from lq.progress import Progress
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
+from lq.scenarios.parts.common import MOST_PROBES_PER_SECOND
 
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
 MOST_PROBES = 10_000_000  # of a direction: the schedule of all of them is made beforehand, in memory

@@ -17,7 +17,6 @@ from lq.errors import RunFailed
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
 from lq.scenarios.network import Network
-from lq.scenarios.registry import SCENARIOS
 
 
 def main(channel: Channel) -> int:
@@ -28,7 +27,7 @@ def main(channel: Channel) -> int:
     spec = Spec.model_validate(request["spec"])
     network: Network = Emulation(spec, Path(request["run_dir"]))
     try:
-        result = SCENARIOS[spec.scenario](network, channel.tell)
+        result = spec.definition.played(network, channel.tell)
     except (RunFailed, RuntimeError) as error:
         channel.send({"error": str(error)})
         return 1

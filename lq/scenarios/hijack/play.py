@@ -1,4 +1,4 @@
-"""`hijack`: forgeries before, during and after a reboot; who believes them, and what they cost whom."""
+"""The play of `hijack`: forgeries before, during and after a reboot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from lq.progress import Progress
 from lq.scenarios.cast import Cast, cast
-from lq.scenarios.course import begin, finish, phase, sleep_until
+from lq.scenarios.course import begin, finish, phase, restart, sleep_until
+from lq.scenarios.hijack.options import Hijack
 from lq.scenarios.network import Attack, Forgers, Network
 from lq.scenarios.phases import AttackReport, Phase, Result
-from lq.scenarios.reboot import restart
 from lq.scenarios.trials import EVERY, MOMENTS, Attacker, Moment
 from lq.server.bindings import Binding, State
 from lq.wire import RelayInfo
@@ -54,14 +54,14 @@ class HijackResult(Result):
     trials: Sequence[Outcome]
 
 
-def hijack(network: Network, tell: Progress) -> HijackResult:
+def hijack(network: Network, wanted: Hijack, tell: Progress) -> HijackResult:
     """Attack at each moment, reboot once more, and plug an honest host in elsewhere.
 
     The phases are the moments (`reboot` where none is attacked during it), `further`, which is the reboot
     that shows what a server has come to believe, and `move`. What the attackers saw is in
     `raw/tap-*-report.json`.
     """
-    spec, wanted = network.spec, network.spec.hijack
+    spec = network.spec
     each = wanted.rounds * EVERY + wanted.grace + wanted.patience + spec.reboot.downtime + 20
     leases = begin(network, tell, (len(wanted.moments) + 2) * each + wanted.move_timeout)
     parts = cast(wanted.trials, wanted.moments, leases, network.modem_of)
@@ -71,13 +71,13 @@ def hijack(network: Network, tell: Progress) -> HijackResult:
     phases: list[Phase] = []
     reports: list[AttackReport] = []
     for moment in _moments(wanted.moments):
-        measured, sent = _moment(network, tell, forgers, moment)
+        measured, sent = _moment(network, wanted, tell, forgers, moment)
         phases.append(measured)
         reports += sent
-    phases.append(_quiet_reboot(network, tell, "further"))
+    phases.append(_quiet_reboot(network, wanted, tell, "further"))
     trials = _outcomes(network, parts, leases, before, reports)
     forgers.stop_watching()
-    phases.append(_move(network, tell, parts))
+    phases.append(_move(network, wanted, tell, parts))
     return HijackResult(**vars(finish(network, leases, phases)), trials=trials)
 
 
@@ -87,11 +87,11 @@ def _moments(attacked: Sequence[Moment]) -> list[Moment]:
 
 
 def _moment(
-    network: Network, tell: Progress, forgers: Forgers, moment: Moment
+    network: Network, wanted: Hijack, tell: Progress, forgers: Forgers, moment: Moment
 ) -> tuple[Phase, list[AttackReport]]:
     """Attack at a moment; return the phase, and the senders' reports."""
-    if moment not in network.spec.hijack.moments:
-        return _quiet_reboot(network, tell, "reboot"), []
+    if moment not in wanted.moments:
+        return _quiet_reboot(network, wanted, tell, "reboot"), []
     senders = forgers.senders(moment)
     _start([*senders.on_path, *senders.burst])
 
@@ -102,7 +102,7 @@ def _moment(
             for program in senders.burst:  # the new controller knows nobody yet
                 program.fire()
         _start(senders.up)
-        _sit_out(network, tell, moment, senders.up, network.now() if ready is None else ready)
+        _sit_out(network, wanted, tell, moment, senders.up, network.now() if ready is None else ready)
         return ready
 
     attacks = [*senders.down, *senders.burst, *senders.up]
@@ -116,9 +116,11 @@ def _start(attacks: Iterable[Attack]) -> None:
         attack.start()
 
 
-def _sit_out(network: Network, tell: Progress, what: str, senders: Sequence[Attack], since: float) -> None:
+def _sit_out(
+    network: Network, wanted: Hijack, tell: Progress, what: str, senders: Sequence[Attack], since: float
+) -> None:
     """Wait until all is sent, and then for as long as shows who is cut off."""
-    wanted, first = network.spec.hijack, network.now()
+    first = network.now()
     longest = first + 2 * wanted.rounds * EVERY + 10  # a machine that busy makes the run not valid
     while (now := network.now()) < longest and any(sender.running for sender in senders):
         tell(what, min(wanted.rounds, int((now - first) / EVERY)), wanted.rounds)
@@ -127,20 +129,19 @@ def _sit_out(network: Network, tell: Progress, what: str, senders: Sequence[Atta
     tell(what, wanted.rounds, wanted.rounds)
 
 
-def _quiet_reboot(network: Network, tell: Progress, name: str) -> Phase:
+def _quiet_reboot(network: Network, wanted: Hijack, tell: Progress, name: str) -> Phase:
     """Reboot without an attack, and watch for as long as shows who is cut off."""
 
     def course() -> float:
         ready = restart(network, tell)
-        _sit_out(network, tell, name, (), ready)
+        _sit_out(network, wanted, tell, name, (), ready)
         return ready
 
     return phase(network, name, course)
 
 
-def _move(network: Network, tell: Progress, parts: Cast) -> MovePhase:
+def _move(network: Network, wanted: Hijack, tell: Progress, parts: Cast) -> MovePhase:
     """Plug an honest host in behind another modem, and see when its traffic finds it there."""
-    wanted = network.spec.hijack
     found: list[float] = []
 
     def course() -> None:
