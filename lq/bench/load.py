@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from lq.bench.population import Subscriber
-from lq.wire.message import Message, MessageType, decode
-from lq.wire.options import OptionCode
+from lq.wire.message import Message, decode
+from lq.wire.options import MessageType, OptionCode
 
 REQUESTED = bytes((51, 82, 91, 92))
 _PATIENCE = 0.25  # seconds without any answer until what is outstanding counts as lost

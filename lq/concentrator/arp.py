@@ -20,6 +20,7 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, ArpReply, BroadcastArp, Drop, Effect, Location, Upstream
 from lq.concentrator.places import Places
 from lq.concentrator.query import MAXIMUM_SOURCES
+from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timers import Timers
 
 
@@ -35,9 +36,10 @@ class Search:
 class ArpSearches:
     """Mode "arp": the searches that are on."""
 
-    def __init__(self, config: ConcentratorConfig, places: Places) -> None:
+    def __init__(self, config: ConcentratorConfig, places: Places, verification: SourceVerification) -> None:
         self._config = config
         self._places = places
+        self._verification = verification
         self._searches: dict[int, Search] = {}
         self._timers: Timers[int] = Timers()  # of the next broadcast about an address, or the search's end
 
@@ -85,7 +87,7 @@ class ArpSearches:
         expires = now + self._config.arp_time
         location = Location(event.address, 1, event.chaddr, event.circuit, modem, expires)
         self._places.locate(location, now, out)
-        self._places.verify(search.sources, now, out)
+        self._verification.verify(search.sources, now, out)
 
     @property
     def deadline(self) -> float:

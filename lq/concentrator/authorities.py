@@ -8,13 +8,13 @@ from ipaddress import IPv4Address
 
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import QueryForm
-from lq.concentrator.queries import Server
+from lq.concentrator.query import QueriedServer
 
 
 class Authorities:
     """Remembers who answered for an address; at most `refused_limit` of them, the oldest makes room."""
 
-    def __init__(self, config: ConcentratorConfig, servers: Collection[Server]) -> None:
+    def __init__(self, config: ConcentratorConfig, servers: Collection[QueriedServer]) -> None:
         self._config = config
         self._servers = servers
         self._learnt: OrderedDict[int, IPv4Address] = OrderedDict()
@@ -28,7 +28,7 @@ class Authorities:
             self._learnt.popitem(last=False)
         self._learnt[address] = server
 
-    def able(self, form: QueryForm, address: int | None, now: float) -> list[Server]:
+    def able(self, form: QueryForm, address: int | None, now: float) -> list[QueriedServer]:
         """Return the servers that may answer: not those that do not implement the form (R6.5-6).
 
         Nor, about an address, those that said UNKNOWN lately (R6.5-5).
@@ -40,7 +40,7 @@ class Authorities:
             and (address is None or server.unknown.until(address, now) is None)
         ]
 
-    def order(self, address: int, now: float) -> tuple[Sequence[Server], Sequence[Server]]:
+    def order(self, address: int, now: float) -> tuple[Sequence[QueriedServer], Sequence[QueriedServer]]:
         """Return whom to ask by this IP address now, and whom if these do not help (R6.2-8).
 
         That is the server known to be authoritative, and all others in reserve; or all, if none is
@@ -53,7 +53,7 @@ class Authorities:
         first = [server for server in able if server.address in known and not server.failed]
         return (first, [server for server in able if server not in first]) if first else (able, ())
 
-    def living(self, address: int, now: float) -> list[Server]:
+    def living(self, address: int, now: float) -> list[QueriedServer]:
         """Return those of them that do not fail, whom to ask first at the front."""
         first, reserve = self.order(address, now)
         return [server for server in (*first, *reserve) if not server.failed]

@@ -77,25 +77,6 @@ def _is_tag(number: int) -> bool:
     return 0 < number < 4095
 
 
-class OwnCircuits:
-    """The circuits that this concentrator can have: on a port of its access side, with its number of tags."""
-
-    _PORTS = range(1, 0xFFFFFF00)  # OpenFlow 1.3, A.2.1: higher numbers are no ports
-
-    def __init__(self, config: ConcentratorConfig) -> None:
-        self._ports = config.access_ports or self._PORTS
-        self._tags = (config.circuit_tags,) if config.circuit_tags else (1, 2)
-        self._trusted = frozenset(config.trusted_circuits)
-
-    def __contains__(self, circuit: Circuit) -> bool:
-        return circuit.port in self._ports and len(circuit.tags) in self._tags
-
-    def trusted(self, circuit: Circuit) -> bool:
-        """Whether the access node on this circuit inserts option 82 itself (RFC 3046, 2.1.1)."""
-        trusted = self._trusted
-        return bool(trusted) and ("all" in trusted or ".".join(map(str, circuit.tags)) in trusted)
-
-
 def circuit_id_format(config: ConcentratorConfig) -> CircuitIdFormat:
     """Return the format that the configuration names."""
     return BinaryCircuitId() if config.circuit_id == "binary" else TextCircuitId(config.access_node)

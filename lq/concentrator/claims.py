@@ -48,7 +48,7 @@ from lq.concentrator.events import (
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.query import MAXIMUM_SOURCES
-from lq.concentrator.refused import NegativeCache
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from lq.wire import Message, MessageType
 
@@ -88,7 +88,7 @@ class Claims:
         self.waiting: OrderedDict[int, _Claim] = OrderedDict()
         self._probing: OrderedDict[int, _Claim] = OrderedDict()
         self._count = 0
-        self._present = NegativeCache(config.refused_limit)  # addresses whose hosts have just answered
+        self._present = TimedSet(config.refused_limit)  # addresses whose hosts have just answered
         self._began: float | None = None
 
     def __len__(self) -> int:
@@ -189,7 +189,7 @@ class Claims:
         if waiting is not None and waiting.modem != places.modems.modem_on(circuit):
             gone = moves == "when-gone" and now >= (self._began or 0.0) + self._config.modem_patience
             return "passes" if gone else "moved"
-        if key not in places.hosts or places.refused.get(key, now) is not None:
+        if key not in places.hosts or places.negative_cache.get(key, now) is not None:
             return "passes"
         asked = self._leasequery is not None and self._leasequery.claim(address, now, out)
         return "waits" if asked else "passes"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
+from lq.concentrator import gleaning
 from lq.concentrator.arp import ArpSearches
 from lq.concentrator.claims import Claims
 from lq.concentrator.config import ConcentratorConfig
@@ -26,7 +27,6 @@ from lq.concentrator.events import (
     Abandon,
     Answered,
     ArpReply,
-    Ask,
     BroadcastArp,
     Circuit,
     Downstream,
@@ -47,10 +47,12 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.exchanges import wanted
+from lq.concentrator.gleaning import Gleaning
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.quota import Quota
-from lq.concentrator.relay import Gleaned, Relay
+from lq.concentrator.relay import Relay
+from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timers import NEVER
 from lq.wire import SERVER_PORT, MalformedMessage, Message, MessageType
 
@@ -100,8 +102,8 @@ _CLAIMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.REL
 class Concentrator:
     """The engine: `handle` events, `wake` at `deadline`, carry out the effects that come back, in order.
 
-    `now` never goes back from call to call. `locations`, `refused`, `queries` and `modems` are for display
-    (`queries` is empty unless the mode is "leasequery"). `counters` counts `queries_sent` (first
+    `now` never goes back from call to call. `locations`, `negative_cache`, `queries` and `modems` are for
+    display (`queries` is empty unless the mode is "leasequery"). `counters` counts `queries_sent` (first
     transmissions), `queries_resent`, `replies_active` and so on; by themselves what refreshes locations,
     `queries_refresh` (all transmissions), `refresh_active` and so on; `arp_requests`, `dropped_REASON`;
     `permits`, `withdrawals`, `refusals`, `abandoned`; and of DHCP `relayed` (to servers), `returned` (to
@@ -113,14 +115,17 @@ class Concentrator:
         self.counters: Counter[str] = Counter()
         self._places = Places(config)
         self.locations = self._places.locations
-        self.refused = self._places.refused
+        self.negative_cache = self._places.negative_cache
         self.modems = self._places.modems
-        self._leasequery = LeaseQuery(config, self._places, self._want)
+        self._verification = SourceVerification(config, self.locations)
+        self._leasequery = LeaseQuery(config, self._places, self._verification, self._want)
         self.queries = self._leasequery.queries
-        self._arp = ArpSearches(config, self._places)
+        self._arp = ArpSearches(config, self._places, self._verification)
         finders: dict[str, LeaseQuery | ArpSearches] = {"leasequery": self._leasequery, "arp": self._arp}
         self._finder = finders.get(config.mode)
-        self._relay = Relay(config, self.modems, self._places.own)
+        self._relay = Relay(config, self.modems)
+        leased = None if self._finder is None else self._finder.gleaned
+        self._gleaning = Gleaning(self._places, self._leasequery, leased, self.counters)
         asking = self._leasequery if config.mode == "leasequery" else None
         self._claims = Claims(config, self._places, asking, self._pass_on)
         self._known_servers = {*config.servers, *config.queried_servers}
@@ -135,7 +140,6 @@ class Concentrator:
             FromLocated: self._from_located,
             ModemRegistered: self._places.modem_registered,
             ArpReply: self._arp_reply,
-            Ask: self._ask,
         }
 
     # -- what the caller does
@@ -202,7 +206,7 @@ class Concentrator:
             # A flow for each would be without end: who tries many uses up the circuit's share.
             until = self._circuit_quota.take(event.circuit, now)
             if until is None:
-                out.append(self._places.spoofed(event, now))
+                out.append(self._verification.spoofed(event, now))
             else:
                 out.append(Drop("query-limit", event.address, event.circuit, event.chaddr, until))
 
@@ -225,7 +229,7 @@ class Concentrator:
 
     def _obstacle(self, key: int, source: Upstream | None, now: float) -> tuple[str | None, float | None]:
         """Return why the address must not be asked about now, and until when."""
-        refusal = self.refused.get(key, now)
+        refusal = self.negative_cache.get(key, now)
         if refusal is not None:
             return "refused", refusal.until
         if self._finder is None:
@@ -235,13 +239,6 @@ class Concentrator:
         else:
             until_share = self._circuit_quota.take(source.circuit, now)
         return (None, None) if until_share is None else ("query-limit", until_share)
-
-    def _ask(self, event: Ask, now: float, out: list[Effect]) -> None:
-        """A query in one of the other forms (R6.2-5, R6.2-6); no packet causes one (R5-7)."""
-        if self.config.mode == "leasequery":
-            self._leasequery.ask(event, now, out)
-        else:
-            out.append(Drop("unlocated"))
 
     # -- DHCP
 
@@ -256,7 +253,7 @@ class Concentrator:
             if reply is not None:
                 self._leasequery.answer(server, message, reply, now, out)
             elif server in self._known_servers:
-                self._learn(self._relay.from_server(server, message, now, out), server, now, out)
+                self._gleaning.learn(self._relay.from_server(server, message, now, out), server, now, out)
             else:
                 out.append(Drop("unknown-server"))
         except MalformedMessage:
@@ -286,8 +283,7 @@ class Concentrator:
         except MalformedMessage:
             out.append(Drop("malformed", None, circuit, message.chaddr))
             return
-        if gleaned is not None:
-            self._left(gleaned, now, out)
+        self._gleaning.left(gleaned, now, out)
 
     def _from_located(self, event: FromLocated, now: float, out: list[Effect]) -> None:
         """A RELEASE is unicast (RFC 2131, 4.4.4). So are renewals, which are not gleaned (R4.3-1)."""
@@ -301,8 +297,7 @@ class Concentrator:
                 out.append(Drop(obstacle, None, circuit, message.chaddr, until))
                 return
         out.append(PassOn(address))
-        if location is not None and message.message_type == MessageType.RELEASE and message.ciaddr == address:
-            self._left(Gleaned(address, location.chaddr, location.circuit), now, out)
+        self._gleaning.left(gleaning.from_located(message, location), now, out)
 
     def _arp_reply(self, event: ArpReply, now: float, out: list[Effect]) -> None:
         """A host's answer by ARP: to a probe of ours, or in mode "arp" to a search."""
@@ -311,23 +306,6 @@ class Concentrator:
                 self._arp.reply(event, now, out)
             else:
                 out.append(Drop("arp-unasked", None, event.circuit, event.chaddr))
-
-    def _learn(self, gleaned: Gleaned | None, server: IPv4Address, now: float, out: list[Effect]) -> None:
-        """Use what a relayed reply says (R1-7); it is newer than any answer on its way."""
-        if gleaned is None:
-            return
-        if gleaned.location is None:
-            self._left(gleaned, now, out)
-        elif int(gleaned.address) in self._places.hosts:
-            if self._finder is not None:
-                self._finder.gleaned(gleaned.location, server)
-            self.counters["gleaned"] += 1
-            self._places.locate(gleaned.location, now, out)
-
-    def _left(self, gleaned: Gleaned, now: float, out: list[Effect]) -> None:
-        """RELEASE, DECLINE or NAK: the host at this place no longer has the address."""
-        self._leasequery.left(int(gleaned.address), gleaned.circuit, gleaned.chaddr, now)
-        self._places.forget(gleaned.address, gleaned.circuit, gleaned.chaddr, now, out)
 
 
 def _name(effect: Effect) -> str:

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 from lq.wire import Message, decode
 from lq.wire.message import SERVER_PORT
 
-QueryForm = Literal["ip", "mac", "client-id"]
-"""The three forms of query (section 5)."""
+QueryForm = Literal["ip", "mac"]
+"""The forms of query that packets cause (section 5, R5-7): by IP address, by MAC address."""
 
 Reply = Literal["active", "known", "unknown", "unimplemented"]
 """What a server answers to a query (section 6.4)."""
@@ -115,16 +115,7 @@ class ArpReply:
     address: IPv4Address
 
 
-@dataclass(slots=True)
-class Ask:
-    """Somebody wants a query in one of the other forms: exactly one of the two is given (section 5)."""
-
-    chaddr: bytes = b""
-    htype: int = 1
-    client_id: bytes = b""
-
-
-Event = FromClient | FromLocated | FromServer | Downstream | Upstream | ModemRegistered | ArpReply | Ask
+Event = FromClient | FromLocated | FromServer | Downstream | Upstream | ModemRegistered | ArpReply
 
 
 # -- effects
@@ -134,7 +125,7 @@ Event = FromClient | FromLocated | FromServer | Downstream | Upstream | ModemReg
 class QueryInfo:
     """Which query a message to a server is: `attempt` 1 is the first transmission to that server.
 
-    `address` is None unless the form is "ip"; then `client` is the MAC address or the client identifier.
+    `address` is None unless the form is "ip"; then `client` is the MAC address.
     `refresh`: no packet causes it, it asks about a location that is about to end.
     """
 

@@ -21,24 +21,24 @@ from ipaddress import IPv4Address
 
 from lq.concentrator.answers import Answer, Reader
 from lq.concentrator.authorities import Authorities
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
     Answered,
-    Ask,
     Circuit,
     Drop,
     Effect,
     Location,
-    QueryForm,
     Reply,
     Upstream,
 )
 from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
-from lq.concentrator.queries import RESPONSIVE, Leg, Queries
-from lq.concentrator.query import MAXIMUM_SOURCES, Key, Query
-from lq.concentrator.refused import NegativeCache
+from lq.concentrator.query import MAXIMUM_SOURCES, Query, Transaction
+from lq.concentrator.server_state import RESPONSIVE
+from lq.concentrator.source_verification import SourceVerification
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from lq.wire import Message
 
@@ -49,17 +49,20 @@ Want = Callable[[IPv4Address, Upstream | None, float, list[Effect]], None]
 class LeaseQuery:
     """Mode "leasequery". `want` finds further addresses, within their limits."""
 
-    def __init__(self, config: ConcentratorConfig, places: Places, want: Want) -> None:
+    def __init__(
+        self, config: ConcentratorConfig, places: Places, verification: SourceVerification, want: Want
+    ) -> None:
         self._config = config
         self._places = places
+        self._verification = verification
         self._ending = places.locations.ending
         self._want = want
         self._reader = Reader(config)
-        self.queries = Queries(config)
+        self.queries = BackOff(config)
         self._authorities = Authorities(config, self.queries.servers.values())
         self._by_mac = config.ask_by == "mac-upstream"
         # Hosts, by MAC address, all of whose addresses are located or asked about.
-        self._strangers = NegativeCache(config.refused_limit)
+        self._strangers = TimedSet(config.refused_limit)
 
     # -- asking
 
@@ -72,7 +75,7 @@ class LeaseQuery:
                 return False
         query.demanded, query.until, query.quiet = now, NEVER, False
         query.add_source(source)
-        if query.answer is not None and self._places.refused.get(key, now) is None:
+        if query.answer is not None and self._places.negative_cache.get(key, now) is None:
             self._conclude(query, now, out)  # UNKNOWN so far, and who may say more may have failed
         return True
 
@@ -82,7 +85,7 @@ class LeaseQuery:
         """Ask about an address that nothing is known of; return why not, if there is nobody to ask."""
         if source is not None and self._by_mac:
             if self._strangers.until(_number(source.chaddr), now) is not None:
-                out.append(self._places.spoofed(source, now))
+                out.append(self._verification.spoofed(source, now))
                 return None
             asked = self._open_by_mac(source)
             if asked is not None:
@@ -95,7 +98,7 @@ class LeaseQuery:
 
     def _open_by_mac(self, source: Upstream | None) -> Query | None:
         """Return the query by a packet's MAC address that is under way."""
-        query = None if source is None or not self._by_mac else self.queries.get(_key_of_mac(source.chaddr))
+        query = None if source is None or not self._by_mac else self.queries.get(source.chaddr)
         return None if query is None or query.settled else query
 
     def hopeful(self, key: int, now: float) -> bool:
@@ -136,30 +139,10 @@ class LeaseQuery:
         able = [server for server in able if server.state is RESPONSIVE]
         if not able or not source.chaddr:
             return False
-        key = _key_of_mac(source.chaddr)
-        query = Query(key, "mac", now, htype=1, chaddr=source.chaddr, sources=(source,), once=True)
+        query = Query(source.chaddr, "mac", now, htype=1, chaddr=source.chaddr, sources=(source,), once=True)
         self._replace(query)
         self.queries.ask(query, able, now, out)
         return True
-
-    def ask(self, event: Ask, now: float, out: list[Effect]) -> None:
-        """A query by MAC address or client identifier that no packet caused (R6.2-5, R6.2-6)."""
-        if bool(event.chaddr) == bool(event.client_id):
-            raise ValueError("ask by chaddr or by client_id: give exactly one of them")
-        form: QueryForm = "mac" if event.chaddr else "client-id"
-        htype = event.htype if event.chaddr else 0
-        key = (form, htype, event.chaddr or event.client_id)
-        query = self.queries.get(key)
-        if query is not None and not query.settled:
-            query.demanded = now
-            return
-        servers = self._authorities.able(form, None, now)
-        if not servers:
-            out.append(Drop("unanswerable"))
-            return
-        query = Query(key, form, now, htype=htype, chaddr=event.chaddr, client_id=event.client_id)
-        self._replace(query)
-        self.queries.ask(query, servers, now, out)
 
     def _replace(self, query: Query) -> None:
         """End a settled query about the same, whose last answers are not here yet: they tell of before."""
@@ -216,13 +199,13 @@ class LeaseQuery:
         places = self._places
         for source in query.sources:
             key = int(source.address)
-            asked, refusal = self.queries.get(key), places.refused.get(key, now)
+            asked, refusal = self.queries.get(key), places.negative_cache.get(key, now)
             reason, until = "refused", None if refusal is None else refusal.until
             if asked is not None and not asked.settled:
                 asked.add_source(source)
                 continue
             if places.locations.get(key, now) is not None:
-                places.verify((source,), now, out)
+                self._verification.verify((source,), now, out)
                 continue
             if refusal is None:
                 reason = self._begin_by_address(source.address, (source,), now, out) or ""
@@ -267,17 +250,19 @@ class LeaseQuery:
     ) -> None:
         """Take an answer (section 6.5). Raises MalformedMessage for what cannot be one."""
         queries = self.queries
-        leg = queries.match(server, message.xid)
-        if leg is None or not _fits(leg.query, message, reply):
+        transaction = queries.match(server, message.xid)
+        if transaction is None or not _fits(transaction.query, message, reply):
             out.append(Drop("unmatched"))
             return
-        query = leg.query
+        query = transaction.query
         answer = self._reader.read(message, reply, now)
-        rtt, refresh = now - leg.sent, query.until < NEVER
+        rtt, refresh = now - transaction.sent, query.until < NEVER
         out.append(
-            Answered(query.address, server, query.form, reply, rtt, leg.attempts, query.client, refresh)
+            Answered(
+                query.address, server, query.form, reply, rtt, transaction.attempts, query.client, refresh
+            )
         )
-        if not queries.answered(leg, reply != "unimplemented", now, out):
+        if not queries.answered(transaction, reply != "unimplemented", now, out):
             return
         if reply in ("active", "known"):
             self._authorities.remember(int(answer.address), server)
@@ -288,7 +273,7 @@ class LeaseQuery:
             return
         if reply == "unknown":
             if isinstance(query.key, int) and self._config.negative_cache:
-                leg.server.unknown.add(query.key, now + self._config.unknown_time, now)
+                transaction.server.unknown.add(query.key, now + self._config.unknown_time, now)
             if query.answer is None:
                 query.answer = answer
         if query.settled:
@@ -302,10 +287,10 @@ class LeaseQuery:
         A silent server may be the one that manages it, so then the refusal lasts no longer than it takes
         to poll that server; its answer, when it comes, still counts.
         """
-        legs: Iterable[Leg] = query.legs.values()
-        if any(not leg.server.failed for leg in legs):
+        transactions: Iterable[Transaction] = query.transactions.values()
+        if any(not transaction.server.failed for transaction in transactions):
             return
-        undecided = bool(query.legs)
+        undecided = bool(query.transactions)
         if not undecided:
             self.queries.finish(query)
         config, address = self._config, query.address
@@ -332,7 +317,7 @@ class LeaseQuery:
         else:
             self._place(query, answer, now, out)
             if query.sources and places.locations.get(int(address), now) is not None:
-                places.verify(query.sources, now, out)
+                self._verification.verify(query.sources, now, out)
 
     def _accept_client(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Locate a client's address, ask about its others, and judge who claimed to be that client.
@@ -355,7 +340,7 @@ class LeaseQuery:
         open_query = self.queries.get(int(address))
         if open_query is None or open_query.settled or self._places.locations.get(int(address), now) is None:
             return
-        self._places.verify(open_query.sources, now, out)
+        self._verification.verify(open_query.sources, now, out)
         self.queries.settle(open_query)
 
     def _judge_claims(self, query: Query, now: float, out: list[Effect]) -> None:
@@ -373,7 +358,7 @@ class LeaseQuery:
             if open_query is not None and not open_query.settled:
                 open_query.add_source(source)
             else:
-                self._places.verify((source,), now, out)
+                self._verification.verify((source,), now, out)
 
     def _place(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Locate the host that an answer names, if that can be done (R1-3, R5-11)."""
@@ -414,14 +399,10 @@ def _number(chaddr: bytes) -> int:
     return int.from_bytes(chaddr, "big")
 
 
-def _key_of_mac(chaddr: bytes) -> Key:
-    return ("mac", 1, chaddr)
-
-
 def _fits(query: Query, message: Message, reply: Reply) -> bool:
     """Whether an answer that holds data is about what was asked."""
     if reply in ("unknown", "unimplemented"):
         return True
     if query.form == "ip":
         return int(message.ciaddr) == query.key
-    return query.form == "client-id" or message.chaddr == query.chaddr
+    return message.chaddr == query.chaddr

@@ -6,28 +6,25 @@ is refused meanwhile. Methods append what follows for the switch to `out`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 from lq.concentrator.access import AccessAddresses
-from lq.concentrator.circuit_id import OwnCircuits, circuit_id_format
+from lq.concentrator.circuit_id import circuit_id_format
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import (
     Abandon,
     Circuit,
-    Drop,
     Effect,
     Location,
     ModemRegistered,
     Permit,
     Refuse,
-    Upstream,
     Withdraw,
 )
 from lq.concentrator.location import Awaiting, Locations
-from lq.concentrator.modems import Modems
-from lq.concentrator.refused import Refused
+from lq.concentrator.negative_cache import NegativeCache
+from lq.concentrator.option_82 import Modems, OwnCircuits
 from lq.concentrator.timers import NEVER
 
 _LONGEST_LEAD = 10.0  # seconds
@@ -44,15 +41,14 @@ class Places:
         self._long = 10 * self._most_lead  # seconds: whoever has so long has the whole lead
         self.hosts = AccessAddresses(config.networks, config.giaddr)
         self.locations = Locations()
-        self.refused = Refused(config.refused_limit)
+        self.negative_cache = NegativeCache(config.refused_limit)
         self.awaiting = Awaiting(config.refused_limit)
-        self.own = OwnCircuits(config)
-        self.modems = Modems(circuit_id_format(config), self.own, config.registered_only)
+        self.modems = Modems(circuit_id_format(config), OwnCircuits(config), config.registered_only)
 
     def locate(self, location: Location, now: float, out: list[Effect]) -> None:
         """The host is here from now on."""
         address = int(location.address)
-        self.refused.discard(address)
+        self.negative_cache.discard(address)
         self.awaiting.remove(address)
         expires = location.expires
         long = self._refreshes and expires - now > self._long  # as most have
@@ -96,25 +92,13 @@ class Places:
         if reason != "modem-absent" and not self._config.negative_cache:
             out.append(Abandon(address))
             return
-        self.refused.add(key, until, reason, now)
+        self.negative_cache.add(key, until, reason, now)
         out.append(Refuse(address, until, reason, quiet))
 
     def await_modem(self, location: Location, now: float, out: list[Effect]) -> None:
         """All is known of the host but the circuit of its modem."""
         self.refuse(location.address, "modem-absent", now + self._config.modem_wait, now, out)
         self.awaiting.put(location)
-
-    def verify(self, sources: Iterable[Upstream], now: float, out: list[Effect]) -> None:
-        """Drop what came from these sources, but for the one that is where its address is (R1-5)."""
-        for source in sources:
-            location = self.locations.get(int(source.address), now)
-            if location is None or not location.admits(source.circuit, source.chaddr):
-                out.append(self.spoofed(source, now))
-
-    def spoofed(self, source: Upstream, now: float) -> Drop:
-        """Return that this source has not the address that it bears (R1-5)."""
-        until = now + self._config.drop_time
-        return Drop("spoofed", source.address, source.circuit, source.chaddr, until)
 
     def forget(
         self, address: IPv4Address, circuit: Circuit, chaddr: bytes, now: float, out: list[Effect]

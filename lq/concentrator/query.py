@@ -1,26 +1,22 @@
-"""A query and its message (section 6.2)."""
+"""A query, its transactions with the servers, and the servers."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
 
-from lq.concentrator.config import ConcentratorConfig
+from lq.concentrator.answers import Answer
 from lq.concentrator.events import Circuit, QueryForm, Upstream
-from lq.concentrator.timers import NEVER
-from lq.wire import BOOTREQUEST, Message, OptionCode
-from lq.wire.message import Template
-
-if TYPE_CHECKING:
-    from lq.concentrator.answers import Answer
-    from lq.concentrator.queries import Leg, Server
+from lq.concentrator.server_state import SILENT, ServerState
+from lq.concentrator.timed_set import TimedSet
+from lq.concentrator.timers import LONG_AGO, NEVER
 
 MAXIMUM_SOURCES = 8  # that wait for the same answer
 
-Key = int | tuple[str, int, bytes]
-"""What is asked about: an address as a number, or form, htype and octets."""
+Key = int | bytes
+"""The subject of a query: an IP address as a number, or a MAC address."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,8 +24,8 @@ class Query:
     """The wish to know about one address or client, until it is answered or given up.
 
     `demanded` is when a packet last asked for it; `sources` are packets from upstream that wait to be
-    verified by the answer, `left` the places from which a host gave the address up meanwhile; `legs` are
-    its sides to the servers, `reserve` the servers to ask if the authoritative one does not help;
+    verified by the answer, `left` the places from which a host gave the address up meanwhile; `transactions`
+    are those with each server asked, `reserve` the servers to ask if the authoritative one does not help;
     `once`: a server that does not answer the first time is not asked again; `until`: no packet caused it,
     it is about a location that ends then, and is given up then; `answer` is the best one so far, and
     `settled` says that it has been acted upon. `quiet`: no packet has asked yet, only a client that wants
@@ -42,13 +38,12 @@ class Query:
     address: IPv4Address | None = None
     htype: int = 0
     chaddr: bytes = b""
-    client_id: bytes = b""
     once: bool = False
     until: float = NEVER
     sources: tuple[Upstream, ...] = ()
     left: tuple[tuple[Circuit, bytes], ...] = ()
-    legs: dict[Server, Leg] = field(default_factory=dict)
-    reserve: Sequence[Server] = ()
+    transactions: dict[QueriedServer, Transaction] = field(default_factory=dict)
+    reserve: Sequence[QueriedServer] = ()
     answer: Answer | None = None
     settled: bool = False
     quiet: bool = False
@@ -60,8 +55,8 @@ class Query:
 
     @property
     def client(self) -> bytes | None:
-        """The MAC address or client identifier that is asked about, if it is no IP address."""
-        return None if self.address is not None else self.chaddr or self.client_id
+        """The MAC address that is asked about, if it is no IP address."""
+        return None if self.address is not None else self.chaddr
 
     def add_source(self, source: Upstream | None) -> None:
         """Have a packet's source verified by the answer; beyond the first few they come again."""
@@ -69,35 +64,33 @@ class Query:
             self.sources += (source,)
 
 
-_MESSAGE_TYPE = int(OptionCode.MESSAGE_TYPE)
-_PARAMETER_REQUEST_LIST = int(OptionCode.PARAMETER_REQUEST_LIST)
+@dataclass(slots=True, eq=False)
+class QueriedServer:
+    """What is known of a server; `timer` is when its timer goes off (or, silent, when to poll)."""
+
+    address: IPv4Address
+    unknown: TimedSet  # addresses about which it said UNKNOWN (R6.5-5)
+    state: ServerState = SILENT
+    timer: float = NEVER
+    interval: float = 0.0  # silent: at least so long from the last packet to the next
+    failed: bool = False  # silent, and not just not asked yet: others had better be asked too
+    owes: bool = False  # it was asked, and no answer has come since that could have been the one
+    last_sent: float = LONG_AGO
+    outstanding: dict[int, Transaction] = field(default_factory=dict)  # by xid
+    waiting: OrderedDict[int, Transaction] = field(default_factory=OrderedDict)  # its first at once
+    unimplemented: set[QueryForm] = field(default_factory=set)  # (R6.5-6)
 
 
-class Composer:
-    """Makes the queries' messages; a query only reads (R3-1)."""
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """One query at one server, known by its xid, which stays when it is sent again.
 
-    def __init__(self, config: ConcentratorConfig) -> None:
-        self._giaddr = config.giaddr
-        self._type = bytes((config.dialect.leasequery,))
-        options = config.requested_options
-        self._by_client = bytes(dict.fromkeys((*options, int(config.dialect.client_addresses_option))))
-        self._by_address = Template(self._message(bytes(options)))
+    `backed_off` is how often its own timer has doubled since it was last put on the wire.
+    """
 
-    def octets(self, query: Query, xid: int) -> bytes:
-        """Return the message: giaddr is our own (R6.2-1), the R bit is not used (R6.2-3).
-
-        The Parameter Request List holds what a location is made of (R6.2-2). By IP address: ciaddr
-        alone (R6.2-4); by MAC address: htype, hlen, chaddr alone (R6.2-5); by client identifier:
-        option 61 alone (R6.2-6).
-        """
-        if query.address is not None:
-            return self._by_address.fill(xid, query.address)
-        message = self._message(self._by_client)
-        message.xid, message.htype, message.chaddr = xid, query.htype, query.chaddr
-        if query.form == "client-id":
-            message.options[OptionCode.CLIENT_IDENTIFIER] = query.client_id
-        return message.encode()
-
-    def _message(self, requested: bytes) -> Message:
-        options = {_MESSAGE_TYPE: self._type, _PARAMETER_REQUEST_LIST: requested}
-        return Message(op=BOOTREQUEST, giaddr=self._giaddr, options=options)
+    query: Query
+    server: QueriedServer
+    xid: int
+    attempts: int = 0
+    sent: float = LONG_AGO
+    backed_off: int = 0

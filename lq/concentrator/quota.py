@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable
 
+from lq.concentrator.timers import LONG_AGO
+
 MOST_SOURCES = 1 << 16
 _OTHERS = object()
 
@@ -19,7 +21,7 @@ class Quota:
     def __init__(self, limit: int, interval: float) -> None:
         self._limit = limit
         self._interval = interval
-        self._ends = float("-inf")
+        self._ends = LONG_AGO
         self._used: defaultdict[Hashable, int] = defaultdict(int)
 
     def take(self, source: Hashable, now: float) -> float | None:

@@ -1,20 +1,17 @@
-"""The relay agent (RFC 1542, RFC 3046), and what it gleans from the servers' replies (R1-7).
-
-Only what passes here is gleaned: a renewal that a client sends to its server directly is not (R4.3-1).
-"""
+"""The relay agent (RFC 1542, RFC 3046): it passes messages on, and says what is gleaned from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
 
-from lq.concentrator.circuit_id import OwnCircuits
+from lq.concentrator import gleaning
 from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Circuit, Drop, Effect, Location, ToClient, ToServer
 from lq.concentrator.exchanges import Exchange, Exchanges, wanted
-from lq.concentrator.modems import Modems
+from lq.concentrator.gleaning import Gleaned
+from lq.concentrator.option_82 import Modems
 from lq.wire import BOOTREPLY, BOOTREQUEST, Message, MessageType, OptionCode, RelayInfo
-from lq.wire.options import lease_end, unpack_u32
 
 _NO_ADDRESS = IPv4Address(0)
 _FROM_CLIENTS = frozenset(
@@ -32,26 +29,12 @@ _BY_UNICAST = frozenset({MessageType.REQUEST, MessageType.RELEASE, MessageType.I
 _NAMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.RELEASE})
 
 
-@dataclass(frozen=True, slots=True)
-class Gleaned:
-    """What a relayed message says: this host has the address now, or (`location` None) no longer has it.
-
-    In the latter case `address`, `chaddr` and `circuit` tell who gave it up or was denied it.
-    """
-
-    address: IPv4Address
-    chaddr: bytes
-    circuit: Circuit
-    location: Location | None = None
-
-
 class Relay:
     """Passes messages on, in both directions, and says what they teach."""
 
-    def __init__(self, config: ConcentratorConfig, modems: Modems, own: OwnCircuits) -> None:
+    def __init__(self, config: ConcentratorConfig, modems: Modems) -> None:
         self._config = config
         self._modems = modems
-        self._own = own
         self._exchanges = Exchanges(config.exchange_time)
 
     # -- from clients
@@ -68,15 +51,9 @@ class Relay:
         if message.hops >= self._config.maximum_hops:
             return "hops"
         value = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
-        if value is not None and not self._inserted_rightly(circuit, value):
+        if value is not None and not self._modems.inserted_rightly(circuit, value):
             return "spoofed-option-82"
         return _two_addresses(message)
-
-    def _inserted_rightly(self, circuit: Circuit, value: bytes) -> bool:
-        """Whether an access node that may do so put this option 82 in, and named the circuit it came from."""
-        if not self._own.trusted(circuit):
-            return False
-        return self._modems.circuit(RelayInfo.decode(value)) == circuit
 
     def unicast_obstacle(self, location: Location | None, message: Message) -> str | None:
         """Return why a located host must not send this to a server itself, None if it may.
@@ -101,18 +78,15 @@ class Relay:
         Option 82 of a trusted access node stays as it is (RFC 3046, 2.1.1). Raises MalformedMessage for
         what cannot be put into octets.
         """
-        address = wanted(message)
         options = dict(message.options)
         value = options.get(OptionCode.RELAY_AGENT_INFORMATION)
         info = self._modems.relay_info(circuit) if value is None else RelayInfo.decode(value)
         options[OptionCode.RELAY_AGENT_INFORMATION] = info.encode()
         relayed = replace(message, hops=message.hops + 1, giaddr=self._config.giaddr, options=options)
         octets = relayed.encode()
-        self._exchanges.begin(message, circuit, address, info, self._config.servers, now)
+        self._exchanges.begin(message, circuit, wanted(message), info, self._config.servers, now)
         out += [ToServer(server, octets) for server in self._config.servers]
-        if message.message_type in (MessageType.RELEASE, MessageType.DECLINE):
-            return Gleaned(address, message.chaddr, circuit)
-        return None
+        return gleaning.from_client(message, circuit)
 
     # -- from servers
 
@@ -121,8 +95,7 @@ class Relay:
     ) -> Gleaned | None:
         """Pass a server's reply on to its client, without option 82 (RFC 3046, 2.1), and glean from it.
 
-        ACK: the host has the address for the lease time. NAK: it does not have the one it asked for. With
-        `verify_replies` only the answer to an open request counts (`lq.concentrator.exchanges`); else
+        With `verify_replies` only the answer to an open request counts (`lq.concentrator.exchanges`); else
         option 82 alone says where the client is. Raises MalformedMessage if option 82 or the lease time is.
         """
         options = dict(message.options)
@@ -135,20 +108,12 @@ class Relay:
         circuit = self._circuit(exchange, server, message, info, out)
         if circuit is None:
             return None
-        lease = unpack_u32(options[OptionCode.LEASE_TIME]) if OptionCode.LEASE_TIME in options else 0
+        modem = info.remote_id if info is not None else self._modems.relay_info(circuit).remote_id
+        gleaned = gleaning.from_server(message, circuit, modem, exchange, now)
         # Without an address of its own yet, the client hears nothing but broadcast (RFC 2131, 4.1).
         broadcast = message.broadcast or message.yiaddr == _NO_ADDRESS
         out.append(ToClient(circuit, replace(message, options=options), message.chaddr, broadcast))
-        kind = message.message_type
-        informs = exchange is not None and exchange.kind == MessageType.INFORM  # that leases nothing
-        if kind == MessageType.ACK and message.yiaddr != _NO_ADDRESS and lease and not informs:
-            modem = info.remote_id if info is not None else self._modems.relay_info(circuit).remote_id
-            ends = lease_end(lease, now)
-            location = Location(message.yiaddr, message.htype, message.chaddr, circuit, modem, ends)
-            return Gleaned(message.yiaddr, message.chaddr, circuit, location)
-        if kind == MessageType.NAK and exchange is not None and exchange.wanted != _NO_ADDRESS:
-            return Gleaned(exchange.wanted, message.chaddr, circuit)
-        return None
+        return gleaned
 
     def _circuit(
         self,

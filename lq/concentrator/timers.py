@@ -16,6 +16,9 @@ from typing import Generic, TypeVar
 K = TypeVar("K", int, bytes)
 
 NEVER = float("inf")
+"""The time of what does not happen."""
+LONG_AGO = float("-inf")
+"""The time of what has not happened yet, before any other."""
 SLACK = 1024  # dead entries that do not count
 _SWEPT = 4  # entries of the heap set aside that one change moves
 _DROPPED = 64  # dead entries that one call takes off the top at most

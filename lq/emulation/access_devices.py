@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from lq.concentrator.circuit_id import TextCircuitId
 from lq.concentrator.events import Circuit
 from lq.emulation.processes import Process, Programs, end, python
 from lq.errors import RunFailed
 from lq.experiments.spec import Spec
+from lq.sandbox import plans
+from topologies import plan
 from topologies.access import AccessBridge, Dslam
+from topologies.agent import AgentPlan
 from topologies.figure import Figure
 from topologies.nodes import Concentrator
+from topologies.registration import RegistrationPlan
 
 AGENT = "intermediate-agent"
 
@@ -32,15 +35,15 @@ class IntermediateAgent:
         if not self._figure.intermediate_agent:
             return
         ids = TextCircuitId(self._spec.topology.access_node)
-        plan = {
-            "interface": Dslam.AGENT_INTERFACE,
-            "circuits": [
-                (tags, ids.encode(Circuit(Concentrator.ACCESS, tags)).decode("ascii"), mac)
+        told = AgentPlan(
+            interface=Dslam.AGENT_INTERFACE,
+            circuits=tuple(
+                (tags, ids.encode(Circuit(Concentrator.ACCESS, tags)).decode("ascii"), plan.mac_octets(mac))
                 for mac, tags in self._figure.modem_places
-            ],
-            "report": str(self._report_file),
-        }
-        self._plan_file.write_text(json.dumps(plan))
+            ),
+            report_file=self._report_file,
+        )
+        plans.save(told, self._plan_file)
         self._process = self._programs.launch(AGENT, python("topologies.agent", str(self._plan_file)))
         self._programs.await_line(AGENT, self._process)
 
@@ -70,13 +73,13 @@ class ModemProcessors:
         """Start them, where modems register."""
         if self._spec.modems.registration == "told":
             return
-        plan: dict[str, Any] = {
-            "interface": AccessBridge.PROCESSORS_INTERFACE,
-            "delay": self._spec.modems.delay,
-            "modems": self._figure.modem_places,
-            "record": str(self._record),
-        }
-        self._plan_file.write_text(json.dumps(plan))
+        told = RegistrationPlan(
+            interface=AccessBridge.PROCESSORS_INTERFACE,
+            delay=self._spec.modems.delay,
+            modems=tuple((plan.mac_octets(mac), tags) for mac, tags in self._figure.modem_places),
+            record=self._record,
+        )
+        plans.save(told, self._plan_file)
         command = python("topologies.registration", str(self._plan_file))
         self._process = self._programs.launch("modems", command)
         self._programs.await_line("modems", self._process)

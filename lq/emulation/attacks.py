@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lq.emulation.processes import Process, Programs, end, python
-from lq.emulation.programs import plans
 from lq.emulation.programs.flood import FloodPlan, FloodReport
 from lq.emulation.programs.hijacker import ForgeryReport, OnPathReport
 from lq.emulation.programs.starver import StarverPlan
+from lq.sandbox import plans
 from lq.scenarios.network import DhcpFlood, Identities, Kind, Pattern
 from lq.scenarios.phases import AttackReport
 from lq.server.bindings import Binding
@@ -113,8 +113,8 @@ def flood(
         last = min(last, first + (addresses - 1))
     what = FloodPlan(
         interface=interface.name,
-        source_mac=octets(interface.MAC()),
-        next_hop_mac=octets(next_hop),
+        source_mac=plan.mac_octets(interface.MAC()),
+        next_hop_mac=plan.mac_octets(next_hop),
         address=plan.INTERNET,
         kind=kind,
         pattern=pattern,
@@ -147,10 +147,10 @@ def dhcp_flood(
     interface = node.defaultIntf()
     what = StarverPlan(
         interface=interface.name,
-        mac=octets(interface.MAC()),
+        mac=plan.mac_octets(interface.MAC()),
         address=own.address,
         client_id=own.client_id or b"",
-        next_hop=octets(plan.CONCENTRATOR_ACCESS_MAC),
+        next_hop=plan.mac_octets(plan.CONCENTRATOR_ACCESS_MAC),
         server=server,
         flood=flood,
         identities=identities,
@@ -160,8 +160,3 @@ def dhcp_flood(
         seed=seed,
     )
     return AttackProgram(programs, raw, name, "starver", what, node, FloodReport)
-
-
-def octets(mac: str) -> bytes:
-    """Return a hardware address that is written with colons."""
-    return bytes.fromhex(mac.replace(":", ""))

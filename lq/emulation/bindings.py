@@ -13,7 +13,7 @@ from typing import Any
 from lq.emulation.dhcp_servers import DhcpServer
 from lq.errors import BadInput
 from lq.server import importer
-from lq.server.bindings import NEVER, Binding
+from lq.server.bindings import NO_TIME, Binding
 from lq.server.storage import Storage, StorageError
 from lq.wire import RelayInfo
 
@@ -87,4 +87,4 @@ def _hexadecimal(octets: bytes | None, between: str = "") -> str | None:
 
 
 def _from_now(moment: float) -> float | None:
-    return None if moment == NEVER else moment - time.time()
+    return None if moment == NO_TIME else moment - time.time()

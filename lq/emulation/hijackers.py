@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lq.emulation.attacks import AttackProgram, Reporting, octets
+from lq.emulation.attacks import AttackProgram, Reporting
 from lq.emulation.forgeries import Identity, OffPath, Place, Subscriber, World, on_path
 from lq.emulation.processes import Programs
 from lq.emulation.programs.hijacker import (
@@ -72,7 +72,7 @@ class Hijackers:
     ) -> None:
         self._programs, self._raw, self._net = programs, raw, net
         self._spec, self._wanted, self._cast = spec, spec.part(Hijack), cast
-        self._uplink_mac = uplink_mac
+        self._uplink_mac = plan.mac_octets(uplink_mac)
         known = {str(each.address): each for each in bound if each.state == State.LEASED}
         self._identities = {name: _identity(known[address]) for name, address in leases.items()}
         self._taps = self._make_taps()
@@ -91,9 +91,7 @@ class Hijackers:
 
     def _make_taps(self) -> list[Reporting[TapReport]]:
         spoken = dialect(self._spec.server.dialect)
-        victims = {
-            str(self._identities[name].address): octets(self._mac(name)) for name in self._cast.victims
-        }
+        victims = {str(self._identities[name].address): self._mac(name) for name in self._cast.victims}
         taps = []
         for name in (*self._cast.attackers.values(), "internet"):
             what = TapPlan(
@@ -148,7 +146,7 @@ class Hijackers:
         subscriber = Subscriber(world, self._place(host, plan.CONCENTRATOR_ACCESS_MAC))
         router, _ = self._net["network"].connectionsTo(self._net["internet"])[0]
         outside = OffPath(world, self._place("internet", router.MAC()))
-        path = Place(plan.UPLINK_ROUTER, octets(plan.ROUTER_UPLINK_MAC), octets(self._uplink_mac))
+        path = Place(plan.UPLINK_ROUTER, plan.mac_octets(plan.ROUTER_UPLINK_MAC), self._uplink_mac)
         made = _Forgeries({host: [], "internet": []})
         for number, (trial, name) in enumerate(zip(self._cast.trials, self._cast.victims, strict=True)):
             victim = self._identities[name]
@@ -179,10 +177,10 @@ class Hijackers:
 
     def _place(self, node: str, next_hop: str) -> Place:
         address = plan.INTERNET if node == "internet" else self._identities[node].address
-        return Place(address, octets(self._mac(node)), octets(next_hop))
+        return Place(address, self._mac(node), plan.mac_octets(next_hop))
 
-    def _mac(self, node: str) -> str:
-        return str(self._net[node].defaultIntf().MAC())
+    def _mac(self, node: str) -> bytes:
+        return plan.mac_octets(self._net[node].defaultIntf().MAC())
 
     def _interface(self, node: str) -> str:
         return str(self._net[node].defaultIntf().name)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lq.emulation.attacks import Reporting, octets
+from lq.emulation.attacks import Reporting
 from lq.emulation.processes import Programs
 from lq.emulation.programs.neighbours import CountPlan, CountReport, SpoofPlan, SpoofReport
 from lq.errors import RunFailed
@@ -38,7 +38,7 @@ class Stealing:
         interface = host.defaultIntf()
         what = SpoofPlan(
             interface=interface.name,
-            mac=octets(interface.MAC()),
+            mac=plan.mac_octets(interface.MAC()),
             address=IPv4Address(address),
             gateway=plan.GATEWAY,
         )

@@ -21,7 +21,7 @@ import struct
 from collections import Counter
 from typing import NamedTuple
 
-from lq.server.bindings import NEVER, Binding, Bindings, State
+from lq.server.bindings import NO_TIME, Binding, Bindings, State
 from lq.server.config import ServerConfig
 from lq.server.pools import Ranges
 from lq.server.replies import AllTerms
@@ -269,7 +269,7 @@ class Answerer:
                     times += _RENEWAL, _seconds(binding.renews - now)
                 if layout.rebinding and binding.rebinds > now:
                     times += _REBINDING, _seconds(binding.rebinds - now)
-        if layout.last and binding.last_transaction != NEVER:
+        if layout.last and binding.last_transaction != NO_TIME:
             # Whole seconds before the moment of sending, never an absolute time (R6.1-1).
             times += _LAST, _seconds(now - binding.last_transaction)
         wanted = layout.marks[len(times) | leased]

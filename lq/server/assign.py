@@ -28,14 +28,14 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from lq.server.agent import Agent, circuit
-from lq.server.bindings import NEVER, Binding, Bindings, State
+from lq.server.bindings import NO_TIME, Binding, Bindings, State
 from lq.server.config import Link, Reservation, ServerConfig
 from lq.server.limits import Limits, Room
 from lq.server.offers import Client, Offer, Offers
 from lq.server.pools import LinkPools
 from lq.server.replies import AllTerms, Replies
-from lq.wire.message import ANY, Message, MessageType
-from lq.wire.options import OptionCode, parse_field, pieces
+from lq.wire.message import ANY, Message
+from lq.wire.options import MessageType, OptionCode, parse_field, pieces
 from lq.wire.text import hardware_address
 
 _log = logging.getLogger(__name__)
@@ -313,8 +313,8 @@ class Assigner:
                 binding,
                 state=State.RELEASED,
                 expires=now,
-                renews=NEVER,
-                rebinds=NEVER,
+                renews=NO_TIME,
+                rebinds=NO_TIME,
                 last_transaction=now,
                 template_of=None,
             ),

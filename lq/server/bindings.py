@@ -16,7 +16,8 @@ from lq.wire.options import FOREVER, OptionCode, parse_field
 
 MOST_SHARED = 4 << 20  # octets of option fields that are held once for all bindings
 
-NEVER = float("-inf")
+NO_TIME = float("-inf")
+"""The time of what a binding does not have: a lease, a renewal, a transaction. It is over at any time."""
 
 
 class State(IntEnum):
@@ -48,10 +49,10 @@ class Binding:
     chaddr: bytes = b""
     client_id: bytes | None = None
     state: State = State.LEASED
-    expires: float = NEVER
-    renews: float = NEVER
-    rebinds: float = NEVER
-    last_transaction: float = NEVER
+    expires: float = NO_TIME
+    renews: float = NO_TIME
+    rebinds: float = NO_TIME
+    last_transaction: float = NO_TIME
     relay_info: bytes | None = None
     sent: bytes = b""
     returned: bytes = b""

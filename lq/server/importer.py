@@ -16,7 +16,7 @@ from pathlib import Path
 from lq import files
 from lq.errors import BadInput
 from lq.server import lease_file
-from lq.server.bindings import NEVER, Binding, State
+from lq.server.bindings import NO_TIME, Binding, State
 from lq.server.clock import Clock
 from lq.server.config import load
 from lq.server.lease_file import Declaration, Statement
@@ -120,9 +120,9 @@ class _Lease:
         self._state: State | None = None
         self._standing = False  # a lease that may go without an end
         self._abandoned = False
-        self._starts = self._transaction = NEVER
+        self._starts = self._transaction = NO_TIME
         self._relay_info = b""
-        self._kept = Binding(b"", expires=NEVER)
+        self._kept = Binding(b"", expires=NO_TIME)
 
     def take(self, statement: Statement) -> None:
         """Take in a statement. Raises ValueError if its value is bad."""
@@ -162,14 +162,14 @@ class _Lease:
         binding = self._kept
         binding.packed = packed
         binding.state = self._state if self._state is not None else self._by_its_end()
-        if self._standing and binding.expires == NEVER:
+        if self._standing and binding.expires == NO_TIME:
             binding.expires = FOREVER
-        binding.last_transaction = self._starts if self._transaction == NEVER else self._transaction
+        binding.last_transaction = self._starts if self._transaction == NO_TIME else self._transaction
         if len(self._relay_info) > 255:
             raise ValueError(f"option 82 of {len(self._relay_info)} octets does not fit a message")
         binding.relay_info = self._relay_info or None
         if binding.state == State.LEASED:
-            if binding.expires == NEVER:
+            if binding.expires == NO_TIME:
                 raise ValueError("it is active and has no end")
             begin = max(self._starts, 0.0)
             binding.renews = begin + (binding.expires - begin) / 2
@@ -184,7 +184,7 @@ class _Lease:
         """The state where none is written (dhcpd 2, OpenBSD)."""
         if self._abandoned:
             return State.DECLINED
-        endless = self._standing and self._kept.expires == NEVER
+        endless = self._standing and self._kept.expires == NO_TIME
         return State.LEASED if endless or self._kept.expires > self._now else State.RELEASED
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from lq.server.bindings import NEVER
+from lq.server.bindings import NO_TIME
 from lq.server.config import Leases, Link, Reservation, ServerConfig, Subnet
-from lq.wire.message import ANY, BOOTREPLY, Message, MessageType
-from lq.wire.options import INFINITE, OptionCode, lease_end, pack_u32
+from lq.wire.message import ANY, BOOTREPLY, Message
+from lq.wire.options import INFINITE, MessageType, OptionCode, lease_end, pack_u32
 
 DEFAULT_LEASE_TIME = 3600
 
@@ -49,7 +49,7 @@ class Duration:
     def from_now(self, now: float) -> tuple[float, float, float]:
         """The three moments, in seconds as `now` is."""
         if self.lease == INFINITE:
-            return lease_end(self.lease, now), NEVER, NEVER
+            return lease_end(self.lease, now), NO_TIME, NO_TIME
         return now + self.lease, now + self.renewal, now + self.rebinding
 
 

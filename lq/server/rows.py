@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import Any
 from zlib import crc32
 
-from lq.server.bindings import NEVER, Binding, State
+from lq.server.bindings import NO_TIME, Binding, State
 from lq.wire.options import parse_field
 
 COLUMNS = (
@@ -124,7 +124,7 @@ class Reader:
         """The binding of a row of version 1, which has no checksum and NULL for no time."""
         if not all(type(value) in fitting for value, fitting in zip(row, _TYPES, strict=True)):
             raise ValueError(f"the row of address {named(row[0])} has a value of the wrong type")
-        times = (NEVER if time is None else time for time in row[5:9])
+        times = (NO_TIME if time is None else time for time in row[5:9])
         return self._binding((*row[:5], *times, *row[9:]))
 
     def _binding(self, row: Row) -> Binding:

@@ -25,8 +25,8 @@ from lq.server.assign import Assigner
 from lq.server.bindings import Binding, Bindings, State
 from lq.server.config import Reservation, ServerConfig
 from lq.server.pools import Places, Ranges
-from lq.wire.message import ANY, Message, MessageType, decode
-from lq.wire.options import MalformedMessage, OptionCode
+from lq.wire.message import ANY, Message, decode
+from lq.wire.options import MalformedMessage, MessageType, OptionCode
 from lq.wire.text import type_name
 
 _log = logging.getLogger(__name__)

@@ -11,10 +11,9 @@ from lq.wire.message import (
     CLIENT_PORT,
     SERVER_PORT,
     Message,
-    MessageType,
     decode,
 )
-from lq.wire.options import MalformedMessage, OptionCode
+from lq.wire.options import MalformedMessage, MessageType, OptionCode
 from lq.wire.relay_info import RelayInfo
 
 __all__ = [

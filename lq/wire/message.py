@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from enum import IntEnum
 from ipaddress import IPv4Address
 
 from lq.wire.options import MalformedMessage, OptionCode, address_of, parse, pieces
+from lq.wire.text import describe_option, hardware_address, type_name
 
 BOOTREQUEST = 1
 BOOTREPLY = 2
@@ -33,24 +33,6 @@ _MESSAGE_TYPE = int(OptionCode.MESSAGE_TYPE)
 _OVERLOAD = int(OptionCode.OVERLOAD)
 _IN_FILE = 1
 _IN_SNAME = 2
-
-
-class MessageType(IntEnum):
-    """Values of option 53; the leasequery ones by the draft's names and RFC 4388's numbers."""
-
-    DISCOVER = 1
-    OFFER = 2
-    REQUEST = 3
-    DECLINE = 4
-    ACK = 5
-    NAK = 6
-    RELEASE = 7
-    INFORM = 8
-    FORCERENEW = 9
-    LEASEQUERY = 10
-    KNOWN = 11
-    UNKNOWN = 12
-    ACTIVE = 13
 
 
 @dataclass(slots=True)
@@ -164,9 +146,17 @@ class Message:
         return options, filled[_IN_FILE], filled[_IN_SNAME]
 
     def __str__(self) -> str:
-        from lq.wire.text import describe
-
-        return describe(self)
+        """The whole message on a few lines: header fields that are not zero, then the options."""
+        kind = {BOOTREQUEST: "request", BOOTREPLY: "reply"}.get(self.op, f"op {self.op}")
+        addresses = {name: getattr(self, name) for name in ("ciaddr", "yiaddr", "siaddr", "giaddr")}
+        fields = [f"{name} {value}" for name, value in addresses.items() if value != ANY]
+        fields += [f"{name} {getattr(self, name)}" for name in ("hops", "secs") if getattr(self, name)]
+        fields += [f"flags {self.flags:#06x}"] if self.flags else []
+        fields += [f"chaddr {hardware_address(self.chaddr)} (htype {self.htype})"]
+        fields += [f"{name} {getattr(self, name)!r}" for name in ("sname", "file") if getattr(self, name)]
+        lines = [f"{type_name(self.message_type)} ({kind}) xid {self.xid:#010x}", "  " + ", ".join(fields)]
+        lines += ["  " + describe_option(code, value) for code, value in self.options.items()]
+        return "\n".join(lines)
 
 
 class Template:

@@ -81,6 +81,24 @@ _U32 = struct.Struct("!I")
 _PAD, _END = int(OptionCode.PAD), int(OptionCode.END)  # plain numbers: they are compared for each octet
 
 
+class MessageType(IntEnum):
+    """Values of option 53; the leasequery ones by the draft's names and RFC 4388's numbers."""
+
+    DISCOVER = 1
+    OFFER = 2
+    REQUEST = 3
+    DECLINE = 4
+    ACK = 5
+    NAK = 6
+    RELEASE = 7
+    INFORM = 8
+    FORCERENEW = 9
+    LEASEQUERY = 10
+    KNOWN = 11
+    UNKNOWN = 12
+    ACTIVE = 13
+
+
 def pack_u32(value: float) -> bytes:
     """A number (seconds, say) as 4 octets; fractions are cut off, the range is kept to 0..2**32-1."""
     return _U32.pack(int(min(max(value, 0), 0xFFFFFFFF)))

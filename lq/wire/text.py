@@ -1,16 +1,12 @@
-"""Messages for people to read."""
+"""Values of messages for people to read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from lq.wire.dialect import DRAFT_03
-from lq.wire.options import MalformedMessage, OptionCode, unpack_addresses, unpack_u32
+from lq.wire.options import MalformedMessage, MessageType, OptionCode, unpack_addresses, unpack_u32
 from lq.wire.relay_info import RelayInfo
-
-if TYPE_CHECKING:
-    from lq.wire.message import Message
 
 
 def hardware_address(chaddr: bytes) -> str:
@@ -31,8 +27,6 @@ def parse_hardware_address(text: str) -> bytes:
 
 def type_name(number: int | None) -> str:
     """The name of a message type (DRAFT_03's where both dialects agree on the number)."""
-    from lq.wire.message import MessageType
-
     if number is None:
         return "BOOTP"
     if number in MessageType.__members__.values():
@@ -91,21 +85,3 @@ def describe_option(code: int, value: bytes) -> str:
     except (KeyError, IndexError, MalformedMessage, UnicodeDecodeError):
         shown = value.hex() if value else "empty"
     return f"{code} {option_name(code)}: {shown}"
-
-
-def describe(message: Message) -> str:
-    """The whole message on a few lines: header fields that are not zero, then the options."""
-    kind = {1: "request", 2: "reply"}.get(message.op, f"op {message.op}")
-    lines = [f"{type_name(message.message_type)} ({kind}) xid {message.xid:#010x}"]
-    fields = [
-        f"{name} {getattr(message, name)}"
-        for name in ("ciaddr", "yiaddr", "siaddr", "giaddr")
-        if int(getattr(message, name))
-    ]
-    fields += [f"{name} {getattr(message, name)}" for name in ("hops", "secs") if getattr(message, name)]
-    fields += [f"flags {message.flags:#06x}"] if message.flags else []
-    fields += [f"chaddr {hardware_address(message.chaddr)} (htype {message.htype})"]
-    fields += [f"{name} {getattr(message, name)!r}" for name in ("sname", "file") if getattr(message, name)]
-    lines.append("  " + ", ".join(fields))
-    lines += ["  " + describe_option(code, value) for code, value in message.options.items()]
-    return "\n".join(lines)

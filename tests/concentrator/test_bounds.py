@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lq.concentrator import queries as queries_module
+from lq.concentrator import backoff as backoff_module
 from lq.concentrator.arp import ArpSearches
 from lq.concentrator.authorities import Authorities
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.events import (
     Abandon,
     Answered,
     ArpReply,
-    Ask,
     BroadcastArp,
     Circuit,
     Downstream,
@@ -44,8 +44,8 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.leasequery import LeaseQuery
-from lq.concentrator.queries import Queries
-from lq.concentrator.refused import Refused
+from lq.concentrator.negative_cache import NegativeCache
+from lq.concentrator.server_state import ServerState
 from lq.simulation.world import Link, World
 from lq.wire import DRAFT_03, MessageType, OptionCode
 from tests.concentrator.helpers import (
@@ -101,12 +101,19 @@ class Flight:
 class Bounds(RuleBasedStateMachine):
     """An observer between the concentrator and its server."""
 
-    @initialize(seed=st.integers(0, 2**16), jitter=st.sampled_from([0.0, 0.05, 2.0]), warm=st.booleans())
-    def begin(self, seed, jitter, warm):
+    @initialize(
+        seed=st.integers(0, 2**16),
+        jitter=st.sampled_from([0.0, 0.05, 2.0]),
+        warm=st.booleans(),
+        ask_by=st.sampled_from(["address", "mac-upstream"]),
+    )
+    def begin(self, seed, jitter, warm, ask_by):
         self.model = populated_model()
         self.leased = set(range(LEASED))
         self.link = Link(delay=0.01, jitter=jitter)
-        self.world = World(engine(**SETTINGS, seed=seed), {SERVER: self.model}, self.link, seed)
+        self.world = World(
+            engine(**SETTINGS, seed=seed, ask_by=ask_by), {SERVER: self.model}, self.link, seed
+        )
         self.world.on_effect, self.world.on_reply = self.observe, self.sees_reply
         self.flights: dict[int, Flight] = {}  # by xid, until an answer comes
         self.last_sent = self.heard = self.fast_until = float("-inf")
@@ -145,10 +152,6 @@ class Bounds(RuleBasedStateMachine):
         effects = self.world.give(Upstream(circuit, chaddr, ADDRESSES[number]))
         for effect in effects:
             assert not isinstance(effect, Permit) or number == claimant
-
-    @rule(number=st.integers(0, HOSTS - 1))
-    def by_mac(self, number):
-        self.world.give(Ask(chaddr=subscriber(number)[1]))
 
     @rule()
     def everybody(self):
@@ -331,15 +334,17 @@ class Bounds(RuleBasedStateMachine):
         if hasattr(self, "world"):
             pending = self.world.concentrator.queries
             server = pending.servers[SERVER]
-            legs = [*server.outstanding.values(), *server.waiting.values()]
+            transactions = [*server.outstanding.values(), *server.waiting.values()]
             open_ = {query.key for query in pending}
-            assert open_ <= {leg.query.key for leg in legs}
-            assert all(leg.query.settled or leg.query.key in open_ for leg in legs)
+            assert open_ <= {transaction.query.key for transaction in transactions}
+            assert all(
+                transaction.query.settled or transaction.query.key in open_ for transaction in transactions
+            )
             assert not set(server.outstanding) & set(server.waiting)
             assert len(pending) <= 2 * HOSTS
-            if server.state != "silent":
+            if server.state is not ServerState.SILENT:
                 assert all(xid in pending._timers for xid in server.outstanding), "none is stuck"
-            elif legs:
+            elif transactions:
                 assert server.timer < float("inf"), "somebody polls"
 
 
@@ -414,7 +419,7 @@ class Pair(RuleBasedStateMachine):
             queries = self.world.concentrator.queries
             assert len(queries) <= HOSTS
             for server in queries.servers.values():
-                assert len(server.outstanding) <= (WINDOW if server.state == "responsive" else 1)
+                assert len(server.outstanding) <= (WINDOW if server.state is ServerState.RESPONSIVE else 1)
 
 
 class Determinism(RuleBasedStateMachine):
@@ -556,10 +561,10 @@ TestDeterminism.settings = settings(max_examples=40, stateful_step_count=30, dea
 def unserved(answered):
     """An answer that does not count for the server's timer."""
 
-    def answer(self, leg, supported, now, out):
-        server = leg.server
+    def answer(self, transaction, supported, now, out):
+        server = transaction.server
         before = server.state, server.timer, server.interval
-        wanted = answered(self, leg, supported, now, out)
+        wanted = answered(self, transaction, supported, now, out)
         server.state, server.timer, server.interval = before
         return wanted
 
@@ -570,8 +575,8 @@ def forgetful(finish):
     """What is out about a query that is ended is known no more, as it once was."""
 
     def end(self, query):
-        for leg in list(query.legs.values()):
-            self._remove(leg)
+        for transaction in list(query.transactions.values()):
+            self._remove(transaction)
         finish(self, query)
 
     return end
@@ -581,8 +586,8 @@ def at_once(finish):
     """What is out about a query that is ended counts no more for the window."""
 
     def end(self, query):
-        for leg in list(query.legs.values()):
-            self._end(leg)
+        for transaction in list(query.transactions.values()):
+            self._end(transaction)
         finish(self, query)
 
     return end
@@ -621,12 +626,12 @@ FAULTS = {
     "queries without a window": (Bounds, SETTINGS, "window", 99),
     "polls too often": (Bounds, SETTINGS, "server_timer", 2.0),
     "polls too rarely": (Bounds, SETTINGS, "server_timer_last", 300.0),
-    "no back-off of a query": (Bounds, queries_module, "_doubling", lambda _: lambda first, _: [first]),
-    "no end of a server's window": (Bounds, Queries, "_server_timer", without_end),
-    "answers that do not count": (Bounds, Queries, "answered", unserved),
-    "gleaning that loses an answer": (Bounds, Queries, "finish", forgetful),
-    "gleaning that makes room on the wire": (Bounds, Queries, "finish", at_once),
-    "no negative cache": (Bounds, Refused, "get", lambda _: lambda *_: None),
+    "no back-off of a query": (Bounds, backoff_module, "_doubling", lambda _: lambda first, _: [first]),
+    "no end of a server's window": (Bounds, BackOff, "_server_timer", without_end),
+    "answers that do not count": (Bounds, BackOff, "answered", unserved),
+    "gleaning that loses an answer": (Bounds, BackOff, "finish", forgetful),
+    "gleaning that makes room on the wire": (Bounds, BackOff, "finish", at_once),
+    "no negative cache": (Bounds, NegativeCache, "get", lambda _: lambda *_: None),
     "a query for each packet": (Bounds, LeaseQuery, "join", lambda _: lambda *_: False),
     "sources not verified": (Bounds, Location, "admits", lambda _: lambda *_: True),
     "one server of two asked": (Pair, Authorities, "order", favouring),

@@ -7,6 +7,7 @@ from lq.wire import DRAFT_03, RFC4388, OptionCode
 from lq.wire.options import pack_addresses
 from tests.concentrator.helpers import (
     CIRCUIT,
+    GIADDR,
     HOST,
     MAC,
     OTHER_CIRCUIT,
@@ -56,12 +57,36 @@ def test_an_unknown_host_is_asked_about_by_its_mac_address_and_has_to_have_the_a
     concentrator = responsive()
     [query] = queries(upstream(concentrator))
     message = query.message
-    assert (query.query.form, message.chaddr, int(message.ciaddr)) == ("mac", MAC, 0)
+    assert (query.query.form, message.htype, message.chaddr, int(message.ciaddr)) == ("mac", 1, MAC, 0)
+    assert (message.giaddr, message.flags) == (GIADDR, 0)
+    assert OptionCode.CLIENT_IDENTIFIER not in message.options
+    assert {51, 82} <= set(message.options[OptionCode.PARAMETER_REQUEST_LIST])
     assert upstream(concentrator, HOST + 1) == [], "one query, whatever addresses the host bears"
     effects = concentrator.handle(active(query, ciaddr=HOST), 0.1)
     assert [each.location.address for each in of_type(Permit, effects)] == [HOST]
     [drop] = of_type(Drop, effects)
     assert (drop.reason, drop.address, drop.circuit) == ("spoofed", HOST + 1, CIRCUIT)
+
+
+@pytest.mark.requirement("R5-7")
+@pytest.mark.requirement("R6.1-2")
+def test_the_client_s_other_addresses_are_asked_about_by_ip_address():
+    concentrator = responsive()
+    [query] = queries(upstream(concentrator))
+    others = {OptionCode.REQUESTED_ADDRESS: pack_addresses([HOST, HOST + 5])}
+    effects = concentrator.handle(active(query, ciaddr=HOST, options=others), 0.1)
+    assert of_type(Permit, effects)[0].location.address == HOST
+    assert [each.query.address for each in queries(effects)] == [HOST + 5]
+
+
+def test_an_answer_by_mac_address_does_not_disturb_a_location():
+    concentrator = responsive()
+    [query] = queries(upstream(concentrator, HOST + 1))
+    [by_address] = queries(concentrator.handle(Downstream(HOST), 0.0))
+    concentrator.handle(active(by_address, chaddr=OTHER_MAC), 0.1)
+    effects = concentrator.handle(active(query, ciaddr=HOST), 0.2)
+    assert of_type(Permit, effects) == []
+    assert concentrator.locations.get(int(HOST), 0.2).chaddr == OTHER_MAC
 
 
 def test_a_host_elsewhere_with_that_mac_address_gets_nothing():
@@ -110,7 +135,7 @@ def test_a_client_without_a_lease_shuts_no_address_out(dialect):
     network.run(1.0)
     network.give(Upstream(CIRCUIT, MAC, HOST))
     network.run(2.0)
-    assert network.concentrator.refused.get(int(HOST), 2.0) is None
+    assert network.concentrator.negative_cache.get(int(HOST), 2.0) is None
     assert [each.reason for _, each in network.record if isinstance(each, Drop)] == ["spoofed"]
     network.give(Downstream(HOST))
     network.run(3.0)

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from lq.concentrator import exchanges as exchanges_module
 from lq.concentrator import leasequery as leasequery_module
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.engine import Concentrator
 from lq.concentrator.events import (
     Circuit,
@@ -37,7 +38,6 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.concentrator.exchanges import Exchanges
-from lq.concentrator.queries import Queries
 from lq.simulation.world import Link, World
 from lq.wire import DRAFT_03, MessageType, OptionCode, decode
 from lq.wire.options import pack_u32
@@ -299,8 +299,8 @@ def of_any_kind(_answered):
 
 def match_any_server(_match):
     def match(self, _server, xid):
-        leg = self._by_xid.get(xid)
-        return leg if leg is not None and leg.attempts else None
+        transaction = self._by_xid.get(xid)
+        return transaction if transaction is not None and transaction.attempts else None
 
     return match
 
@@ -308,7 +308,12 @@ def match_any_server(_match):
 def match_any_xid(_match):
     def match(self, server, _xid):
         return next(
-            (leg for leg in self._by_xid.values() if leg.server.address == server and leg.attempts), None
+            (
+                transaction
+                for transaction in self._by_xid.values()
+                if transaction.server.address == server and transaction.attempts
+            ),
+            None,
         )
 
     return match
@@ -322,8 +327,8 @@ FAULTS = {
     "takes a reply again": (Exchanges, "answered", again_and_again),
     "takes a reply of any kind, about any address": (Exchanges, "answered", of_any_kind),
     "takes any circuit": (exchanges_module, "_same", lambda _: lambda *_: True),
-    "takes another server's answer": (Queries, "match", match_any_server),
-    "takes an answer to nothing": (Queries, "match", match_any_xid),
+    "takes another server's answer": (BackOff, "match", match_any_server),
+    "takes an answer to nothing": (BackOff, "match", match_any_xid),
     "takes an answer about another address": (leasequery_module, "_fits", lambda _: lambda *_: True),
 }
 

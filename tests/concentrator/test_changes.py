@@ -178,7 +178,7 @@ def test_a_refusal_ends_when_the_address_is_leased(kind):
     concentrator = engine(known_time=1000.0, unknown_time=1000.0)
     concentrator.handle(answer(ask(concentrator), kind), 0.1)
     acknowledged(concentrator, 1.0, seconds=60)
-    assert concentrator.refused.get(KEY, 1.0) is None
+    assert concentrator.negative_cache.get(KEY, 1.0) is None
     concentrator.wake(61.0)
     ask(concentrator, 62.0)  # neither the refusal nor the server's UNKNOWN is remembered
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lq.concentrator.circuit_id import BinaryCircuitId, OwnCircuits, TextCircuitId
+from lq.concentrator.circuit_id import BinaryCircuitId, TextCircuitId
 from lq.concentrator.events import Circuit
-from lq.concentrator.modems import Modems
+from lq.concentrator.option_82 import Modems, OwnCircuits
 from lq.wire import RelayInfo
 from tests.concentrator.helpers import CIRCUIT, MODEM, OTHER_CIRCUIT, OTHER_MODEM, config, info
 

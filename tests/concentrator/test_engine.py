@@ -7,7 +7,6 @@ import pytest
 from lq.concentrator.events import (
     Abandon,
     Answered,
-    Ask,
     Downstream,
     Drop,
     ModemRegistered,
@@ -17,7 +16,7 @@ from lq.concentrator.events import (
     Withdraw,
 )
 from lq.wire import DRAFT_03, RFC4388, Message, OptionCode, decode
-from lq.wire.options import FOREVER, pack_addresses
+from lq.wire.options import FOREVER
 from tests.concentrator.helpers import (
     CIRCUIT,
     GIADDR,
@@ -79,29 +78,6 @@ def test_a_packet_downstream_for_an_unknown_location_is_asked_about_by_ip_addres
     assert {51, 82} <= set(message.options[OptionCode.PARAMETER_REQUEST_LIST])
 
 
-@pytest.mark.requirement("R6.2-5")
-@pytest.mark.requirement("R6.2-6")
-def test_the_other_two_forms_carry_their_item_alone():
-    concentrator = responsive()
-    [by_mac] = queries(concentrator.handle(Ask(chaddr=MAC), 0.0))
-    [by_client] = queries(concentrator.handle(Ask(client_id=b"\x01host"), 0.0))
-    assert (by_mac.query.form, by_client.query.form) == ("mac", "client-id")
-    message = decode(by_mac.message.encode())
-    assert (message.htype, message.chaddr, int(message.ciaddr)) == (1, MAC, 0)
-    assert OptionCode.CLIENT_IDENTIFIER not in message.options
-    message = decode(by_client.message.encode())
-    assert (message.htype, message.hlen, int(message.ciaddr)) == (0, 0, 0)
-    assert message.options[OptionCode.CLIENT_IDENTIFIER] == b"\x01host"
-    for query in (by_mac, by_client):
-        assert query.message.giaddr == GIADDR
-        assert query.message.flags == 0
-        assert {51, 82} <= set(query.message.options[OptionCode.PARAMETER_REQUEST_LIST])
-    assert concentrator.handle(Ask(chaddr=MAC), 0.0) == [], "once while one is out"
-    for wrong in (Ask(), Ask(chaddr=MAC, client_id=b"x")):
-        with pytest.raises(ValueError, match="exactly one"):
-            concentrator.handle(wrong, 0.0)
-
-
 @pytest.mark.requirement("R6.2-7")
 @pytest.mark.requirement("R7-4")
 @pytest.mark.parametrize(
@@ -120,7 +96,6 @@ def test_without_leasequery_nothing_is_asked():
     concentrator = engine(mode="glean-only")
     assert drops(concentrator.handle(Downstream(HOST), 0.0)) == ["unlocated"]
     assert drops(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 0.0)) == ["unlocated"]
-    assert drops(concentrator.handle(Ask(chaddr=MAC), 0.0)) == ["unlocated"]
     assert concentrator.deadline is None
 
 
@@ -335,7 +310,7 @@ def test_without_a_negative_cache_each_packet_asks_again_but_none_while_a_query_
         effects = concentrator.handle(answer(query, kind), moment)
         assert of_type(Abandon, effects) == [Abandon(HOST)]
         assert not of_type(Refuse, effects)
-    assert len(concentrator.refused) == 0
+    assert len(concentrator.negative_cache) == 0
 
 
 @pytest.mark.requirement("R7-3")
@@ -343,7 +318,7 @@ def test_the_negative_cache_is_bounded():
     concentrator = engine(refused_limit=10, network_queries=0)
     for number in range(50):
         concentrator.handle(answer(ask(concentrator, HOST + number), "known"), 0.0)
-    assert len(concentrator.refused) == 10
+    assert len(concentrator.negative_cache) == 10
 
 
 @pytest.mark.requirement("R6.5-3")
@@ -388,17 +363,6 @@ def test_active_without_a_lease_time_is_a_reservation_that_the_server_admits():
 
 
 @pytest.mark.requirement("R6.5-6")
-def test_a_server_is_not_asked_again_in_a_form_that_it_does_not_implement():
-    concentrator = responsive()
-    [by_mac] = queries(concentrator.handle(Ask(chaddr=MAC), 0.0))
-    [note] = concentrator.handle(answer(by_mac, "unimplemented", chaddr=MAC), 0.1)
-    assert (note.form, note.reply) == ("mac", "unimplemented")
-    assert drops(concentrator.handle(Ask(chaddr=OTHER_MAC), 0.2)) == ["unanswerable"]
-    assert len(queries(concentrator.handle(Ask(client_id=b"x"), 0.2))) == 1
-    ask(concentrator, now=0.2)
-
-
-@pytest.mark.requirement("R6.5-6")
 def test_unimplemented_by_ip_address_gives_up_what_waits_for_that_server():
     concentrator = engine()
     query = ask(concentrator)
@@ -407,29 +371,6 @@ def test_unimplemented_by_ip_address_gives_up_what_waits_for_that_server():
     assert {each.address for each in of_type(Abandon, effects)} == {HOST, HOST + 1}
     assert drops(concentrator.handle(Downstream(HOST), 0.2)) == ["unanswerable"]
     assert len(concentrator.queries) == 0
-
-
-# -- by MAC address and client identifier
-
-
-@pytest.mark.requirement("R5-7")
-@pytest.mark.requirement("R6.1-2")
-def test_a_query_by_mac_address_locates_the_address_and_asks_about_the_client_s_others():
-    concentrator = responsive()
-    [query] = queries(concentrator.handle(Ask(chaddr=MAC), 0.0))
-    others = {OptionCode.REQUESTED_ADDRESS: pack_addresses([HOST, HOST + 5])}
-    effects = concentrator.handle(active(query, ciaddr=HOST, options=others), 0.1)
-    assert of_type(Permit, effects)[0].location.address == HOST
-    assert [each.query.address for each in queries(effects)] == [HOST + 5]
-
-
-def test_an_answer_by_mac_address_does_not_disturb_a_location():
-    concentrator = responsive()
-    concentrator.handle(active(ask(concentrator), chaddr=OTHER_MAC), 0.0)
-    [query] = queries(concentrator.handle(Ask(chaddr=MAC), 0.0))
-    effects = concentrator.handle(active(query, ciaddr=HOST), 0.1)
-    assert [type(each) for each in effects] == [Answered]
-    assert concentrator.locations.get(KEY, 0.1).chaddr == OTHER_MAC
 
 
 # -- several servers
@@ -539,7 +480,7 @@ def test_a_more_recent_release_ends_a_location_and_an_older_one_does_not():
     assert concentrator.locations.get(KEY, 1.0) is not None
     concentrator, effects = two_answers(lease_of(MAC, 500, "known"), lease_of(MAC, 5))
     assert concentrator.locations.get(KEY, 1.0) is not None
-    assert concentrator.refused.get(KEY, 1.0) is None
+    assert concentrator.negative_cache.get(KEY, 1.0) is None
 
 
 @pytest.mark.requirement("R6.7-1")

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from lq.concentrator.events import BroadcastArp, Downstream, Refuse
-from lq.concentrator.refused import Refused
+from lq.concentrator.negative_cache import NegativeCache
 from lq.simulation.world import World
 from tests.concentrator.helpers import HOST, SECOND, SERVER, binding, engine, server_model, world
 
@@ -103,8 +103,8 @@ def test_a_scan_of_65536_addresses_is_held_whole_and_costs_one_query_each():
         network.run(network.now + 0.01)
         refusals += sum(isinstance(effect, Refuse) for _, effect in network.record)
         network.record.clear()
-    assert {each.reason for each in concentrator.refused} == {"known", "unknown"}
-    assert refusals == len(concentrator.refused) == 65536
+    assert {each.reason for each in concentrator.negative_cache} == {"known", "unknown"}
+    assert refusals == len(concentrator.negative_cache) == 65536
     assert set(model.received.values()) == {1}
     sent = concentrator.counters["queries_sent"]
     before = concentrator.counters["dropped_refused"]
@@ -117,7 +117,7 @@ def test_a_scan_of_65536_addresses_is_held_whole_and_costs_one_query_each():
 
 @pytest.mark.requirement("R7-3")
 def test_a_refusal_takes_as_much_memory_as_the_module_says_and_a_full_cache_no_more():
-    refused, octets = Refused(20_000), []
+    refused, octets = NegativeCache(20_000), []
     tracemalloc.start()
     try:
         for first in (0, 20_000, 40_000):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from lq.concentrator.events import Circuit, Location
 from lq.concentrator.location import Awaiting, Locations
-from lq.concentrator.refused import NegativeCache, Refusal, Refused
+from lq.concentrator.negative_cache import NegativeCache, Refusal
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from tests.concentrator.helpers import CIRCUIT, HOST, MAC, MODEM, OTHER_CIRCUIT, OTHER_MAC
 
@@ -108,7 +109,7 @@ def test_hosts_wait_for_their_modem_within_bounds():
 
 
 def test_the_negative_cache_is_bounded_and_forgets_in_time():
-    cache = NegativeCache(limit=3)
+    cache = TimedSet(limit=3)
     for number in range(5):
         cache.add(number, 10.0 + number, 0.0)
     assert len(cache) == 3
@@ -120,7 +121,7 @@ def test_the_negative_cache_is_bounded_and_forgets_in_time():
 
 
 def test_an_address_is_refused_for_one_reason_and_one_reason_cannot_crowd_out_another():
-    refused = Refused(limit=2)
+    refused = NegativeCache(limit=2)
     refused.add(1, 10.0, "known", 0.0)
     for address in range(2, 9):
         refused.add(address, 10.0, "unknown", 0.0)

@@ -232,7 +232,7 @@ def test_an_answer_that_comes_after_gleaning_shows_that_the_server_lives(kind):
     assert of_type(Answered, concentrator.handle(late, 0.03))
     assert concentrator.locations.get(int(HOST), 0.03).admits(CIRCUIT, MAC)
     assert len(queries(concentrator.handle(Downstream(HOST + 1), 0.1))) == 1
-    assert len(concentrator.refused) == 0
+    assert len(concentrator.negative_cache) == 0
 
 
 @pytest.mark.requirement("R6.6-3")

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 
 from lq.concentrator.events import (
     ArpReply,
-    Ask,
     Circuit,
     Downstream,
     FromClient,
@@ -70,7 +69,6 @@ events = st.one_of(
     st.builds(FromServer, st.sampled_from([SERVER, SECOND, HOST]), messages),
     st.builds(ModemRegistered, st.sampled_from([MODEM, b"", b"x" * 16]), circuits),
     st.builds(ArpReply, circuits, hardware, addresses),
-    st.builds(Ask, chaddr=st.binary(min_size=1, max_size=16)),
 )
 
 
@@ -115,8 +113,8 @@ def test_the_engine_takes_whatever_comes(mode, script):
                 assert OptionCode.RELAY_AGENT_INFORMATION not in effect.message.options
             if isinstance(effect, Refuse):
                 assert effect.until > now
-        assert all(each.until > 0 for each in concentrator.refused)
+        assert all(each.until > 0 for each in concentrator.negative_cache)
         deadline = concentrator.deadline
         assert deadline is None or deadline >= now or concentrator.wake(now) is not None
-    refused = {each.address for each in concentrator.refused if each.until > now}
+    refused = {each.address for each in concentrator.negative_cache if each.until > now}
     assert not refused & {int(each.address) for each in concentrator.locations}

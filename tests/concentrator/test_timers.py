@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lq.concentrator import queries as queries_module
+from lq.concentrator import backoff as backoff_module
 from lq.concentrator import quota as quota_module
 from lq.concentrator import timers as timers_module
 from lq.concentrator.authorities import Authorities
+from lq.concentrator.backoff import BackOff
 from lq.concentrator.events import Circuit, Downstream, Location, Upstream
 from lq.concentrator.location import Awaiting, Locations
-from lq.concentrator.queries import Queries
+from lq.concentrator.negative_cache import NegativeCache
 from lq.concentrator.quota import Quota
-from lq.concentrator.refused import NegativeCache, Refused
+from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER, SLACK, Timers
 from tests.concentrator.helpers import (
     CIRCUIT,
@@ -177,13 +178,13 @@ def test_late_queries_are_remembered_within_bounds():
         out = queries(asked.handle(Downstream(HOST + number), now))
         if out and number % 10 == 0:
             asked.handle(active(out[0], chaddr=MAC), now)
-        assert len(asked.queries._late) <= queries_module._MOST_LATE
-    assert len(asked.queries._late) == queries_module._MOST_LATE
+        assert len(asked.queries._late) <= backoff_module._MOST_LATE
+    assert len(asked.queries._late) == backoff_module._MOST_LATE
     assert len(asked.queries._timers) <= 100
 
 
 def test_authorities_are_remembered_within_bounds():
-    pending = Queries(config(servers=(SERVER, SECOND), refused_limit=1000))
+    pending = BackOff(config(servers=(SERVER, SECOND), refused_limit=1000))
     known = Authorities(config(servers=(SERVER, SECOND), refused_limit=1000), pending.servers.values())
     for number in range(50_000):
         known.remember(number % 20_000, SERVER)
@@ -191,14 +192,10 @@ def test_authorities_are_remembered_within_bounds():
     assert known._of(19_999 - 10_000) == (SERVER,)
 
 
-@pytest.mark.parametrize("kind", [NegativeCache, Refused])
+@pytest.mark.parametrize("kind", [TimedSet, NegativeCache])
 def test_a_negative_cache_is_bounded_and_forgets_bit_by_bit(kind):
     cache = kind(limit=1000)
-    add = (
-        cache.add
-        if kind is NegativeCache
-        else lambda *entry: cache.add(entry[0], entry[1], "known", entry[2])
-    )
+    add = cache.add if kind is TimedSet else lambda *entry: cache.add(entry[0], entry[1], "known", entry[2])
     for number in range(50_000):
         add(number, 300.0 + number / 1000, number / 1000)
         assert len(cache) <= 1000

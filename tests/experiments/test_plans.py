@@ -12,7 +12,8 @@ from typing import Literal
 
 import pytest
 
-from lq.emulation.programs import flood, hijacker, neighbours, plans, probes
+from lq.emulation.programs import flood, hijacker, neighbours, probes
+from lq.sandbox import plans
 from tests import support
 
 FLOOD = flood.FloodPlan(

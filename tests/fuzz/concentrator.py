@@ -129,7 +129,7 @@ def concentrator(data):
         step(play, who, where, which, octets)
         config, engine = play.engine.config, play.engine
         assert len(engine._claims) <= config.waiting_limit
-        assert len(engine.refused) <= 6 * config.refused_limit
+        assert len(engine.negative_cache) <= 6 * config.refused_limit
     assert play.engine.deadline is None or play.engine.deadline >= 0
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from lq.server.bindings import NEVER, Binding, State
+from lq.server.bindings import NO_TIME, Binding, State
 from lq.server.config import parse
 from lq.server.service import Service
 from lq.wire import RelayInfo
@@ -47,7 +47,7 @@ def bindings(**changed):
             relay_info(number).encode(),
         )
         if number == 11:
-            binding = replace(binding, state=State.RELEASED, expires=NOW, renews=NEVER, rebinds=NEVER)
+            binding = replace(binding, state=State.RELEASED, expires=NOW, renews=NO_TIME, rebinds=NO_TIME)
         if number == 12:
             binding = replace(binding, expires=NOW - 100, last_transaction=NOW - LEASE)
         result.append(replace(binding, **changed.get(f"n{number}", {})))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lq.server import log_file, schema
-from lq.server.bindings import NEVER, Binding, State
+from lq.server.bindings import NO_TIME, Binding, State
 from lq.server.clock import Moment
 from lq.server.schema import Over
 from lq.server.storage import Storage, StorageError
@@ -834,10 +834,12 @@ def test_a_database_of_version_1_is_taken_over(tmp_path):
         found = load(path)
         assert len(found) == 3001
         assert found[-1] == (
-            bytes((198, 18, 0, 10)), 1, mac(1), None, State.LEASED, NEVER, 7.0, 1.5, 1.5, None, b"<\1a", b"",
+            bytes((198, 18, 0, 10)), 1, mac(1), None, State.LEASED, NO_TIME,
+            7.0, 1.5, 1.5, None, b"<\1a", b"",
         )  # fmt: skip
         assert found[7] == (
-            bytes((0, 0, 0, 7)), 7, bytes(6), None, State.RELEASED, 1.0, NEVER, NEVER, 0.5, b"\1\0", b"", b"",
+            bytes((0, 0, 0, 7)), 7, bytes(6), None, State.RELEASED, 1.0,
+            NO_TIME, NO_TIME, 0.5, b"\1\0", b"", b"",
         )  # fmt: skip
     with contextlib.closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (2,)

@@ -6,7 +6,6 @@ import pytest
 
 from lq.concentrator.events import (
     ArpReply,
-    Ask,
     BroadcastArp,
     Downstream,
     Permit,
@@ -107,21 +106,6 @@ def test_links_lose_duplicate_and_delay_as_they_should():
     delays = [delay for each in arrivals for delay in each]
     assert 1.0 <= min(delays) < 1.01
     assert 1.49 < max(delays) <= 1.5
-
-
-def test_the_server_model_answers_the_other_forms():
-    model = server_model(
-        binding(client_id=b"\x01a", since=5.0), binding(HOST + 1, since=9.0), forms=("ip", "mac")
-    )
-    network = world(model)
-    network.give(Downstream(HOST + 9))
-    network.run(1.0)
-    network.give(Ask(chaddr=MAC))
-    network.give(Ask(client_id=b"\x01a"))
-    network.run(2.0)
-    replies = effects(network, Permit)
-    assert [each.location.address for each in replies] == [HOST + 1, HOST]
-    assert network.concentrator.counters["replies_unimplemented"] == 1
 
 
 @pytest.mark.parametrize(("state", "expected"), [("managed", "known"), ("foreign", "unknown")])

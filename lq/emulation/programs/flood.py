@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lq.emulation.programs import plans
+from lq.sandbox import plans
 
 PORT = 9  # discard (RFC 863): nobody listens, so what is delivered shows in the hosts' counters
 _NAP = 0.001  # seconds slept at least: where packets are due faster than this, several are sent at once

@@ -27,8 +27,8 @@ from threading import Event
 from typing import Any
 
 from lq.emulation.forgeries import XID_AT, guesses
-from lq.emulation.programs import plans
 from lq.emulation.programs.flood import FloodReport, flood
+from lq.sandbox import plans
 from lq.wire import MalformedMessage, MessageType, OptionCode, decode
 from topologies.population.probes import PORT
 

@@ -18,8 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from lq.emulation.programs import plans
-from lq.sandbox import namespace
+from lq.sandbox import namespace, plans
 from lq.wire import frames
 
 MOST_ANSWERS = 1_000_000

@@ -32,8 +32,7 @@ import numpy.typing as npt
 
 from lq.clocks import time_of_day_ahead
 from lq.emulation.processes import Process, Programs, python
-from lq.emulation.programs import plans
-from lq.sandbox import namespace
+from lq.sandbox import namespace, plans
 from topologies.population.probes import PORT, RECEIVED, sent_rows
 
 PAYLOAD = struct.Struct("!II")  # subscriber's index, sequence number: the probe's in the schedule

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from lq.emulation.forgeries import Identity, datagram, of_client
-from lq.emulation.programs import plans
 from lq.emulation.programs.flood import SendingPlan, carry_out
+from lq.sandbox import plans
 from lq.wire import CLIENT_PORT, SERVER_PORT, Message, MessageType, OptionCode, frames
 
 MOST_DIFFERENT = 20_000  # messages that differ; then they come again

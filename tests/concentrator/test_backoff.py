@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from lq.concentrator.events import Abandon, Answered, Ask, Downstream, Permit, Refuse, Upstream
+from lq.concentrator.events import Abandon, Answered, Downstream, Permit, Refuse, Upstream
+from lq.concentrator.server_state import ServerState
 from tests.concentrator.helpers import (
     CIRCUIT,
     HOST,
@@ -173,17 +174,19 @@ def test_a_late_answer_to_a_query_that_is_sent_only_once_counts_for_the_server(k
 @pytest.mark.requirement("R6.6-4")
 def test_a_server_that_does_not_implement_a_form_is_not_silent():
     """UNIMPLEMENTED starts no timer anew, but after it the server owes nothing."""
-    concentrator = responsive()
-    [by_mac] = queries(concentrator.handle(Ask(chaddr=MAC), 5.0))
-    concentrator.handle(answer(by_mac, "unimplemented", chaddr=MAC), 5.1)
-    [by_client] = queries(concentrator.handle(Ask(client_id=b"host"), 14.0))
-    concentrator.handle(answer(by_client, "unimplemented"), 14.1)
+    concentrator = responsive(ask_by="mac-upstream")
+    [by_mac] = queries(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 5.0))
+    [by_address] = queries(concentrator.handle(answer(by_mac, "unimplemented", chaddr=MAC), 5.1))
+    server = concentrator.queries.servers[SERVER]
+    assert server.owes
+    concentrator.handle(answer(by_address, "unimplemented"), 5.2)
+    assert server.timer == 15.1, "from the query by IP address, the first after that"
     pass_time(concentrator, 15.5)
-    assert len(queries(concentrator.handle(Downstream(HOST), 16.0))) == 1
+    assert server.state is ServerState.RESTING
 
 
 def test_the_memory_of_queries_that_are_over_is_bounded(monkeypatch):
-    monkeypatch.setattr("lq.concentrator.queries._MOST_LATE", 3)
+    monkeypatch.setattr("lq.concentrator.backoff._MOST_LATE", 3)
     concentrator = responsive(demand_time=0.5)
     sent = [q for n in range(5) for q in queries(concentrator.handle(Downstream(HOST + n), 1.0))]
     assert len(of_type(Abandon, concentrator.wake(2.0))) == 5

@@ -1,14 +1,39 @@
-"""Which modem is on which circuit now, and so where a host with this option 82 is (R1-3)."""
+"""Option 82: made for a client's circuit, and read to tell where a client is (RFC 3046; R1-3, R5-11).
+
+Its circuit-id names a circuit (the forms are in `lq.concentrator.circuit_id`). Its remote-id is the hardware
+address of the subscriber's modem. The place where the modem is registered counts more than the circuit-id: a
+modem moves, and the server's word is as old as the lease.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from lq.concentrator.circuit_id import CircuitIdFormat, OwnCircuits
+from lq.concentrator.circuit_id import CircuitIdFormat
+from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Circuit
 from lq.wire import RelayInfo
 
 _MOST_READ = 65536  # circuit-ids, of 255 octets at most
+
+
+class OwnCircuits:
+    """The circuits that this concentrator can have: on a port of its access side, with its number of tags."""
+
+    _PORTS = range(1, 0xFFFFFF00)  # OpenFlow 1.3, A.2.1: higher numbers are no ports
+
+    def __init__(self, config: ConcentratorConfig) -> None:
+        self._ports = config.access_ports or self._PORTS
+        self._tags = (config.circuit_tags,) if config.circuit_tags else (1, 2)
+        self._trusted = frozenset(config.trusted_circuits)
+
+    def __contains__(self, circuit: Circuit) -> bool:
+        return circuit.port in self._ports and len(circuit.tags) in self._tags
+
+    def trusted(self, circuit: Circuit) -> bool:
+        """Whether the access node on this circuit inserts option 82 itself (RFC 3046, 2.1.1)."""
+        trusted = self._trusted
+        return bool(trusted) and ("all" in trusted or ".".join(map(str, circuit.tags)) in trusted)
 
 
 class Modems:
@@ -54,6 +79,13 @@ class Modems:
     def modem_on(self, circuit: Circuit) -> bytes | None:
         """Return the modem that is registered on a circuit."""
         return self._modem_on.get(circuit)
+
+    def inserted_rightly(self, circuit: Circuit, value: bytes) -> bool:
+        """Whether an access node that may do so put this option 82 in, and named the circuit it came from.
+
+        Raises MalformedMessage.
+        """
+        return self._own.trusted(circuit) and self.circuit(RelayInfo.decode(value)) == circuit
 
     def foreign(self, info: RelayInfo) -> bool:
         """Whether this concentrator cannot have written this option 82: its circuit-id names none of ours."""

@@ -6,9 +6,10 @@ most 13 MB, for each reason; what a server said UNKNOWN about is noted once more
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from lq.concentrator.timed_set import TimedSet
 
 
 class Refusal(NamedTuple):
@@ -20,50 +21,11 @@ class Refusal(NamedTuple):
 
 
 class NegativeCache:
-    """Addresses for a time, at most `limit` of them; when full, the one entered first makes room.
-
-    All entries of one cache are given about the same time, so the first entered is the first to end.
-    """
+    """The refused addresses, by reason: each reason has a bound of its own, `limit` addresses."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._until: OrderedDict[int, float] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._until)
-
-    def __iter__(self) -> Iterator[tuple[int, float]]:
-        return iter(self._until.items())
-
-    def add(self, address: int, until: float, now: float) -> None:
-        """Enter an address, or enter it anew."""
-        entries = self._until
-        entries.pop(address, None)
-        for _ in range(2):  # more go than come, and no call pays for all that ended in a long quiet time
-            if not entries:
-                break
-            first = next(iter(entries))
-            if entries[first] > now and len(entries) < self._limit:
-                break
-            del entries[first]
-        entries[address] = until
-
-    def until(self, address: int, now: float) -> float | None:
-        """Return when the address's time ends, None if it is not here or its time is over."""
-        until = self._until.get(address)
-        return until if until is not None and until > now else None
-
-    def discard(self, address: int) -> None:
-        """Forget an address."""
-        self._until.pop(address, None)
-
-
-class Refused:
-    """The refused addresses by the reason: KNOWN and UNKNOWN keep out of one another's bounds."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._caches: dict[str, NegativeCache] = {}
+        self._caches: dict[str, TimedSet] = {}
 
     def __len__(self) -> int:
         return sum(len(cache) for cache in self._caches.values())
@@ -79,7 +41,7 @@ class Refused:
         self.discard(address)
         cache = self._caches.get(reason)
         if cache is None:
-            cache = self._caches[reason] = NegativeCache(self._limit)
+            cache = self._caches[reason] = TimedSet(self._limit)
         cache.add(address, until, now)
 
     def get(self, address: int, now: float) -> Refusal | None:
