@@ -10,7 +10,7 @@ import sys
 import pytest
 from hypothesis import settings
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 # Behind `nohup` and `&` they are ignored, and so they would be by all that the tests start.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -33,7 +33,9 @@ def lab(tmp_path_factory):
 
         def start(spec, how: str):
             log = tmp_path_factory.mktemp("lab") / "log"
-            inside = labs.enter_context(Lab("tests.lab_program", [spec.model_dump_json(), how], log=log))
+            inside = labs.enter_context(
+                SealedLab("tests.lab_program", [spec.model_dump_json(), how], log=log)
+            )
             assert inside.channel.receive() == {"up": True}, log.read_text()
 
             def act(what: str, *arguments):

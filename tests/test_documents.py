@@ -15,7 +15,7 @@ from lq.errors import BadInput
 from lq.experiments.spec import SCENARIOS, fields, load, parse_setting
 from lq.live.node import Host
 from lq.server import config
-from tests import test_layers
+from tests.layers import FLOORS
 from tests.support import ROOT
 
 # What `lq gallery` writes may be missing in a tree that is being worked on.
@@ -162,7 +162,7 @@ def test_every_method_of_the_lab_that_is_named_exists():
 def test_the_table_of_floors_is_the_one_that_is_tested():
     table = re.findall(r"^\| (top|\d|ground) \| (.*) \|$", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
     told = [set(re.findall(r"`([\w.]+)`", packages)) for _, packages in reversed(table)]
-    assert told == test_layers.FLOORS
+    assert told == FLOORS
 
 
 def test_every_command_is_in_the_readme_s_table():

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from lq.bench.server import Case, case, doubtful, limited
-from lq.bench.stage import Tell
+from lq.bench.cases import Case, case, doubtful, limited
+from lq.bench.program import Tell
 from lq.experiments import directories
 from lq.experiments.run import Run
 from lq.experiments.run import run as play

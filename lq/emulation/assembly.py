@@ -22,7 +22,7 @@ from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.emulation.wan import Wan
 from lq.emulation.watch import Watch
 from lq.experiments.spec import Spec
-from lq.sandbox import limits
+from lq.sandbox import resources
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from lq.scenarios.network import Pool
 from lq.scenarios.phases import Observed
@@ -83,7 +83,7 @@ class Assembly:
         setLogLevel("critical")
         self.wan = Wan(self.programs, self.raw, self.spec)
         self.figure = self._figure()
-        limits.allow_open_files(len(self.figure.hosts()), len(self.figure.switches()))
+        resources.allow_open_files(len(self.figure.hosts()), len(self.figure.switches()))
         nodes.prepare()
         self.switch.start()
         # A frame's outer and inner tag, not just one, are matched and handled.

@@ -25,7 +25,7 @@ from lq.progress import Progress, showing
 from lq.results import record, tables, validity
 from lq.results.evidence import Evidence
 from lq.sandbox import tools
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +138,7 @@ def run(
     progress: Progress | None = None,
     *,
     reuse: bool = False,
-    opened: Callable[[Lab], object] = lambda _: None,
+    opened: Callable[[SealedLab], object] = lambda _: None,
 ) -> Run:
     """Play `spec` in a sealed lab and return the finished run.
 
@@ -178,7 +178,9 @@ Outcome = tuple[dict[str, Any], dict[str, Any]]
 """The manifest and the summary."""
 
 
-def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
+def _compare(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> Outcome:
     """Play what is compared, one after the other."""
     wanted = spec.definition.comparison
     assert wanted is not None
@@ -194,7 +196,9 @@ def _attacks(spec: Spec, phases: Iterable[Mapping[str, Any]]) -> list[dict[str, 
     ]
 
 
-def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
+def _measure(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> Outcome:
     """Run one experiment, and write its tables."""
     for part in ("raw", "logs"):
         (directory / part).mkdir()
@@ -238,7 +242,7 @@ def shell(spec: Spec) -> int:
     check_tools()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
     try:
-        with Lab("lq.emulation.programs.prompt", log=None) as lab:
+        with SealedLab("lq.emulation.programs.prompt", log=None) as lab:
             for _ in lab.exchange({"spec": spec.model_dump(mode="json")}):
                 pass  # it talks to the terminal
             return lab.wait()
@@ -252,9 +256,13 @@ def check_tools() -> None:
         raise BadInput(f"not installed: {', '.join(missing)}; `lq doctor` names the package of each")
 
 
-def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
+def _play(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
-    with Lab("lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
+    with SealedLab(
+        "lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory
+    ) as lab:
         opened(lab)
         for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
             if "progress" in message:

@@ -266,7 +266,7 @@ def main(channel: Channel) -> int:
             raise BadInput(f"no request {what!r}")
         return getattr(live, what)(**details)
 
-    requests.Service(channel, handle).serve()
+    requests.Responder(channel, handle).serve()
     return 0
 
 

@@ -31,7 +31,7 @@ class Unavailable(Exception):
 
 
 @dataclass
-class Subscriber:
+class PlayedClient:
     """A client: who it is, what it sent last, what it asks for, and what it was last acknowledged.
 
     `acked` is (first sending, receipt) of that exchange on the monotonic clock, in seconds.
@@ -57,7 +57,7 @@ class Subscriber:
         return time.monotonic() - self.acked[1]
 
 
-class States:
+class PreparedStates:
     """Makes states at a server through one relay agent, and holds them by name.
 
     `prepare` makes those named and overlaps their waits; one that cannot be made raises Unavailable
@@ -81,16 +81,16 @@ class States:
         self._free = free
         self._block = bytes((0x02, *random.randbytes(3)))
         self._count = 0
-        self._made: dict[str, Subscriber | IPv4Address | Unavailable] = {}
-        self._holding: list[Subscriber] = []
-        self._latest: dict[IPv4Address, Subscriber] = {}  # who was given an address last
+        self._made: dict[str, PlayedClient | IPv4Address | Unavailable] = {}
+        self._holding: list[PlayedClient] = []
+        self._latest: dict[IPv4Address, PlayedClient] = {}  # who was given an address last
 
     # -- what the checks see ------------------------------------------------------------------------
 
-    def subscriber(self, name: str) -> Subscriber:
+    def subscriber(self, name: str) -> PlayedClient:
         """The client of a state prepared. Raises Unavailable."""
         found = self._get(name)
-        assert isinstance(found, Subscriber)
+        assert isinstance(found, PlayedClient)
         return found
 
     @property
@@ -100,20 +100,20 @@ class States:
         assert isinstance(found, IPv4Address)
         return found
 
-    def _get(self, name: str) -> Subscriber | IPv4Address:
+    def _get(self, name: str) -> PlayedClient | IPv4Address:
         self.prepare([name])
         found = self._made[name]
         if isinstance(found, Unavailable):
             raise found
-        if name in _ENDED and isinstance(found, Subscriber) and self._latest[found.address] is not found:
+        if name in _ENDED and isinstance(found, PlayedClient) and self._latest[found.address] is not found:
             raise Unavailable(f"the server gave {found.address} to another client at once")
         return found
 
-    def new_client(self, name: str = "") -> Subscriber:
+    def new_client(self, name: str = "") -> PlayedClient:
         """A client that no server has heard of; with a client identifier if it is given a name."""
         self._count += 1
         number = self._count
-        client = Subscriber(self._block + number.to_bytes(2, "big"))
+        client = PlayedClient(self._block + number.to_bytes(2, "big"))
         if name:
             client.client_id = b"\x00" + name.encode() + b" " + client.chaddr
         client.options = {
@@ -125,7 +125,7 @@ class States:
 
     def prepare(self, names: Iterable[str]) -> None:
         """Make the states named that are not there yet; their waits overlap."""
-        makers: dict[str, Callable[[], Subscriber | IPv4Address]] = {
+        makers: dict[str, Callable[[], PlayedClient | IPv4Address]] = {
             "expired": lambda: self.lease(self.new_client(), seconds=self._short_lease),
             "ageing": lambda: self.lease(self.new_client(), seconds=max(3 * self._short_lease, 6)),
             "staying": lambda: self.lease(self.new_client("stays")),
@@ -171,8 +171,8 @@ class States:
     # -- what a client does -------------------------------------------------------------------------
 
     def lease(
-        self, client: Subscriber, seconds: int | None = None, address: IPv4Address | None = None
-    ) -> Subscriber:
+        self, client: PlayedClient, seconds: int | None = None, address: IPv4Address | None = None
+    ) -> PlayedClient:
         """DISCOVER to ACK, asking for a lease time and an address if given. Raises Unavailable."""
         asked: dict[int, bytes] = {OptionCode.LEASE_TIME: pack_u32(seconds)} if seconds is not None else {}
         wanted: dict[int, bytes] = (
@@ -195,7 +195,7 @@ class States:
         self._latest[client.address] = client
         return client
 
-    def renew(self, client: Subscriber) -> Subscriber:
+    def renew(self, client: PlayedClient) -> PlayedClient:
         """A REQUEST for the address held, through the relay. Raises Unavailable."""
         ack, times = self._exchange(client, MessageType.REQUEST, {}, client.address)
         if ack is None or ack.message_type != MessageType.ACK:
@@ -203,12 +203,12 @@ class States:
         client.ack, client.acked = ack, times
         return client
 
-    def release(self, client: Subscriber) -> Subscriber:
+    def release(self, client: PlayedClient) -> PlayedClient:
         """RELEASE, which has no answer."""
         self._send(client, MessageType.RELEASE, client.address)
         return client
 
-    def _decline(self, client: Subscriber) -> Subscriber:
+    def _decline(self, client: PlayedClient) -> PlayedClient:
         self._send(client, MessageType.DECLINE, ANY, client.address)
         return client
 
@@ -219,7 +219,7 @@ class States:
 
     # -- how the states come about -------------------------------------------------------------------
 
-    def _leased(self) -> Subscriber:
+    def _leased(self) -> PlayedClient:
         """Leased, then renewed from elsewhere with another vendor class and an unusual option 82."""
         client = self.lease(self.new_client())
         client.options[OptionCode.VENDOR_CLASS_IDENTIFIER] += b" renewed"
@@ -227,7 +227,7 @@ class States:
         client.relay_info = moved.encode()
         return self.renew(client)
 
-    def _newer(self) -> Subscriber:
+    def _newer(self) -> PlayedClient:
         """A second lease of the same hardware address, later and shorter than the first."""
         older = self.subscriber("older")
         self.wait_for_age(older)
@@ -239,7 +239,7 @@ class States:
             raise Unavailable("the server gives a second client of one hardware address no second lease")
         return client
 
-    def _beside_staying(self, name: str, seconds: int | None = None) -> Subscriber:
+    def _beside_staying(self, name: str, seconds: int | None = None) -> PlayedClient:
         """A later lease of the hardware address that has one already."""
         staying = self.subscriber("staying")
         self.wait_for_age(staying)
@@ -250,13 +250,13 @@ class States:
             raise Unavailable("the server gives a second client of one hardware address no second lease")
         return client
 
-    def _undemanding(self) -> Subscriber:
+    def _undemanding(self) -> PlayedClient:
         """Leased by a client that sends no Parameter Request List."""
         client = self.new_client()
         client.asks_for = ()
         return self.lease(client)
 
-    def _moved_to(self) -> Subscriber:
+    def _moved_to(self) -> PlayedClient:
         """A lease of the address that another client had before."""
         return self.lease(self.new_client(), address=self.subscriber("moved-from").address)
 
@@ -268,7 +268,7 @@ class States:
             raise Unavailable("the server offers no free address; name one with --free")
         return offer.yiaddr
 
-    def _wait_out(self, client: Subscriber) -> None:
+    def _wait_out(self, client: PlayedClient) -> None:
         lease = client.granted(OptionCode.LEASE_TIME)
         if lease is None or lease > self._patience:
             raise Unavailable(
@@ -277,7 +277,7 @@ class States:
             )
         self.wait_for_age(client, lease + PAUSE)
 
-    def _wait_for_renewal(self, client: Subscriber) -> None:
+    def _wait_for_renewal(self, client: PlayedClient) -> None:
         """Wait until T1 has passed: what the client was told, else half of the lease (RFC 2131, 4.4.5)."""
         lease, renewal = client.granted(OptionCode.LEASE_TIME) or 0, client.granted(OptionCode.RENEWAL_TIME)
         renewal = lease // 2 if renewal is None else renewal
@@ -288,14 +288,14 @@ class States:
         self.wait_for_age(client, renewal + PAUSE)
 
     @staticmethod
-    def wait_for_age(client: Subscriber, age: float = PAUSE) -> None:
+    def wait_for_age(client: PlayedClient, age: float = PAUSE) -> None:
         """Wait until the last transaction of a client is so old."""
         time.sleep(max(age - client.age, 0))
 
     # -- messages -----------------------------------------------------------------------------------
 
     def _message(
-        self, client: Subscriber, kind: MessageType, extra: dict[int, bytes], ciaddr: IPv4Address
+        self, client: PlayedClient, kind: MessageType, extra: dict[int, bytes], ciaddr: IPv4Address
     ) -> Message:
         message = Message(
             htype=1,
@@ -314,7 +314,7 @@ class States:
 
     def _exchange(
         self,
-        client: Subscriber,
+        client: PlayedClient,
         kind: MessageType,
         extra: dict[int, bytes],
         ciaddr: IPv4Address = ANY,
@@ -329,7 +329,7 @@ class States:
 
     def _send(
         self,
-        client: Subscriber,
+        client: PlayedClient,
         kind: MessageType,
         ciaddr: IPv4Address,
         requested: IPv4Address | None = None,

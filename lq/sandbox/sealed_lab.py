@@ -37,7 +37,7 @@ class LabError(Exception):
     """The lab could not be set up, or what ran in it failed; the message is for the user."""
 
 
-class Lab:
+class SealedLab:
     """A program in a sealed lab.
 
     `module` is run as `python -m module CHANNEL_FD arguments...`; what it prints goes to the file
@@ -142,7 +142,7 @@ class Lab:
             self._lifeline = -1
             self.channel.let_go()
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> SealedLab:
         return self
 
     def __exit__(
@@ -151,7 +151,7 @@ class Lab:
         self.close()
 
 
-_open: weakref.WeakSet[Lab] = weakref.WeakSet()
+_open: weakref.WeakSet[SealedLab] = weakref.WeakSet()
 
 
 def _forked() -> None:

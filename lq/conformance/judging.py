@@ -1,6 +1,6 @@
 """The program inside the sealed lab: starts a server, judges it, and reports.
 
-    python -m lq.conformance.stage CHANNEL_FD
+    python -m lq.conformance.judging CHANNEL_FD
 
 In: one object, `{"peer": ..., "dialect": ..., "rows": [...]}`. Out: `{"progress": [what, done, of]}` as
 things go on, then `{"version": ..., "results": [...]}` or `{"error": line}`.
@@ -9,13 +9,14 @@ things go on, then `{"version": ..., "results": [...]}` or `{"error": line}`.
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
-from lq.conformance.servers import VARIANTS, Wire, running, version
+from lq.conformance.started import VARIANTS, Wire, running, version
 from lq.conformance.suite import NOT_APPLICABLE, Result, Tell, conform
 from lq.errors import BadInput
+from lq.sandbox.answering import answer
 from lq.sandbox.channel import Channel
 
 
@@ -40,22 +41,12 @@ def judge(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> list[Re
 
 def main(channel: Channel) -> int:
     """Judge one server by one dialect."""
-    request = channel.receive()
-    if request is None:
-        return 1
-    try:
+
+    def judged(request: Mapping[str, Any]) -> dict[str, Any]:
         results = judge(request["peer"], request["dialect"], request["rows"], channel.tell)
-        channel.send(
-            {"version": version(request["peer"]), "results": [result.as_dict() for result in results]}
-        )
-    except (BadInput, RuntimeError) as error:
-        channel.send({"error": str(error)})
-        return 1
-    except Exception as error:  # a fault of ours: the log has the traceback, the user gets the line
-        traceback.print_exc()
-        channel.send({"error": f"{type(error).__name__}: {error}"})
-        return 1
-    return 0
+        return {"version": version(request["peer"]), "results": [result.as_dict() for result in results]}
+
+    return answer(channel, judged, BadInput, RuntimeError)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from lq.conformance import Target
-from lq.conformance.options import ADDRESSES, read_dialect, read_target
+from lq.conformance.command_line import ADDRESSES, read_dialect, read_target
 from lq.errors import BadInput
 from lq.wire import DRAFT_03, RFC4388
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from lq.bench.network import PREFIX, REQUESTER, SERVER, TwoHosts
-from lq.bench.population import dhcpd_leases
+from lq.bench.leaseholders import dhcpd_leases
+from lq.bench.two_hosts import PREFIX, REQUESTER, SERVER, TwoHosts
 from lq.sandbox.tools import PYTHON, find
 from lq.server import synthetic
 from lq.server.config import parse

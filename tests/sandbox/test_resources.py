@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from lq.sandbox import limits
+from lq.sandbox import resources
 from tests import support
 
 CODE = """
 import json, resource, sys
-from lq.sandbox import limits
+from lq.sandbox import resources
 try:
-    limits.allow_open_files(*map(int, sys.argv[1:]))
+    resources.allow_open_files(*map(int, sys.argv[1:]))
 except RuntimeError as error:
     print(error)
 else:
@@ -29,7 +29,7 @@ def limited(limit: str, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_soft_limit_is_raised_as_far_as_needed():
-    needed = limits.open_files_needed(30, 10)
+    needed = resources.open_files_needed(30, 10)
     assert 60 < needed < 4 * needed < 10_000
     most = 10_000 if resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= 10_000 else 4 * needed
     for limit, reached in (
@@ -53,7 +53,7 @@ def test_a_network_beyond_the_limit_is_one_line(tmp_path):
 @pytest.mark.lab
 def test_a_network_at_the_limit_comes_up(tmp_path):
     """The switch holds no more than what is said to be needed: or it would spin instead of answering."""
-    needed = str(limits.open_files_needed(7, 4))
+    needed = str(resources.open_files_needed(7, 4))
     arguments = ["--modems", "2", "--hosts-per-modem", "2"]
     run = ["run", "reboot", *arguments, "--json", "--out", str(tmp_path / "run")]
     done = limited(f"{needed}:{needed}", *support.LQ, *run)

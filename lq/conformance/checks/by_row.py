@@ -12,23 +12,23 @@ Run = Callable[[Trial], None]
 
 
 @dataclass(frozen=True)
-class Check:
+class RowCheck:
     """The function that judges a row, and the names of the states that are made before."""
 
     run: Run
     needs: tuple[str, ...]
 
 
-CHECKS: dict[str, Check] = {}
+CHECKS: dict[str, RowCheck] = {}
 
 
 def check(row: str, *needs: str) -> Callable[[Run], Run]:
-    """Register the check of a row; `needs` names states of `lq.conformance.states`."""
+    """Register the check of a row; `needs` names states of `lq.conformance.prepared`."""
     assert row not in CHECKS
     assert any(each.id == row for each in ROWS)
 
     def register(run: Run) -> Run:
-        CHECKS[row] = Check(run, needs)
+        CHECKS[row] = RowCheck(run, needs)
         return run
 
     return register

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lq.errors import BadInput, RunFailed
 from lq.widget import scene, shapes
 from lq.widget.picture import WIDTH, draw
 from lq.widget.view import View
-
-if TYPE_CHECKING:
-    from lq.live import Lab
+from lq.widget.watched import Watched
 
 
-def snapshot(lab: Lab, note: str = "") -> str:
+def snapshot(lab: Watched, note: str = "") -> str:
     """Return the picture of the network as it is now, as SVG."""
     return shapes.svg(draw(scene.read(lab.view()), note))
 
@@ -25,7 +23,7 @@ class NetworkWidget(View):
 
     button = "Reboot the concentrator"
 
-    def _look(self, lab: Lab) -> None:
+    def _look(self, lab: Watched) -> None:
         self._scene = scene.read(lab.view())
 
     def _content(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lq.experiments import directories
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 Tell = Callable[[str, int, int], None]
 """Takes what is going on, how much of it is done, of how much."""
@@ -23,7 +23,7 @@ def play(
     """
     with (
         directories.temporary("bench") as directory,
-        Lab(
+        SealedLab(
             module,
             [str(directory), *arguments],
             log=directory / "benchmark.log",

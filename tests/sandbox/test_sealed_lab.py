@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 from tests import support
 
 pytestmark = pytest.mark.lab
@@ -35,7 +35,7 @@ def program(tmp_path, monkeypatch):
     return "inside_program"
 
 
-def ask(lab: Lab, expression: str):
+def ask(lab: SealedLab, expression: str):
     lab.channel.send({"expression": expression})
     message = lab.channel.receive()
     assert message is not None, lab.last_words()
@@ -43,7 +43,7 @@ def ask(lab: Lab, expression: str):
 
 
 def test_nothing_leads_out(program, tmp_path):
-    with Lab(program, log=tmp_path / "log") as lab:
+    with SealedLab(program, log=tmp_path / "log") as lab:
         assert ask(lab, "sorted(os.listdir('/sys/class/net'))") == ["lo"]
         assert ask(lab, "subprocess.getoutput('ip route show table all | grep -v local')") == ""
         assert ask(lab, "os.listdir('/run')") == []
@@ -64,9 +64,9 @@ def test_one_that_is_interrupted_while_it_starts_ends_and_leaves_no_open_file(pr
     before = sorted(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Lab(program, log=tmp_path / "log")
+        SealedLab(program, log=tmp_path / "log")
     with pytest.raises(FileNotFoundError):
-        Lab(program, log=tmp_path / "missing" / "log")
+        SealedLab(program, log=tmp_path / "missing" / "log")
     began[0].wait(30)
     assert sorted(os.listdir("/proc/self/fd")) == before
 
@@ -78,7 +78,7 @@ def test_no_module_of_the_present_directory_is_taken(program, tmp_path, monkeypa
     for name in ("random", "shlex", "select", "json", "socket", "lq"):
         (tmp_path / f"present/{name}.py").write_text("raise SystemExit('taken')")
     monkeypatch.chdir(tmp_path / "present")
-    with Lab(program, log=tmp_path / "log") as lab:
+    with SealedLab(program, log=tmp_path / "log") as lab:
         assert ask(lab, "__import__('random').__file__ == __import__('shlex').__file__") is False
         holders = "__import__('lq.sandbox.holders').sandbox.holders.Holders().take()"
         assert ask(lab, holders) > 0
@@ -88,21 +88,21 @@ def test_a_present_directory_that_is_gone_is_borne(program, tmp_path, monkeypatc
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with Lab(program, log=tmp_path / "log") as lab:
+    with SealedLab(program, log=tmp_path / "log") as lab:
         assert ask(lab, "1 + 1") == 2
     os.chdir(tmp_path)  # where monkeypatch leaves from
 
 
 def test_system_v_memory_goes_with_the_lab(program, tmp_path):
     before = Path("/proc/sysvipc/shm").read_text()
-    with Lab(program, log=tmp_path / "log") as lab:
+    with SealedLab(program, log=tmp_path / "log") as lab:
         assert ask(lab, "__import__('ctypes').CDLL(None).shmget(0, 4096, 0o1600)") >= 0
         assert len(ask(lab, "Path('/proc/sysvipc/shm').read_text()").splitlines()) == 2
         assert Path("/proc/sysvipc/shm").read_text() == before
 
 
 def test_two_labs_do_not_meet(program, tmp_path):
-    with Lab(program, log=tmp_path / "a") as one, Lab(program, log=tmp_path / "b") as other:
+    with SealedLab(program, log=tmp_path / "a") as one, SealedLab(program, log=tmp_path / "b") as other:
         assert ask(one, "os.system('ip link add v0 type veth peer name v1 && touch /run/mark')") == 0
         assert ask(one, "sorted(os.listdir('/sys/class/net'))") == ["lo", "v0", "v1"]
         assert ask(other, "sorted(os.listdir('/sys/class/net'))") == ["lo"]
@@ -114,7 +114,7 @@ def test_two_labs_do_not_meet(program, tmp_path):
 def test_exit_status_and_last_words(tmp_path, monkeypatch):
     (tmp_path / "failing.py").write_text("import sys; print('no luck', file=sys.stderr); sys.exit(7)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Lab("failing", log=tmp_path / "log") as lab:
+    with SealedLab("failing", log=tmp_path / "log") as lab:
         assert lab.channel.receive() is None
         assert lab.wait() == 7
         assert lab.last_words() == "no luck"
@@ -122,7 +122,7 @@ def test_exit_status_and_last_words(tmp_path, monkeypatch):
 
 def test_orphans_are_reaped(program, tmp_path):
     """A daemon whose parent ended must not stay behind as a zombie."""
-    with Lab(program, log=tmp_path / "log") as lab:
+    with SealedLab(program, log=tmp_path / "log") as lab:
         ask(lab, "os.system('(sleep 0.05 & echo $! > /run/orphan) ')")
         pid = ask(lab, "open('/run/orphan').read().strip()")
         deadline = time.monotonic() + 10
@@ -137,8 +137,8 @@ def test_killing_any_of_its_carriers_ends_everything(tmp_path, victim):
     mark = f"LQ_MARK={uuid.uuid4()}"
     caller = tmp_path / "caller.py"
     caller.write_text(
-        "import sys, time; from pathlib import Path; from lq.sandbox.lab import Lab\n"
-        f"lab = Lab('sleeper', log=Path({str(tmp_path / 'log')!r}))\n"
+        "import sys, time; from pathlib import Path; from lq.sandbox.sealed_lab import SealedLab\n"
+        f"lab = SealedLab('sleeper', log=Path({str(tmp_path / 'log')!r}))\n"
         "print(lab.channel.receive(), flush=True); print(lab.pid, flush=True)\n"
         "lab.channel.receive(); lab.close()"
     )
@@ -168,8 +168,8 @@ def test_killing_any_of_its_carriers_ends_everything(tmp_path, victim):
 def test_an_ordinary_user_can_have_one():
     home = support.private_directory()
     code = (
-        "from pathlib import Path; from lq.sandbox.lab import Lab\n"
-        f"lab = Lab('lq.sandbox.init', log=Path({str(home / 'log')!r})); print(lab.wait())"
+        "from pathlib import Path; from lq.sandbox.sealed_lab import SealedLab\n"
+        f"lab = SealedLab('lq.sandbox.init', log=Path({str(home / 'log')!r})); print(lab.wait())"
     )
     done = support.run(support.as_ordinary_user([sys.executable, "-c", "import os; print(os.getuid())"]))
     assert int(done.stdout) != 0
@@ -182,9 +182,9 @@ def test_an_ordinary_user_can_have_one():
 def test_root_does_without_a_user_namespace_where_none_is_allowed(tmp_path):
     """As under sudo on a system that forbids them: a namespace's root whose quota of them is zero."""
     code = (
-        "import os; from pathlib import Path; from lq.sandbox.lab import Lab\n"
+        "import os; from pathlib import Path; from lq.sandbox.sealed_lab import SealedLab\n"
         "before = os.readlink('/proc/self/ns/user')\n"
-        f"lab = Lab('inside_program', log=Path({str(tmp_path / 'log')!r}))\n"
+        f"lab = SealedLab('inside_program', log=Path({str(tmp_path / 'log')!r}))\n"
         "def ask(expression):\n"
         "    lab.channel.send({'expression': expression}); return lab.channel.receive()['value']\n"
         "user = ask(\"os.readlink('/proc/self/ns/user')\")\n"

@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 from lq.wire.relay_info import RelayInfo
 
 
-class Subscriber(NamedTuple):
+class Leaseholder(NamedTuple):
     """The subscriber of a number; its address counts from `first`."""
 
     number: int
@@ -38,7 +38,7 @@ class Subscriber(NamedTuple):
 def dhcpd_leases(file: TextIO, first: IPv4Address, count: int, now: int) -> None:
     """Write active leases, a day long from `now`, as ISC dhcpd keeps them (dhcpd.leases(5))."""
     for number in range(count):
-        subscriber = Subscriber(number, first)
+        subscriber = Leaseholder(number, first)
         info = RelayInfo.decode(subscriber.relay_info)
         file.write(
             f"lease {subscriber.address} {{\n"

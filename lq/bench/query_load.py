@@ -1,6 +1,6 @@
 """Load generators: many queries, or many clients, with a fixed number outstanding.
 
-`python -m lq.bench.load KIND ...` prints one JSON object: what was answered, in how many seconds.
+`python -m lq.bench.query_load KIND ...` prints one JSON object: what was answered, in how many seconds.
 The same generator runs against every server.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from lq.bench.population import Subscriber
+from lq.bench.leaseholders import Leaseholder
 from lq.wire.message import Message, decode
 from lq.wire.options import MessageType, OptionCode
 
@@ -48,7 +48,7 @@ class Counted:
 
 def query(form: str, number: int, first: IPv4Address, giaddr: IPv4Address) -> bytes:
     """A leasequery of 300 octets about one subscriber of the population."""
-    subscriber = Subscriber(number, first)
+    subscriber = Leaseholder(number, first)
     message = Message(xid=number, giaddr=giaddr, options={})
     message.message_type = MessageType.LEASEQUERY
     if form == "address":
@@ -163,7 +163,7 @@ class Leasing:
                 self._discover()
 
     def _send(self, number: int, kind: MessageType, options: Mapping[int, bytes] | None = None) -> None:
-        subscriber = Subscriber(number, IPv4Address(0))
+        subscriber = Leaseholder(number, IPv4Address(0))
         message = Message(htype=1, xid=number, chaddr=subscriber.chaddr, giaddr=self._giaddr)
         message.message_type = kind
         message.options |= options or {}
@@ -182,7 +182,7 @@ def lease(
 
     def discover() -> None:
         nonlocal number
-        subscriber = Subscriber(number, IPv4Address(0))
+        subscriber = Leaseholder(number, IPv4Address(0))
         message = Message(htype=1, xid=number, chaddr=subscriber.chaddr, giaddr=giaddr)
         message.message_type = MessageType.DISCOVER
         message.options[OptionCode.RELAY_AGENT_INFORMATION] = subscriber.relay_info
@@ -208,7 +208,7 @@ def lease(
         if reply.xid not in waiting:
             continue
         if reply.message_type == MessageType.OFFER:
-            subscriber = Subscriber(reply.xid, IPv4Address(0))
+            subscriber = Leaseholder(reply.xid, IPv4Address(0))
             request = Message(htype=1, xid=reply.xid, chaddr=subscriber.chaddr, giaddr=giaddr)
             request.message_type = MessageType.REQUEST
             request.options[OptionCode.REQUESTED_ADDRESS] = reply.yiaddr.packed
@@ -227,7 +227,7 @@ def lease(
 
 def main() -> None:
     """Read the arguments, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m lq.bench.load")
+    parser = argparse.ArgumentParser(prog="python -m lq.bench.query_load")
     parser.add_argument("kind", choices=["address", "hardware", "client-id", "lease"])
     parser.add_argument("--server", required=True)
     parser.add_argument("--giaddr", required=True)

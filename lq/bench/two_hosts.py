@@ -1,13 +1,16 @@
-"""Two hosts and a wire for benchmarks: network namespaces that nothing leads out of.
+"""Two hosts and a wire for benchmarks, in network namespaces that nothing leads out of; packet sockets.
 
 Made by a process that is itself inside a sealed lab; they end with it.
 """
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Sequence
 from types import TracebackType
+
+from lq.sandbox import namespace
 
 REQUESTER = "198.18.0.1"
 SERVER = "198.19.1.2"
@@ -50,3 +53,14 @@ class TwoHosts:
     ) -> None:
         self._holder.kill()
         self._holder.wait()
+
+
+def packet_socket(pid: int, interface: str, protocol: int = 0) -> socket.socket:
+    """Open a packet socket on an interface in the network namespace of process `pid`.
+
+    `protocol` is the EtherType that it receives; with 0 it receives nothing.
+    """
+    with namespace.network_of(pid):
+        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+        packets.bind((interface, protocol))
+    return packets

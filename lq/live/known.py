@@ -17,7 +17,7 @@ BINDING_COLUMNS = [
 FLOW_COLUMNS = ["table", "priority", "match", "actions", "packets", "octets", "age", "hard_timeout"]
 
 
-class Tables(Asking):
+class LiveTables(Asking):
     """Tables, each as it is at the moment."""
 
     def nodes(self) -> pd.DataFrame:
