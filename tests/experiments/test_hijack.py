@@ -236,5 +236,7 @@ def test_what_an_attack_came_to_is_read_from_the_tables_and_what_attackers_saw(t
     assert list(table["cut_off"]) == [True, True, False, False]
     assert list(table["accepted"]) == [True, True, False, True]
     found = SCENARIO.further_keys(spec, Evidence(tmp_path, result, found_out))
+    assert list(found) == [key.name for key in SCENARIO.keys]
+    assert set(found_out["attacks"]) == {column.name for column in SCENARIO.tables["attacks"]}
     assert (found["victims"], found["victims_hijacked"], found["victims_cut_off"]) == (4, 1, 2)
     assert (found["bindings_disclosed"], found["on_path_victims"], found["honest_move_s"]) == (1, 0, 1.5)

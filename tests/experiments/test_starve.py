@@ -105,6 +105,8 @@ def test_who_was_served_is_counted_and_waits_are_of_those(tmp_path):
     )
     tables = {"clients": table, "queries": queries, "load": load_table, "phases": floods}
     found = starve.SCENARIO.further_keys(spec, Evidence(tmp_path, result, tables))
+    assert list(found) == [key.name for key in starve.SCENARIO.keys]
+    assert list(table) == [column.name for column in starve.CLIENTS]
     assert (found["clients"], found["clients_starving"]) == (3, 1)
     assert found["clients_served"] == pytest.approx(2 / 3)
     assert (found["lease_wait_p50_s"], found["lease_wait_max_s"]) == (1.0, 1.5)
