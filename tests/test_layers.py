@@ -11,7 +11,7 @@ from tests.layers import FLOORS, ROOT, circles, functions, graph, imports, sourc
 
 SOURCES = sources("lq", "topologies", "controllers")
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
-MOST_LINES = 720  # of a file; to become fewer, never more
+MOST_LINES = 418  # of a file; to become fewer, never more
 MOST_LINES_OF_A_FUNCTION = 67  # its signature and docstring left out; to become fewer, never more
 WITHOUT_IO = {
     name: path

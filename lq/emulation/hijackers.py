@@ -22,7 +22,7 @@ from lq.emulation.programs.hijacker import (
 )
 from lq.experiments.spec import Spec
 from lq.scenarios.cast import Cast
-from lq.scenarios.hijack.options import Hijack
+from lq.scenarios.hijack.choices import Hijack
 from lq.scenarios.network import Senders
 from lq.scenarios.trials import EVERY, Moment, Trial
 from lq.server.bindings import Binding, State

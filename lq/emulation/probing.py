@@ -19,7 +19,7 @@ from lq.emulation.processes import Process, Programs, end
 from lq.emulation.programs.probes import start_sender, start_sink
 from lq.emulation.schedule import DIRECTIONS, Direction, schedule
 from lq.emulation.subscribers.hosts import Subscribers
-from lq.scenarios.parts.traffic import Probes
+from lq.scenarios.parts.measurement import Probes
 
 UNDER_WAY = 0.2  # seconds that the last probes are waited for
 Mask = npt.NDArray[np.bool_]

@@ -11,11 +11,11 @@ import pandas as pd
 
 from lq.experiments.spec import Spec
 from lq.progress import Progress
-from lq.scenarios.scenario import Comparison
+from lq.scenarios.scenario import SideBySide
 
 
 def compare(
-    comparison: Comparison,
+    comparison: SideBySide,
     spec: Spec,
     directory: Path,
     play: Callable[[Spec, Path, Progress], Any],

@@ -203,7 +203,7 @@ class Network(Protocol):
         negative_cache: bool | None = None,
         ciaddr_restriction: bool | None = None,
     ) -> None:
-        """Have the concentrator behave otherwise from its next start on (`lq.scenarios.parts.concentrator`).
+        """Have the concentrator behave otherwise from its next start on (`lq.scenarios.parts.control`).
 
         What is None is as specified.
         """

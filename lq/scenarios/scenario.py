@@ -34,7 +34,7 @@ def _no_further(raw: Mapping[str, Any]) -> Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class SideBySide:
     """A scenario that plays another one several times, each in a lab of its own, in place of a play.
 
     of         the other scenario's name
@@ -88,7 +88,7 @@ class Scenario(Generic[OptionsT]):
     refuses: Callable[[Common, OptionsT], str | None] = lambda spec, options: None
     lengthens_way: Callable[[OptionsT], bool] = lambda options: False
     play: Callable[[Network, OptionsT, Progress], Result] | None = None
-    comparison: Comparison | None = None
+    comparison: SideBySide | None = None
     phase_columns: Sequence[Column] = ()
     tables: Mapping[str, Sequence[Column]] = field(default_factory=dict)
     tabulate: Callable[[Common, OptionsT, Evidence], dict[str, Table]] | None = None

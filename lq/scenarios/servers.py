@@ -14,7 +14,7 @@ from lq.results.schema import VERDICT, Column
 from lq.sandbox import dhcpd
 from lq.sandbox.tools import find
 from lq.scenarios.parts.common import Common
-from lq.scenarios.scenario import Comparison, NoOptions, Scenario
+from lq.scenarios.scenario import NoOptions, Scenario, SideBySide
 
 
 def refuses(spec: Common, options: NoOptions) -> str | None:
@@ -64,7 +64,7 @@ SCENARIO = Scenario(
     place=10,
     options=NoOptions,
     refuses=refuses,
-    comparison=Comparison(
+    comparison=SideBySide(
         of="reboot",
         part="server",
         variants={"builtin": {"kind": "builtin"}, "dhcpd": {"kind": "dhcpd"}},

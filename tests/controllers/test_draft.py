@@ -9,7 +9,7 @@ import pytest
 
 from lq.errors import BadInput
 from lq.experiments.spec import Spec, load
-from lq.scenarios.parts.concentrator import Concentrator
+from lq.scenarios.parts.control import Concentrator
 from lq.scenarios.parts.server import Server
 from lq.wire import DRAFT_03, OptionCode, decode
 from lq.wire.options import unpack_addresses

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lq.results.schema import Column
+from lq.scenarios.hijack.choices import Hijack, refuses, sizes
 from lq.scenarios.hijack.findings import ATTACKS, KEYS, summarize, tabulate
-from lq.scenarios.hijack.options import Hijack, refuses, sizes
 from lq.scenarios.hijack.play import hijack
 from lq.scenarios.scenario import Scenario
 

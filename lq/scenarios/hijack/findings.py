@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lq.results.schema import VERDICT, Column
-from lq.scenarios.hijack.options import Hijack
+from lq.scenarios.hijack.choices import Hijack
 from lq.scenarios.parts.common import Common
 
 if TYPE_CHECKING:

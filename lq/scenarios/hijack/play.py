@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lq.progress import Progress
 from lq.scenarios.cast import Cast, cast
 from lq.scenarios.course import begin, finish, phase, restart, sleep_until
-from lq.scenarios.hijack.options import Hijack
+from lq.scenarios.hijack.choices import Hijack
 from lq.scenarios.network import Attack, Forgers, Network
 from lq.scenarios.phases import AttackReport, Phase, Result
 from lq.scenarios.trials import EVERY, MOMENTS, Attacker, Moment

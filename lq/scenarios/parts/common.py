@@ -6,11 +6,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-from lq.scenarios.parts.concentrator import Concentrator, Controller, Modems
+from lq.scenarios.parts.control import Concentrator, Controller, Modems
+from lq.scenarios.parts.measurement import Capture, Probes, Reboot
 from lq.scenarios.parts.part import Part
 from lq.scenarios.parts.server import Server
 from lq.scenarios.parts.topology import Topology
-from lq.scenarios.parts.traffic import Capture, Probes, Reboot
 from lq.scenarios.parts.wan import Wan
 
 PROBES_PER_SECOND = 5_000  # to all subscribers together, unless their interval is given
