@@ -41,8 +41,8 @@ def test_a_scan_within_the_range_costs_one_query_for_each_address(tmp_path):
 def test_without_the_negative_cache_the_same_address_is_asked_about_again_and_again(tmp_path):
     summary = play(tmp_path, "dos", concentrator__negative_cache=False).summary
     assert summary["recovered"] == 3
-    assert summary["inside_queries_most"] > 4
-    assert summary["inside_queries"] > 4 * 297
+    assert summary["inside_queries_most"] > 1  # with it at most one; how many more is the machine's speed
+    assert summary["inside_queries"] > 297
     assert summary["negative_entries"] == 0
 
 
