@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from lq.experiments.spec import load
-from lq.results.findings import arp
+from lq.results.evidence import Evidence
+from lq.scenarios import arp
 
 ADDRESSES = {f"host{number}": f"198.18.0.{15 + number}" for number in range(1, 5)}  # host1 is the thief
 FIRST, SECOND, THIRD, FOURTH = ADDRESSES.values()
@@ -27,7 +30,8 @@ def summary(by_arp=None, by_leasequery=None, reached=(4, 4), *, spoofer=True, qu
     rows = pd.DataFrame({"phase": ["arp", "leasequery"], "reached": reached, "queries_sent": [0, queries]})
     phases = [phase("arp", **(by_arp or {})), phase("leasequery", **(by_leasequery or {}))]
     result = {"addresses": ADDRESSES, "phases": phases}
-    return arp.summarize(load("arp", {"arp.spoofer": spoofer}), result, {"phases": rows})
+    spec = load("arp", {"arp.spoofer": spoofer})
+    return arp.summarize(spec, spec.part(arp.Arp), Evidence(Path("no directory"), result, {"phases": rows}))
 
 
 def test_each_phase_has_its_keys_and_leasequery_s_have_a_prefix():

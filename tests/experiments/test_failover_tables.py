@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from lq.experiments.spec import load
-from lq.results.findings import failover
+from lq.results.evidence import Evidence
+from lq.scenarios import failover
 from topologies import plan
 
 NOT_BACK = math.inf
@@ -18,6 +20,15 @@ ONE, TWO = plan.modem_mac(1), plan.modem_mac(2)
 
 def spec(**settings):
     return load("failover", {f"failover.{name}": value for name, value in settings.items()})
+
+
+def evidence(result, tables):
+    return Evidence(Path("no directory"), result, tables)
+
+
+def summarize(result, tables, **settings):
+    of = spec(**settings)
+    return failover.summarize(of, of.part(failover.Failover), evidence(result, tables))
 
 
 # -- a death
@@ -40,7 +51,7 @@ def death(back: dict[str, float], held: list[str], returned: float | None = None
         "returned_at": None if returned is None else killed + returned,
     }
     tables = {"probes": probes(back)}
-    return failover.summarize(spec(**settings), {"killed": killed, "phases": [phase]}, tables)
+    return summarize({"killed": killed, "phases": [phase]}, tables, **settings)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +127,7 @@ def located(*rows: tuple[float, str, int]) -> pd.DataFrame:
 
 
 def answers(wire: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    return failover.answers(spec(case="disagreement"), {}, {"wire": wire, "events": events})
+    return failover.answers(spec(case="disagreement"), wire, evidence({}, {"events": events}))
 
 
 HOST, OTHER = "198.18.0.16", "198.18.0.17"
@@ -158,7 +169,7 @@ def test_what_is_no_active_counts_as_no_answer():
 def said(*rows: tuple[str, str, str, float, bool]) -> dict[str, object]:
     """Return the summary of answers: server, address, modem, seconds since, and whether that counted."""
     table = pd.DataFrame(rows, columns=["server", "address", "modem", "last_transaction", "won"])
-    return failover.summarize(spec(case="disagreement"), {}, {"answers": table})
+    return summarize({}, {"answers": table}, case="disagreement")
 
 
 OLDER = ("server", HOST, ONE, 9.0, False)
