@@ -5,7 +5,7 @@ VENV := .venv/bin
 LOCK := $(VENV)/uv --quiet pip compile --universal --python-version 3.10 --no-python-downloads \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help demo test test-kernel try fuzz lint format lab setup setup-system lock clean
+.PHONY: help demo test test-kernel try fuzz lint format lab docs setup setup-system lock clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `make -j clean setup` is one after the other, too
 
@@ -50,6 +50,14 @@ format: setup ## put the source into the common format
 lab: setup ## open copies of the notebooks, in lq-notebooks/, in JupyterLab
 	$(VENV)/lq lab
 
+docs: setup ## build the documentation as a site that can be searched, in build/site
+	@$(VENV)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make docs needs Python 3.11 or newer")'
+	@$(VENV)/uv --quiet pip install --python $(VENV)/python --only-binary :all: --require-hashes -r setup/docs.txt
+	$(VENV)/python -m lq.requirements
+	rm -rf build/site
+	$(VENV)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/site
+	@echo "open build/site/index.html"
+
 setup: setup-system ## install what is missing (apt through sudo, Python packages in .venv)
 	@sh setup/python.sh
 
@@ -61,6 +69,7 @@ lock: setup ## pin the newest versions of the Python packages
 	echo uv | $(LOCK) --upgrade - -o setup/uv.txt
 	$(LOCK) --upgrade setup/build.in -o setup/build.txt
 	$(LOCK) --upgrade setup/fuzz.in -o setup/fuzz.txt
+	$(LOCK) --upgrade --group docs -c requirements.txt -o setup/docs.txt
 
 clean: ## remove what was built; the results in runs/ stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -11,7 +11,7 @@
 #
 # TRY_MIRROR=URL names another mirror than apt's, TRY_CACHE=DIRECTORY another place for the base system.
 set -eu
-BASE="ca-certificates git make mount passwd sudo" # beyond what is essential: what README says that a minimal system needs
+BASE="ca-certificates git make mount passwd sudo" # beyond what is essential: what docs/install.md says that a minimal system needs
 KEEP_DAYS=7
 CARRIED="http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
     SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"

@@ -17,7 +17,7 @@ from typing import Any
 
 from lq.emulation.captures import Capture
 from lq.emulation.network import Emulation
-from lq.emulation.subscribers.population import Population
+from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
 from topologies import plan
@@ -71,7 +71,7 @@ class Program:
             lab.lease_all(lambda *_: None)
         else:
             lab.wan.start()
-            lab.launch_agent()
+            lab.agent.launch()
 
     def leases(self) -> dict[str, str | None]:
         """Return the address of each subscriber."""
@@ -108,7 +108,7 @@ class Program:
         """Have a subscriber's client renew its lease, until it has the ACK, or look for one."""
         subscribers = self.lab.subscribers
         leased = subscribers.leases()[host] is not None
-        if not isinstance(subscribers, Population):
+        if not isinstance(subscribers, PopulationSubscribers):
             written = self._lease_written(host)
             self.net[host].client.send_signal(signal.SIGUSR1)
             if leased:
@@ -128,7 +128,7 @@ class Program:
     def release(self, host: str) -> None:
         """Have a subscriber's client release its lease now."""
         subscribers = self.lab.subscribers
-        if isinstance(subscribers, Population):
+        if isinstance(subscribers, PopulationSubscribers):
             subscribers.release([int(host.removeprefix("host")) - 1])
         else:
             self.net[host].client.send_signal(signal.SIGUSR2)
@@ -236,7 +236,7 @@ class Program:
 
     def stop_agent(self) -> dict[str, int] | None:
         """End the DSLAM's intermediate agent; return its counts."""
-        return self.lab.stop_agent()
+        return self.lab.agent.stop()
 
     def seen_downstream(self, frame: str, watchers: Sequence[str] = ("host1", "host2", "host3")) -> list[str]:
         """Send a frame, its circuit's tags in it, from the concentrator; return the watchers that see it."""

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,16 @@ def descendants_marked(mark: str) -> list[int]:
             except (FileNotFoundError, PermissionError, ProcessLookupError):
                 continue
     return found
+
+
+def soon(condition: Callable[[], object], seconds: float = 10) -> bool:
+    """Return whether a condition comes true within some time; not how fast."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def tshark(path: Path, display_filter: str, *fields: str) -> list[list[str]]:

@@ -9,13 +9,15 @@ import shlex
 
 import pytest
 import typer
+import yaml
 
+import lq
 from lq import cli, live
 from lq.errors import BadInput
 from lq.experiments.spec import SCENARIOS, fields, load, parse_setting
 from lq.live.node import Host
 from lq.server import config
-from tests import test_layers
+from tests.layers import FLOORS
 from tests.support import ROOT
 
 # What `lq gallery` writes may be missing in a tree that is being worked on.
@@ -148,7 +150,7 @@ def test_every_file_of_the_tree_that_is_named_exists():
     for name, text in TEXTS.items():
         for span in spans(text):
             if re.fullmatch(r"(lq|tests|topologies|controllers|setup|docs|notebooks)/[\w./-]+", span):
-                assert (ROOT / span).exists() or "TARGET" in span, f"{name}: {span}"
+                assert (ROOT / span).exists() or "TARGET" in span or "NAME" in span, f"{name}: {span}"
 
 
 def test_every_method_of_the_lab_that_is_named_exists():
@@ -162,33 +164,71 @@ def test_every_method_of_the_lab_that_is_named_exists():
 def test_the_table_of_floors_is_the_one_that_is_tested():
     table = re.findall(r"^\| (top|\d|ground) \| (.*) \|$", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
     told = [set(re.findall(r"`([\w.]+)`", packages)) for _, packages in reversed(table)]
-    assert told == test_layers.FLOORS
+    assert told == FLOORS
 
 
-def test_every_command_is_in_the_readme_s_table():
-    table = re.findall(r"^\| (`lq [^|]*) \|", TEXTS["README.md"], re.MULTILINE)
+def test_the_tree_is_the_one_that_there_is():
+    tree = next(block for block in BLOCK.findall(TEXTS["CONTRIBUTING.md"]) if block.startswith("lq/\n"))
+    tops = set(re.findall(r"^(\w+)/", tree, re.MULTILINE))
+    assert all((ROOT / top).is_dir() for top in tops)
+    packages = {path.parent.name for path in (ROOT / "lq").glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/", tree, re.MULTILINE)) == packages
+
+
+def test_every_command_is_in_the_table_of_commands():
+    table = re.findall(r"^\| (`lq [^|]*) \|", TEXTS["docs/commands.md"], re.MULTILINE)
     assert {command for cell in table for command in re.findall(r"`lq ([a-z]+)", cell)} >= set(COMMANDS)
 
 
-def test_the_readme_s_programs_find_what_they_import():
-    imports = re.findall(r"^(?:from|import) lq.*$", TEXTS["README.md"], re.MULTILINE)
+def test_the_pages_programs_find_what_they_import():
+    pages = "\n".join(text for name, text in TEXTS.items() if name.startswith("docs/"))
+    imports = re.findall(r"^(?:from|import) lq.*$", pages, re.MULTILINE)
     assert len(imports) > 3
     for line in imports:
         exec(line, {})
 
 
-def test_the_readme_s_configuration_is_one(tmp_path):
-    found = re.search(r"```yaml\n(# server.yaml\n.*?)```", TEXTS["README.md"], re.DOTALL)
+def test_the_documented_configuration_is_one(tmp_path):
+    found = re.search(r"```yaml\n(# server.yaml\n.*?)```", TEXTS["docs/server.md"], re.DOTALL)
     (tmp_path / "server.yaml").write_text(found[1])
     read = config.load(tmp_path / "server.yaml")
     assert (len(read.subnets), len(read.shared_networks), len(read.reservations)) == (1, 1, 2)
 
 
-def test_every_key_of_the_server_is_in_the_readme_s_table():
-    section = TEXTS["README.md"].partition("All keys:")[2].partition("**Whom it believes.**")[0]
+def test_every_key_of_the_server_is_in_the_table_of_keys():
+    section = TEXTS["docs/server.md"].partition("## All keys")[2].partition("## Whom it believes")[0]
     told = {key for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for key in spans(cell)}
     own = config.ServerConfig.model_fields
     assert told == {
         *(key for key in own if key != "leasequery"),
         *(f"leasequery.{key}" for key in config.Leasequery.model_fields),
     }
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    assert len(TEXTS["README.md"].splitlines()) <= 130
+    links = set(re.findall(r"\]\((docs/[^)#\s]+)", TEXTS["README.md"]))
+    pages = {str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")}
+    further = "".join(TEXTS.get(name, "") for name in links)
+    elsewhere = {page for page in pages if f"]({page.removeprefix('docs/')}" in further}
+    assert pages <= links | elsewhere
+
+
+def test_every_scenario_has_its_page_and_no_page_is_about_nothing():
+    pages = {path.stem: path.read_text() for path in (ROOT / "docs/scenarios").glob("*.md")}
+    assert set(pages) == set(SCENARIOS)
+    for name, text in pages.items():
+        assert text.startswith(f"# {name}\n\n**")
+        assert re.search(rf"^lq run {name}\b", text, re.MULTILINE), f"{name}: a command to begin with"
+        for heading in ("What is played", "Settings that matter", "What comes out"):
+            assert f"\n## {heading}\n" in text, f"{name}: {heading}"
+
+
+def test_there_is_one_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["authors"] == [{"name": "The leasequery-lab developers"}]
+    assert {"message", "title", "license"} <= set(citation)
+    assert citation["version"] == lq.__version__
+    assert re.findall(r"^## (\d[\d.]*)$", TEXTS["CHANGELOG.md"], re.MULTILINE)[0] == lq.__version__
+    assert lq.__version__ not in (ROOT / "pyproject.toml").read_text()

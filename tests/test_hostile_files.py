@@ -25,7 +25,7 @@ from lq.experiments import sweep as sweeping
 from lq.experiments.run import Run
 from lq.experiments.sweep import Sweep, sweep
 from tests import support
-from tests.test_plots import write_run
+from tests.written import write_run
 
 MEMORY = 2 << 30  # octets of address space, most of which is never used
 PROCESSOR = 60  # seconds; the slowest case takes some 5

@@ -195,7 +195,8 @@ def test_of_two_restarts_at_a_time_the_second_is_refused(lab):
 
 def test_a_command_cannot_write_the_machines_files(lab):
     for place in ("/etc", "/usr", "/root", "/var"):
-        assert "Read-only file system" in lab.run("host1", f"touch {place}/lq-test", show=False).errors
+        said = lab.run("host1", f"touch {place}/lq-test", show=False).errors
+        assert "Read-only file system" in said or (place == "/root" and "Permission denied" in said)
         assert not os.path.exists(f"{place}/lq-test")
     assert lab.run("cmts", f"echo here >{lab.directory}/note && touch /tmp/lq-test", show=False).status == 0
     assert (lab.directory / "note").read_text() == "here\n"
@@ -292,14 +293,13 @@ def test_the_line_for_wireshark_shows_what_passes_while_it_passes(lab, tmp_path,
     lab.stop_capture("host3")
 
 
-def readme_example():
-    (example,) = re.findall(r"```python\n(from lq import Lab\n.*?)```", readme_section(), re.DOTALL)
+def documented_example():
+    (example,) = re.findall(r"```python\n(from lq import Lab\n.*?)```", documented(), re.DOTALL)
     return example
 
 
-def readme_section():
-    text = Path(__file__).parents[1].joinpath("README.md").read_text()
-    return text[text.index("## The live lab from Python") : text.index("## Commands")]
+def documented():
+    return Path(__file__).parents[1].joinpath("docs/live-lab.md").read_text()
 
 
 def test_every_node_with_an_address_is_known_by_its_name(lab):
@@ -671,12 +671,12 @@ def test_an_entry_that_dhcpd_has_not_finished_is_left_for_the_next_time(tmp_path
 def test_the_example_of_the_readme_shows_what_ping_printed_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cell = InteractiveShell()
-    result = cell.run_cell(readme_example())
+    result = cell.run_cell(documented_example())
     assert result.success
     assert "20 packets transmitted" in repr(result.result)
     lab = cell.user_ns["lab"]
     parts = (lab, lab["host1"], lab.start("host1", "true"))
-    cells = re.findall(r"^\| (`.*?) \| ", readme_section(), re.MULTILINE)  # what further cells may be
+    cells = re.findall(r"^\| (`.*?) \| ", documented(), re.MULTILINE)  # what further cells may be
     names = {name for cell in cells for name in re.findall(r"[`. ](\w+)\(", f" {cell}")}
     assert {"widget", "flows", "release", "wireshark"} <= names
     for name in names:

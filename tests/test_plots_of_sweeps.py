@@ -14,7 +14,7 @@ from lq.errors import BadInput
 from lq.plots import sweeps
 from lq.plots.labels import label, setting_name
 from lq.plots.runs import NOBODY
-from tests.test_plots import END, INTERVAL, OUTAGE, write_run
+from tests.written import END, INTERVAL, OUTAGE, write_run
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_all_say_the_same_versions_of_python():
 def test_ci_runs_what_readme_calls_the_test_and_lint():
     lines = (ROOT / ".ci/run").read_text().splitlines()
     commands = {line for line in lines if line.startswith("make")}
-    assert commands == {"make lint", "make test", "make test-kernel"}
+    assert commands == {"make docs", "make lint", "make test", "make test-kernel"}
     assert "\nmake test     #" in (ROOT / "README.md").read_text()
 
 

@@ -61,8 +61,8 @@ def test_a_lab_opens_with_all_closed(closed, tmp_path):
         "Channel.from_fd(int(sys.argv[1])).send({'fds': fds})"
     )
     code = (
-        "import json, sys; from pathlib import Path; from lq.sandbox.lab import Lab\n"
-        f"lab = Lab('told', log=Path({str(tmp_path / 'log')!r}))\n"
+        "import json, sys; from pathlib import Path; from lq.sandbox.sealed_lab import SealedLab\n"
+        f"lab = SealedLab('told', log=Path({str(tmp_path / 'log')!r}))\n"
         f"Path({str(tmp_path / 'answer')!r}).write_text(json.dumps(lab.channel.receive())); lab.wait()"
     )
     environment = {"PYTHONPATH": f"{tmp_path}:{support.ROOT}", "PATH": "/usr/bin:/bin"}

@@ -21,9 +21,7 @@ and the concentrator, and no other frames (`topologies.access.Dslam`). One frame
 Tags and all other octets stay; lengths and checksums follow. Nothing is kept from one frame to the next
 but the counts.
 
-The plan names the `interface`, the `circuits` as [VLAN tags, outer first; circuit-id in ASCII; remote-id as
-a hardware address], and a `report`, to which the counts go on SIGTERM, with `missed`: frames that came
-faster than they could be taken, or that the kernel did not take back.
+The plan is an `AgentPlan`.
 """
 
 from __future__ import annotations
@@ -36,9 +34,10 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from lq.sandbox import plans
 from lq.wire import BOOTREQUEST, MalformedMessage, OptionCode, RelayInfo, decode, frames
 from lq.wire.message import ANY, FILE_LENGTH, HEADER_LENGTH, SERVER_PORT, SNAME_LENGTH
 
@@ -179,16 +178,27 @@ def _receive(port: socket.socket) -> bytes:
     return frame[:12] + struct.pack("!HH", kind or frames.ETHERTYPE_VLAN, tag) + frame[12:]
 
 
-def main(plan: dict[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class AgentPlan:
+    """Where the agent is, and what it says of whom.
+
+    circuits     VLAN tags, outer first; circuit-id in ASCII; remote-id, a hardware address
+    report_file  gets the counts on SIGTERM, as a JSON object, with `missed`: frames that came faster than
+                 they could be taken, or that the kernel did not take back
+    """
+
+    interface: str
+    circuits: tuple[tuple[tuple[int, ...], str, bytes], ...]
+    report_file: Path
+
+
+def main(plan: AgentPlan) -> None:
     """Be the agent until SIGTERM; then write the report."""
     signal.signal(signal.SIGTERM, _end)
     agent = Agent(
-        {
-            tuple(tags): RelayInfo(circuit.encode("ascii"), bytes.fromhex(remote.replace(":", ""))).encode()
-            for tags, circuit, remote in plan["circuits"]
-        }
+        {tags: RelayInfo(circuit.encode("ascii"), remote).encode() for tags, circuit, remote in plan.circuits}
     )
-    port, missed = _port(plan["interface"]), 0
+    port, missed = _port(plan.interface), 0
     print("ready", flush=True)
     with contextlib.suppress(_Ended):
         while True:
@@ -200,8 +210,8 @@ def main(plan: dict[str, Any]) -> None:
                     missed += 1
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     missed += struct.unpack("II", port.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
-    Path(plan["report"]).write_text(json.dumps({"missed": missed, **agent.counts}))
+    plan.report_file.write_text(json.dumps({"missed": missed, **agent.counts}))
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(plans.read(AgentPlan, Path(sys.argv[1])))

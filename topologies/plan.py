@@ -87,6 +87,11 @@ def hardware_address(kind: int, number: int) -> str:
     return (bytes([0x02, kind]) + number.to_bytes(4, "big")).hex(":")
 
 
+def mac_octets(mac: str) -> bytes:
+    """Return a hardware address that is written with colons."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
 ROUTER_UPLINK_MAC = hardware_address(0xB0, 1)
 RELAY_MAC = hardware_address(0xC0, 3)
 CONCENTRATOR_UPLINK_MAC = hardware_address(0xC0, 1)

@@ -2,10 +2,7 @@
 
     python -m topologies.registration PLAN.json
 
-The plan names the `interface` behind which the concentrator is (`topologies.access`), the `modems` as
-pairs of hardware address and VLAN tags, outer first, the `delay` in seconds between the concentrator's
-coming up and each modem's first REGISTER, and a `record`, to which one JSON line goes when all have
-registered: `at` (monotonic clock, seconds), `life`, `modems`. `lq.wire.registration` says what is said.
+The plan is a `RegistrationPlan`. `lq.wire.registration` says what is said.
 """
 
 from __future__ import annotations
@@ -19,9 +16,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lq.sandbox import plans
 from lq.wire.registration import ETHERTYPE, Kind, Registration, decode
 
 RETRY = 1.0  # seconds from a REGISTER to the next, while unanswered
@@ -33,6 +32,22 @@ _PACKET_AUXDATA, _PACKET_IGNORE_OUTGOING = 8, 23
 _AUXDATA = struct.Struct("IIIHHHH")  # packet(7): status, len, snaplen, mac, net, VLAN tci and protocol
 _VLAN_VALID = 0x10
 _VLAN_KINDS = (0x8100, 0x88A8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationPlan:
+    """Who registers, and where.
+
+    interface  behind which the concentrator is (`topologies.access`)
+    modems     each one's hardware address, and its VLAN tags, outer first
+    delay      seconds between the concentrator's coming up and each modem's first REGISTER
+    record     gets one JSON line when all have registered: `at` (monotonic clock, seconds), `life`, `modems`
+    """
+
+    interface: str
+    modems: tuple[tuple[bytes, tuple[int, ...]], ...]
+    delay: float
+    record: Path
 
 
 class Heard(NamedTuple):
@@ -140,11 +155,11 @@ class Port:
             self._socket.send(frame)
 
 
-def main(plan: dict[str, Any]) -> None:
+def main(plan: RegistrationPlan) -> None:
     """Speak for the modems until the program is ended."""
-    modems = {bytes.fromhex(mac.replace(":", "")): tuple(tags) for mac, tags in plan["modems"]}
-    processors, port = Processors(modems, plan["delay"]), Port(plan["interface"])
-    with Path(plan["record"]).open("a") as record:
+    modems = dict(plan.modems)
+    processors, port = Processors(modems, plan.delay), Port(plan.interface)
+    with plan.record.open("a") as record:
         print("ready", flush=True)
         while True:
             port.wait(processors.deadline - time.monotonic())
@@ -160,4 +175,4 @@ def main(plan: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(plans.read(RegistrationPlan, Path(sys.argv[1])))

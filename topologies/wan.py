@@ -27,8 +27,7 @@ Both treat a frame alike, in these steps:
 The delay line follows from its seed. So does netem where both it and tc know seeds (Linux and iproute2 6.6).
 Elsewhere the delay line is the one to take for whatever is left to chance.
 
-The plan has these fields as its `impairment`, the two `interfaces`, a `seed`, and a `report`, to which counts
-go on SIGTERM. On SIGUSR1 `left` and `late` are counted anew.
+The plan is a `WanPlan`. On SIGUSR1 `left` and `late` are counted anew.
 """
 
 from __future__ import annotations
@@ -47,9 +46,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from lq.clocks import time_of_day_ahead
+from lq.sandbox import plans
 
 # A frame is late that leaves more than this after its time: seconds, and as a share of the delay.
 LATE_AT_LEAST, LATE_SHARE = 0.002, 0.1
@@ -212,13 +211,22 @@ def carry(ends: list[socket.socket], directions: list[Direction]) -> None:
                     direction.missed += 1
 
 
-def main(plan: dict[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class WanPlan:
+    """Between which two interfaces the delay line is, and what it does; the report is written on SIGTERM."""
+
+    interfaces: tuple[str, str]
+    impairment: Impairment
+    seed: int
+    report_file: Path
+
+
+def main(plan: WanPlan) -> None:
     """Be the delay line between two interfaces until SIGTERM; then write the report."""
     signal.signal(signal.SIGTERM, _end)
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)  # nanoseconds: wake when asked to
-    impairment = Impairment(**plan["impairment"])
-    ends = [_tap(interface) for interface in plan["interfaces"]]
-    directions = [Direction(impairment, f"{plan['seed']} {name}") for name in plan["interfaces"]]
+    ends = [_tap(interface) for interface in plan.interfaces]
+    directions = [Direction(plan.impairment, f"{plan.seed} {name}") for name in plan.interfaces]
     gc.freeze()
     gc.disable()  # nothing here is circular
 
@@ -235,10 +243,10 @@ def main(plan: dict[str, Any]) -> None:
     missed = sum(direction.missed for direction in directions)
     for end in ends:
         missed += struct.unpack("II", end.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
-    report = {"impairment": asdict(impairment), "missed": missed}
+    report = {"impairment": asdict(plan.impairment), "missed": missed}
     report["directions"] = [direction.report() for direction in directions]
-    Path(plan["report"]).write_text(json.dumps(report, indent=1))
+    plan.report_file.write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(plans.read(WanPlan, Path(sys.argv[1])))

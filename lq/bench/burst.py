@@ -18,7 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from lq.sandbox import namespace
+from lq.bench.two_hosts import packet_socket
 from lq.wire import frames
 from topologies import plan
 
@@ -27,14 +27,14 @@ _PORT = 9  # discard
 _AT_ONCE = 32  # packets sent between two looks at what has arrived
 
 
-class Target(NamedTuple):
+class Addressee(NamedTuple):
     """A subscriber: the address that it has leased, its hardware address."""
 
     address: str
     mac: str
 
 
-def frame_for(number: int, target: Target) -> bytes:
+def frame_for(number: int, target: Addressee) -> bytes:
     """Return a frame for a subscriber as the network's router sends it; it ends with the number."""
     header = _octets(plan.CONCENTRATOR_UPLINK_MAC) + _octets(plan.ROUTER_UPLINK_MAC)
     header += struct.pack("!H", frames.ETHERTYPE_IPV4)
@@ -46,15 +46,6 @@ def _octets(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def packet_socket(pid: int, interface: str, protocol: int) -> socket.socket:
-    """Open a packet socket on an interface in the network namespace of process `pid`."""
-    with namespace.network_of(pid):
-        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
-        packets.bind((interface, protocol))
-    packets.setblocking(False)
-    return packets
-
-
 class Burst:
     """Packets to all subscribers, `outstanding` at most under way, each again if it seems lost.
 
@@ -62,7 +53,7 @@ class Burst:
     """
 
     def __init__(
-        self, sender: socket.socket, sink: socket.socket, targets: Sequence[Target], *, addressed: bool
+        self, sender: socket.socket, sink: socket.socket, targets: Sequence[Addressee], *, addressed: bool
     ):
         self._sender, self._sink = sender, sink
         self._frames = [frame_for(number, target) for number, target in enumerate(targets)]
@@ -131,10 +122,12 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds at most")
     parser.add_argument("--unaddressed", action="store_true", help="do not check hardware addresses")
     arguments = parser.parse_args()
-    targets = [Target(*each) for each in json.loads(arguments.targets.read_text())]
+    targets = [Addressee(*each) for each in json.loads(arguments.targets.read_text())]
     sink = packet_socket(int(arguments.to[0]), arguments.to[1], _ETH_P_ALL)
     sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sender = packet_socket(int(arguments.source[0]), arguments.source[1], 0)
+    sender = packet_socket(int(arguments.source[0]), arguments.source[1])
+    for packets in (sink, sender):
+        packets.setblocking(False)
     burst = Burst(sender, sink, targets, addressed=not arguments.unaddressed)
     seconds = burst.run(arguments.outstanding, arguments.patience, arguments.limit)
     result = {

@@ -26,12 +26,13 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lq.bench.load import Leasing
-from lq.bench.network import REQUESTER, SERVER, TwoHosts
-from lq.bench.population import Subscriber
-from lq.bench.server import SMALL_NETWORK, Case, limited
-from lq.bench.servers import our_config
-from lq.bench.stage import Tell, play
+from lq.bench.cases import Case, limited
+from lq.bench.compared_servers import our_config
+from lq.bench.leaseholders import Leaseholder
+from lq.bench.program import Tell, play
+from lq.bench.query_load import Leasing
+from lq.bench.server import SMALL_NETWORK
+from lq.bench.two_hosts import REQUESTER, SERVER, TwoHosts
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import PYTHON
 from lq.server import rows
@@ -158,7 +159,7 @@ class Flips:
 
 
 def _lease(number: int, moment: float) -> Binding:
-    subscriber = Subscriber(number, SMALL_NETWORK[1])
+    subscriber = Leaseholder(number, SMALL_NETWORK[1])
     return Binding(
         subscriber.address.packed,
         1,

@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import statistics
 import subprocess
 from collections.abc import Iterator
 
-from lq.bench.server import Case, case
-from lq.bench.stage import Tell
+from lq.bench.cases import Case, case, median
+from lq.bench.program import Tell
 from lq.emulation.processes import end, python
 from lq.experiments import directories
 from lq.experiments.run import Run
@@ -49,7 +48,7 @@ def run(runs: int = 20, busy: int = 1, tell: Tell = lambda *_: None) -> Case:
     result = case("healthy runs valid", "runs", float(valid), float(runs), GOAL, "healthy runs")
     cases = [case("starved runs flagged", "runs", float(flagged), float(runs), GOAL, "starved runs")]
     for what, key in (("outage", "outage_s"), ("recovery", "recovery_p50_s")):
-        ours, peer = _median(starved, key), _median(healthy, key)
+        ours, peer = median(starved, key), median(healthy, key)
         cases.append(case(f"median {what}, starved", "s", ours, peer, None, "healthy runs"))
     return result | {"cases": cases, "samples": healthy, "starved_samples": starved}
 
@@ -85,8 +84,3 @@ def starving(busy: int = 1) -> Iterator[None]:
     finally:
         for rival in rivals:
             end(rival, signal.SIGKILL)
-
-
-def _median(samples: list[Case], key: str) -> float:
-    values = [each[key] for each in samples if each[key] is not None]
-    return statistics.median(values) if values else 0.0

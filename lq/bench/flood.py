@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from lq.bench.server import Case, case, doubtful, limited
-from lq.bench.stage import Tell
+from lq.bench.cases import Case, case, doubtful, limited
+from lq.bench.program import Tell
 from lq.experiments import directories
 from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
 from lq.results import load
+from lq.scenarios.denial import Attack
 from topologies import plan
 
 MOST_QUERIES = 1.0  # about an address in a negative time
@@ -89,17 +90,17 @@ def watch(spec: Spec, queries: pd.DataFrame, loads: pd.DataFrame, leased: set[st
     `queries` and `loads` are a run's tables, `leased` the subscribers' addresses. Raises RuntimeError if that
     was too late to be watched while the attack lasted and the first negative entry lived.
     """
-    first, last = int(plan.POOL_FIRST), int(plan.POOL_LAST)
-    count = min(spec.attack.addresses or last, last - first + 1)
+    attack, first, last = spec.part(Attack), int(plan.POOL_FIRST), int(plan.POOL_LAST)
+    count = min(attack.addresses or last, last - first + 1)
     wanted = {str(IPv4Address(first + number)) for number in range(count)} - leased
     asked = queries[queries["address"].isin(wanted)]
     found = asked["address"].nunique()
     lifetime = min(spec.concentrator.known_time, spec.concentrator.unknown_time)
-    end = min(spec.attack.duration, float(asked["at"].min()) + lifetime)
+    end = min(attack.duration, float(asked["at"].min()) + lifetime)
     since = float(asked.groupby("address")["answered"].min().max(skipna=False))
     if found < len(wanted) or not end - since >= LEAST_WATCHED:
         raise RuntimeError(
-            f"{found} of {len(wanted)} addresses were asked about within {spec.attack.duration:.0f} s: "
+            f"{found} of {len(wanted)} addresses were asked about within {attack.duration:.0f} s: "
             "the scan has to last longer to tell what it costs once all are"
         )
     names = loads["process"].unique()

@@ -26,12 +26,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lq.bench.server import Case, case, doubtful
-from lq.bench.servers import pinned
-from lq.bench.stage import Tell, play
+from lq.bench.cases import Case, case, doubtful
+from lq.bench.compared_servers import pinned
+from lq.bench.program import Tell, play
+from lq.bench.two_hosts import packet_socket
 from lq.emulation.network import Emulation
 from lq.experiments.spec import Spec
-from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import PYTHON
 from lq.wire import frames
@@ -84,7 +84,7 @@ class Plain(nodes.BridgeDevice):
 # -- the load
 
 
-class Host(NamedTuple):
+class Located(NamedTuple):
     """A located host."""
 
     mac: str
@@ -92,13 +92,13 @@ class Host(NamedTuple):
     address: str
 
 
-def downstream_frame(host: Host, kind: str) -> bytes:
+def downstream_frame(host: Located, kind: str) -> bytes:
     """Return a frame for a host as it enters the concentrator, or the bridge that learns."""
     to = plan.CONCENTRATOR_UPLINK_MAC if kind == "ours" else host.mac
     return _frame(to, plan.ROUTER_UPLINK_MAC, (), (plan.INTERNET, IPv4Address(host.address)))
 
 
-def upstream_frame(host: Host, kind: str) -> bytes:
+def upstream_frame(host: Located, kind: str) -> bytes:
     """Return a frame from a host as it enters the concentrator, or the bridge that learns."""
     to, tags = (plan.CONCENTRATOR_ACCESS_MAC, host.tags) if kind == "ours" else (plan.ROUTER_UPLINK_MAC, ())
     return _frame(to, host.mac, tags, (IPv4Address(host.address), plan.INTERNET))
@@ -168,12 +168,12 @@ def _large(frame: bytes) -> bytes:
     return cut + bytes(header) + SEGMENTS * payload
 
 
-def send(kind: str, direction: str, seconds: float, hosts: Sequence[Host], ends: Sequence[End]) -> None:
+def send(kind: str, direction: str, seconds: float, hosts: Sequence[Located], ends: Sequence[End]) -> None:
     """Send for some seconds; print `sending` when it has begun, at the end how many a second it were."""
     streams = []
     for name, end, make in zip(DIRECTIONS[1:], ends, (downstream_frame, upstream_frame), strict=True):
         if direction in ("both", name):
-            streams.append(Stream(_packet_socket(*end), [make(host, kind) for host in hosts]))
+            streams.append(Stream(packet_socket(*end), [make(host, kind) for host in hosts]))
     print("sending", flush=True)
     begin, sent = time.perf_counter(), 0
     while (now := time.perf_counter()) < begin + seconds:
@@ -182,17 +182,10 @@ def send(kind: str, direction: str, seconds: float, hosts: Sequence[Host], ends:
     print(sent / seconds)
 
 
-def _packet_socket(pid: int, interface: str) -> socket.socket:
-    with namespace.network_of(pid):
-        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        packets.bind((interface, 0))
-    return packets
-
-
 # -- measuring
 
 
-class Measuring:
+class ForwardBenchmark:
     """The concentrator with its located hosts, the bridge beside it, and the rounds."""
 
     def __init__(
@@ -320,7 +313,9 @@ def main() -> int:
     """Run inside the lab, or as the program that sends (`send`)."""
     if sys.argv[1] == "send":
         kind, direction, seconds, load, *ends = sys.argv[2:]
-        hosts = [Host(mac, tuple(tags), address) for mac, tags, address in json.loads(Path(load).read_text())]
+        hosts = [
+            Located(mac, tuple(tags), address) for mac, tags, address in json.loads(Path(load).read_text())
+        ]
         pairs = [(int(pid), interface) for pid, interface in zip(ends[::2], ends[1::2], strict=True)]
         send(kind, direction, float(seconds), hosts, pairs)
         return 0
@@ -332,7 +327,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, required=True)
     wanted = parser.parse_args()
     channel = Channel.from_fd(wanted.channel)
-    measuring = Measuring(
+    measuring = ForwardBenchmark(
         wanted.directory, wanted.modems, wanted.hosts_per_modem, wanted.seconds, channel.tell
     )
     samples: dict[str, dict[str, list[Case]]] = {

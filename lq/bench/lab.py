@@ -16,7 +16,6 @@ import contextlib
 import os
 import re
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -30,11 +29,11 @@ from mininet.net import Mininet
 from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
-from lq.bench.server import Case, case, limited
-from lq.bench.stage import Tell, play
+from lq.bench.cases import Case, case, limited, median
+from lq.bench.program import Tell, play
 from lq.sandbox import namespace
 from lq.sandbox.channel import Channel
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from topologies import nodes
 from topologies.cable import CableTopo
@@ -146,7 +145,7 @@ def measure(kind: str, modems: int, hosts_per_modem: int, log: Path, *, stop: bo
     """Bring one network up and away; return seconds: `up`, and `stopped` or else `gone`."""
     begin = time.monotonic()
     taken = {}
-    with Lab(
+    with SealedLab(
         "lq.bench.lab", ["inside", kind, str(modems), str(hosts_per_modem)], log=log, trusted=True
     ) as lab:
         answer = lab.channel.receive()
@@ -209,10 +208,10 @@ def rounds(count: int, modems: int, hosts_per_modem: int, directory: Path, tell:
             log = directory / f"{kind}-{number}.log"
             samples[kind].append(measure(kind, modems, hosts_per_modem, log, stop=stop))
     tell("rounds", count, count)
-    ours, gone = _median(samples["ours"], "up"), _median(samples["ours"], "gone")
-    stopped, killed = _median(samples["stock"], "stopped"), _median(samples["stock"], "gone")
+    ours, gone = median(samples["ours"], "up"), median(samples["ours"], "gone")
+    stopped, killed = median(samples["stock"], "stopped"), median(samples["stock"], "gone")
     return {
-        **case("lab", "s", ours, _median(samples["stock"], "up"), GOAL, PEER),
+        **case("lab", "s", ours, median(samples["stock"], "up"), GOAL, PEER),
         "modems": modems,
         "hosts_per_modem": hosts_per_modem,
         "cases": [
@@ -222,11 +221,6 @@ def rounds(count: int, modems: int, hosts_per_modem: int, directory: Path, tell:
         "samples": samples["ours"],
         "peer_samples": samples["stock"],
     }
-
-
-def _median(samples: list[dict[str, float]], key: str) -> float:
-    """Return the median of what those samples measured that did."""
-    return statistics.median(sample[key] for sample in samples if key in sample)
 
 
 def main() -> int:

@@ -31,12 +31,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from controllers.settings import FRAMEWORKS
-from lq.bench.server import Case, case, doubtful
-from lq.bench.stage import Tell, play
+from lq.bench.cases import Case, case, doubtful
+from lq.bench.program import Tell, play
 from lq.emulation.controller import PORT, listening
 from lq.emulation.network import Emulation
 from lq.emulation.processes import Process, cpu_seconds, end, python
-from lq.emulation.subscribers.population import Population
+from lq.emulation.subscribers.population import PopulationSubscribers
 from lq.experiments.spec import Spec
 from lq.sandbox.channel import Channel
 from topologies import plan
@@ -59,7 +59,7 @@ def run(rounds: int = 5, subscribers: int = 10_000, tell: Tell = lambda *_: None
     return play("lq.bench.recovery", [f"--rounds={rounds}", f"--subscribers={subscribers}"], tell)
 
 
-class Measuring:
+class RecoveryBenchmark:
     """A network whose subscribers have leases, and its controllers one after the other."""
 
     def __init__(self, directory: Path, subscribers: int, tell: Tell) -> None:
@@ -72,7 +72,7 @@ class Measuring:
         _pin(lab.switch.processes["ovs-vswitchd"].pid, SWITCH_CORE)
         lab.start()
         leases = lab.lease_all(tell)
-        assert isinstance(lab.subscribers, Population)
+        assert isinstance(lab.subscribers, PopulationSubscribers)
         assert lab.subscribers.process is not None
         lab.subscribers.process.send_signal(signal.SIGSTOP)  # it would answer; here it only receives
         self._subscribers = subscribers
@@ -170,7 +170,7 @@ def _pin(pid: int, core: int) -> None:
             os.sched_setaffinity(int(thread), {core})
 
 
-def measure(measuring: Measuring, rounds: int, tell: Tell) -> Case:
+def measure(measuring: RecoveryBenchmark, rounds: int, tell: Tell) -> Case:
     """Take turns; return the result."""
     ours: dict[str, list[Case]] = {name: [] for name in FRAMEWORKS}
     bare: dict[str, list[Case]] = {name: [] for name in FRAMEWORKS}
@@ -223,7 +223,7 @@ def main() -> int:
     parser.add_argument("--subscribers", type=int, required=True)
     arguments = parser.parse_args()
     channel = Channel.from_fd(arguments.channel)
-    measuring = Measuring(arguments.directory, arguments.subscribers, channel.tell)
+    measuring = RecoveryBenchmark(arguments.directory, arguments.subscribers, channel.tell)
     channel.send(measure(measuring, arguments.rounds, channel.tell))
     return 0
 

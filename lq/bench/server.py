@@ -9,17 +9,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
-from lq.bench import servers
-from lq.bench.network import REQUESTER, SERVER, TwoHosts
-from lq.bench.stage import Tell, play
+from lq.bench import compared_servers
+from lq.bench.cases import Case, case, limited, median
+from lq.bench.program import Tell, play
+from lq.bench.two_hosts import REQUESTER, SERVER, TwoHosts
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import PYTHON, find
 
@@ -30,8 +29,6 @@ GOAL = 3.0  # times ISC dhcpd
 SMALL_NETWORK = ("198.18.0.0/15", IPv4Address("198.18.1.0"), IPv4Address("198.19.0.255"))
 LARGE_NETWORK = ("10.0.0.0/8", IPv4Address("10.1.0.0"), IPv4Address("10.31.255.255"))
 
-Case = dict[str, Any]
-
 
 def run(
     rounds: int = 3,
@@ -41,7 +38,7 @@ def run(
     peer: bool = True,
     tell: Tell = lambda *_: None,
 ) -> Case:
-    """Run the benchmark in fresh namespaces; the result as DESIGN's `lq bench NAME --json` has it.
+    """Run the benchmark in fresh namespaces; the result as `lq bench NAME --json` prints it.
 
     `queries` and `leases` are those of one round. Without `peer`, or where ISC dhcpd is not installed,
     there is no ratio. Its files are below `runs/` meanwhile: on a disk, since leases are to be synced to
@@ -53,69 +50,22 @@ def run(
     return play("lq.bench.server", arguments, tell)
 
 
-def case(
-    name: str,
-    unit: str,
-    ours: float | list[Case],
-    peer: float | list[Case] | None,
-    goal: float | None,
-    peer_name: str | None = None,
-) -> Case:
-    """One measurement beside its peer; a ratio above 1 is better than the peer.
-
-    From samples the median of the rates counts. `cpu_ratio` compares answers per second of the
-    servers' processor time: it hardly depends on what else the machine does.
-    """
-    result: Case = {"name": name, "unit": unit, "goal": goal, "peer_name": peer_name if peer else None}
-    if isinstance(ours, list):
-        result["ours_per_cpu_s"] = _median(ours, "rate_per_cpu_s")
-        result["samples"] = ours
-        if isinstance(peer, list) and peer:
-            result["peer_per_cpu_s"] = _median(peer, "rate_per_cpu_s")
-            spent = result["peer_per_cpu_s"]  # 0 where it took less than the clock shows
-            result["cpu_ratio"] = result["ours_per_cpu_s"] / spent if spent else None
-            result["peer_samples"] = peer
-    first, second = (
-        _median(each, "rate") if isinstance(each, list) else each for each in (ours, peer or None)
-    )
-    ratio = first / second if first and second else None
-    if ratio is not None and unit in ("s", "bytes"):
-        ratio = 1 / ratio
-    return result | {"ours": first, "peer": second, "ratio": ratio}
-
-
-def limited(
-    name: str, unit: str, ours: float, limit: float, peer: float | None = None, peer_name: str | None = None
-) -> Case:
-    """One measurement that is to stay within `limit`, in its own unit; `met` says whether it does.
-
-    It has no `goal`: that is for ratios.
-    """
-    return case(name, unit, ours, peer, None, peer_name) | {"limit": limit, "met": ours <= limit}
-
-
-def doubtful(result: Case, reasons: list[str]) -> Case:
-    """Say of a measurement whether it may be believed, as a run does: `valid`, and `invalid_reasons`."""
-    return result | {"valid": not reasons, "invalid_reasons": reasons}
-
-
-def _median(samples: list[Case], key: str) -> float:
-    return float(statistics.median(sample[key] for sample in samples))
-
-
 Network = tuple[str, IPv4Address, IPv4Address]
 
 
 def _load(
-    running: servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
+    running: compared_servers.Running, kind: str, network: Network, bindings: int, count: int, **more: int
 ) -> Case:
     """One run of the load generator against a server, and the processor time that it cost the server."""
-    command = [*PYTHON, "lq.bench.load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
+    command = [*PYTHON, "lq.bench.query_load", kind, f"--server={SERVER}", f"--giaddr={REQUESTER}"]
     command += [f"--first={network[1]}", f"--bindings={bindings}", f"--count={count}"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
     used = running.cpu_seconds()
     done = subprocess.run(
-        servers.pinned(servers.LOAD_CORE, command), capture_output=True, text=True, check=False
+        compared_servers.pinned(compared_servers.LOAD_CORE, command),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"the load generator failed: {done.stderr.strip()[-1000:]}")
@@ -125,7 +75,7 @@ def _load(
     return result
 
 
-class Measuring:
+class ServerBenchmark:
     """The rounds of one run inside the namespaces."""
 
     def __init__(self, hosts: TwoHosts, directory: Path, rounds: int, queries: int, peer: bool) -> None:
@@ -136,26 +86,26 @@ class Measuring:
     def by_address(self) -> Case:
         """The main figure: by IP address, 10,000 bindings, ours, dhcpd and the bare loop in turns."""
         found: dict[str, list[Case]] = {"ours": self.ours, "dhcpd": [], "loop": []}
-        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[servers.Running]]] = {
-            "loop": lambda: servers.bare_loop(self.hosts),
-            "ours": lambda: servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
+        kinds: dict[str, Callable[[], contextlib.AbstractContextManager[compared_servers.Running]]] = {
+            "loop": lambda: compared_servers.bare_loop(self.hosts),
+            "ours": lambda: compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL),
         }
         if self.peer:
-            kinds["dhcpd"] = lambda: servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
+            kinds["dhcpd"] = lambda: compared_servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, SMALL)
         for _ in range(self.rounds):
             for name, start in kinds.items():
                 with start() as running:
                     _load(running, "address", SMALL_NETWORK, SMALL, SMALL)  # each binding once, to warm up
                     found[name].append(_load(running, "address", SMALL_NETWORK, SMALL, self.queries))
         result = case("server", "answers/s", self.ours, found["dhcpd"], GOAL, "ISC dhcpd")
-        result["ceiling"] = _median(found["loop"], "rate")
-        result["ceiling_per_cpu_s"] = _median(found["loop"], "rate_per_cpu_s")
+        result["ceiling"] = median(found["loop"], "rate")
+        result["ceiling_per_cpu_s"] = median(found["loop"], "rate_per_cpu_s")
         return result
 
     def other_forms(self) -> list[Case]:
         """By hardware address and by client identifier, in turns with our own rate by IP address."""
         found: dict[str, list[Case]] = {"address": [], "hardware": [], "client-id": []}
-        with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
+        with compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, SMALL) as running:
             for _ in range(self.rounds):
                 for form, samples in found.items():
                     _load(running, form, SMALL_NETWORK, SMALL, SMALL)
@@ -168,7 +118,7 @@ class Measuring:
 
     def large(self) -> list[Case]:
         """A million bindings: rate, resident memory, time to start."""
-        with servers.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
+        with compared_servers.ours(self.hosts, self.directory, *LARGE_NETWORK, LARGE) as running:
             started = running.started_s
             _load(running, "address", LARGE_NETWORK, LARGE, LARGE, different=LARGE)  # to warm up
             samples = [
@@ -186,10 +136,10 @@ class Measuring:
         ours: list[Case] = []
         dhcpd: list[Case] = []
         for _ in range(self.rounds):
-            with servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+            with compared_servers.ours(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                 ours.append(_load(running, "lease", SMALL_NETWORK, 0, count))
             if self.peer:
-                with servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
+                with compared_servers.dhcpd(self.hosts, self.directory, *SMALL_NETWORK, 0) as running:
                     dhcpd.append(_load(running, "lease", SMALL_NETWORK, 0, count))
         return case("leases granted", "leases/s", ours, dhcpd, 1.0, "ISC dhcpd")
 
@@ -206,7 +156,7 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     with TwoHosts() as hosts:
-        measuring = Measuring(
+        measuring = ServerBenchmark(
             hosts, arguments.directory, arguments.rounds, arguments.queries, not arguments.alone
         )
         result = measuring.by_address()

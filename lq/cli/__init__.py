@@ -70,7 +70,7 @@ def main() -> None:
         # A broken pipe is no fault: whoever read it has enough.
         _fail("" if error.errno == errno.EPIPE else f"cannot write the output: {error.strerror}", 1)
     except Exception as error:
-        from lq.sandbox.lab import LabError
+        from lq.sandbox.sealed_lab import LabError
 
         if hasattr(error, "format_message"):  # the parser's own errors, whichever parser typer brings
             _fail(plain(" ".join(error.format_message().split())), 2)

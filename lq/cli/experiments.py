@@ -49,8 +49,7 @@ def run(
 ) -> None:
     """Run one experiment in a sealed lab.
 
-    Scenarios: reboot, replace, dos, claim, backoff, failover, arp, hijack, starve, servers; --explain says
-    what each asks.
+    --explain lists the scenarios, with the question that each asks.
     """
     from lq.experiments import spec as specification
 

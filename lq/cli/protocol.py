@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from enum import Enum
@@ -230,7 +231,7 @@ def conform(
     releases the rest. Exit status: 1 if a MUST is failed, 2 for bad input, else 0.
     """
     from lq.conformance import report as shown
-    from lq.conformance.options import read_dialect, read_target
+    from lq.conformance.command_line import read_dialect, read_target
     from lq.conformance.peers import conform_peers
     from lq.conformance.suite import conform as judge
 
@@ -250,14 +251,16 @@ def conform(
             "without-leasequery": without_leasequery,
             "unimplemented-type": unimplemented_type,
             "r-flag": r_flag,
-            "timeout": timeout != 1.0,
-            "silence": silence != 0.5,
-            "short-lease": short_lease != 2,
-            "patience": patience != 30.0,
-            "port": port != 67,
+            "timeout": timeout,
+            "silence": silence,
+            "short-lease": short_lease,
+            "patience": patience,
+            "port": port,
         }
-        if given := next((name for name, value in own.items() if value not in (None, False)), None):
-            raise BadInput(f"--{given} is for a running server: those that --peer starts are known")
+        usual = inspect.signature(conform).parameters
+        for name, value in own.items():
+            if value != usual[name.replace("-", "_")].default:
+                raise BadInput(f"--{name} is for a running server: those that --peer starts are known")
     for path in report or []:
         shown.check_path(path)
     with Bars() as bar:

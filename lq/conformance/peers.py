@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lq.conformance.report import Judged
-from lq.conformance.servers import PACKAGES, VARIANTS
+from lq.conformance.started import PACKAGES, VARIANTS
 from lq.conformance.suite import Result, refuse_unknown
 from lq.errors import BadInput, RunFailed, unknown
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 from lq.sandbox.tools import find
 from lq.wire import DRAFT_03, RFC4388
 
@@ -57,7 +57,7 @@ def _log() -> Iterator[Path]:
 
 
 def _in_lab(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> Judged:
-    with _log() as log, Lab("lq.conformance.stage", log=log) as lab:
+    with _log() as log, SealedLab("lq.conformance.judging", log=log) as lab:
         for message in lab.exchange({"peer": peer, "dialect": dialect, "rows": list(rows)}):
             if "progress" in message:
                 _, done, of = message["progress"]

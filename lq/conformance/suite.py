@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lq.conformance.prepared import PreparedStates, Unavailable
 from lq.conformance.requester import Requester, own_address
 from lq.conformance.rows import ROWS, Row
-from lq.conformance.states import States, Unavailable
 from lq.conformance.trial import NotApplicable, Target, Trial
 from lq.errors import BadInput
 
@@ -64,7 +64,9 @@ def conform(
     giaddr = target.giaddr or own_address(target.server)
     requester = Requester(target.server, giaddr, target.other_giaddr, target.port)
     try:
-        states = States(requester, giaddr, target.timeout, target.short_lease, target.patience, target.free)
+        states = PreparedStates(
+            requester, giaddr, target.timeout, target.short_lease, target.patience, target.free
+        )
         if not target.without_leasequery:
             _prepare(target, states, {name for row in wanted for name in CHECKS[row.id].needs}, giaddr)
         results = []
@@ -78,7 +80,7 @@ def conform(
         requester.close()
 
 
-def _prepare(target: Target, states: States, needed: set[str], giaddr: IPv4Address) -> None:
+def _prepare(target: Target, states: PreparedStates, needed: set[str], giaddr: IPv4Address) -> None:
     states.prepare(needed)
     if not needed:
         return

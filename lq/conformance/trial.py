@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lq.conformance.prepared import PlayedClient, PreparedStates, Unavailable
 from lq.conformance.requester import Arrival, Requester
-from lq.conformance.states import States, Subscriber, Unavailable
 from lq.wire import DRAFT_03, RFC4388, Dialect, Message, OptionCode
 from lq.wire.message import ANY
 from lq.wire.text import hardware_address
@@ -66,7 +66,7 @@ class Complaint:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryOutcome:
     """What came of one query.
 
     `kind` is active, known, unknown, unimplemented, silence, malformed, or `type N`; `reply` is None for
@@ -119,7 +119,9 @@ class Answer:
 class Trial:
     """One row's check against one server: it asks, expects, and notes both."""
 
-    def __init__(self, target: Target, giaddr: IPv4Address, requester: Requester, states: States) -> None:
+    def __init__(
+        self, target: Target, giaddr: IPv4Address, requester: Requester, states: PreparedStates
+    ) -> None:
         self.target = target
         self.giaddr = giaddr
         self.states = states
@@ -153,7 +155,7 @@ class Trial:
         if not holds:
             self.complaints.append(Complaint(complaint, must))
 
-    def subscribers(self, *names: str) -> list[Subscriber]:
+    def subscribers(self, *names: str) -> list[PlayedClient]:
         """The clients of those states that could be made; notes the others. Raises NotApplicable if none."""
         found = []
         for name in names:
@@ -167,7 +169,7 @@ class Trial:
 
     # -- asking -------------------------------------------------------------------------------------
 
-    def unsupported(self, answer: Answer) -> bool:
+    def unsupported(self, answer: QueryOutcome) -> bool:
         """Whether this form of query is one that the server need not know and does not; notes it."""
         found = answer.kind == "unimplemented" or (answer.kind == "silence" and not self.draft)
         if found:
@@ -181,21 +183,21 @@ class Trial:
         hops: int = 0,
         secs: int = 0,
         flags: int = 0,
-    ) -> Answer:
+    ) -> QueryOutcome:
         """Query by IP address; without a Parameter Request List if nothing is requested."""
         message = self._query(requested, ciaddr=address)
         message.hops, message.secs, message.flags = hops, secs, flags
         return self._ask(message)
 
-    def by_mac(self, chaddr: bytes, requested: Iterable[int] = USUAL) -> Answer:
+    def by_mac(self, chaddr: bytes, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by MAC address (Ethernet)."""
         return self._ask(self._query(requested, htype=1, chaddr=chaddr))
 
-    def by_id(self, client_id: bytes, requested: Iterable[int] = USUAL) -> Answer:
+    def by_id(self, client_id: bytes, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by client identifier."""
         return self._ask(self._query(requested, client_id=client_id))
 
-    def by_ip_from(self, by: str, address: IPv4Address, requested: Iterable[int] = USUAL) -> Answer:
+    def by_ip_from(self, by: str, address: IPv4Address, requested: Iterable[int] = USUAL) -> QueryOutcome:
         """Query by IP address from the socket `by`: `other`, the second giaddr, or `source`."""
         giaddr = self.target.other_giaddr if by == "other" else self.giaddr
         assert giaddr is not None
@@ -209,7 +211,7 @@ class Trial:
         chaddr: bytes = b"",
         client_id: bytes | None = None,
         giaddr: IPv4Address | None = None,
-    ) -> Answer:
+    ) -> QueryOutcome:
         """A query to which no answer is expected, sent once; with any of the items, or none.
 
         A server in order answers a proper query that follows only after it, so its answer ends most of
@@ -250,28 +252,28 @@ class Trial:
             message.options[OptionCode.PARAMETER_REQUEST_LIST] = codes
         return message
 
-    def _ask(self, message: Message, by: str = "giaddr") -> Answer:
+    def _ask(self, message: Message, by: str = "giaddr") -> QueryOutcome:
         return self._answer(
             message, self._requester.exchange(message, self.target.timeout, self.target.attempts, by)
         )
 
-    def _answer(self, message: Message, arrival: Arrival | None) -> Answer:
+    def _answer(self, message: Message, arrival: Arrival | None) -> QueryOutcome:
         asked = _describe(message, self.giaddr)
         if arrival is None:
-            answer = Answer(asked, "silence", None, None)
+            answer = QueryOutcome(asked, "silence", None, None)
         elif arrival.reply is None:
-            answer = Answer(asked, "malformed", None, arrival)
+            answer = QueryOutcome(asked, "malformed", None, arrival)
         else:
             number = arrival.reply.message_type
             names = [name for name in _KINDS if getattr(self.dialect, name) == number]
-            answer = Answer(asked, names[0] if names else f"type {number}", arrival.reply, arrival)
+            answer = QueryOutcome(asked, names[0] if names else f"type {number}", arrival.reply, arrival)
         self.note(str(answer))
         return answer
 
     # -- times --------------------------------------------------------------------------------------
 
     @staticmethod
-    def since(client: Subscriber, answer: Answer) -> tuple[float, float]:
+    def since(client: PlayedClient, answer: QueryOutcome) -> tuple[float, float]:
         """Between how many seconds the client's last transaction is past when the server answered."""
         assert answer.arrival is not None
         return answer.arrival.sent - client.acked[1], answer.arrival.received - client.acked[0]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lq.sandbox import limits
-from lq.sandbox.lab import SEE_DOCTOR, Lab, LabError
+from lq.sandbox import resources
+from lq.sandbox.sealed_lab import SEE_DOCTOR, LabError, SealedLab
 from lq.sandbox.switch import datapath_type
 from lq.sandbox.tools import NEEDED, find
 
@@ -137,7 +137,7 @@ def _tun() -> Check:
 
 def open_files() -> Check:
     """Say for how many hosts the hard limit of open files is enough; the lab raises the soft one itself."""
-    limit, hosts = resource.getrlimit(resource.RLIMIT_NOFILE)[1], limits.hosts_possible()
+    limit, hosts = resource.getrlimit(resource.RLIMIT_NOFILE)[1], resources.hosts_possible()
     fix = "" if hosts >= HOSTS else "raise the hard limit: sudo prlimit --nofile=4096 --pid $$, then again"
     return Check("open files", hosts >= HOSTS, False, f"{limit} at once: enough for {hosts:,} hosts", fix)
 
@@ -166,7 +166,7 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
         log = Path(f"/proc/self/fd/{memory.fileno()}")
         answers: dict[str, Any] = {}
         try:
-            with Lab("lq.doctor.inside", log=log) as lab:
+            with SealedLab("lq.doctor.inside", log=log) as lab:
                 timer = threading.Timer(LAB_TIMEOUT, lab.close)
                 timer.start()
                 try:

@@ -1,108 +1,162 @@
-"""An attack on the live network: `lq.emulation.programs.flood`, from one of its nodes."""
+"""Attacks on the live network: programs in an attacker's node, each with a plan and a report."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import dataclasses
+import signal
+from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, TypeVar
 
 from lq.emulation.processes import Process, Programs, end, python
+from lq.emulation.programs.flood import FloodPlan, FloodReport
+from lq.emulation.programs.hijacker import ForgeryReport, OnPathReport
+from lq.emulation.programs.starver import StarverPlan
+from lq.sandbox import plans
+from lq.scenarios.network import DhcpFlood, Identities, Kind, Pattern
+from lq.scenarios.phases import AttackReport
+from lq.server.bindings import Binding
 from topologies import plan
 
-Kind = Literal["scan", "spoof"]
-Pattern = Literal["sequential", "random", "out-of-range", "mixed", "hit-list"]
+_PROGRAMS = "lq.emulation.programs"
+Report = TypeVar("Report")
 
 
-class Sender:
-    """A program of an attacker's, which leaves a report. Files go to `raw`."""
+class Reporting(Generic[Report]):
+    """A program with a plan, which leaves a report of a kind when it ends. Files go to `raw`.
 
-    def __init__(self, programs: Programs, raw: Path, name: str) -> None:
+    `words` come before the plan on its command line.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        raw: Path,
+        name: str,
+        module: str,
+        what: Any,
+        node: Any,
+        kind: type[Report],
+        *words: str,
+    ) -> None:
         self.name = name
         self._programs = programs
-        self._raw = raw
-        self._report_file = raw / f"{name}-report.json"
+        self._plan_file, self._report_file = raw / f"{name}.json", raw / f"{name}-report.json"
+        self._command = python(f"{_PROGRAMS}.{module}", *words, str(self._plan_file))
+        self._plan, self._node, self._kind = what, node, kind
         self._process: Process | None = None
 
-    def launch(self, command: str, plan: Mapping[str, Any], node: Any, *words: str) -> Process:
-        """Have a node run the module `command` with these words and the plan; return when it is ready."""
+    def start(self) -> None:
+        """Begin; return when it does."""
         self._report_file.unlink(missing_ok=True)
-        path = self._raw / f"{self.name}.json"
-        path.write_text(json.dumps({**plan, "report_file": str(self._report_file)}))
-        self._process = self._programs.launch(self.name, python(command, *words, str(path)), node)
+        plans.save(dataclasses.replace(self._plan, report_file=self._report_file), self._plan_file)
+        self._process = self._programs.launch(self.name, self._command, self._node)
         self._programs.await_line(self.name, self._process)
-        return self._process
 
     @property
     def running(self) -> bool:
-        """Whether it still sends."""
+        """Whether it goes on."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def report(self) -> dict[str, Any]:
-        """Its `name`, and once it is over what it has told, if anything."""
-        told = json.loads(self._report_file.read_text()) if self._report_file.exists() else {}
-        return {"name": self.name, **told}
-
-    def stop(self) -> dict[str, Any]:
-        """End it, if it has not ended; return its report."""
+    def report(self) -> Report | None:
+        """End it, if it has not ended; return its report, None where it left none."""
         end(self._process)
-        return self.report
+        if self._process is None or not self._report_file.exists():
+            return None
+        return plans.load(self._kind, self._report_file)
+
+    def fire(self) -> None:
+        """Have it begin now, if it waits for that."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR1)
 
 
-class Attack(Sender):
-    """A scan by a host of the Internet, or an infected host behind a modem that spoofs.
+class AttackProgram(Reporting[Any]):
+    """An attack by one of the programs `flood`, `starver` and `hijacker` (`lq.scenarios.network.Attack`)."""
 
-    The report: see `lq.emulation.programs.flood.flood`.
+    def stop(self) -> AttackReport:
+        """End it, if it has not ended; return its report."""
+        found: FloodReport | ForgeryReport | OnPathReport | None = self.report()
+        return AttackReport(name=self.name, **({} if found is None else vars(found)))
+
+
+def flood(
+    programs: Programs,
+    raw: Path,
+    net: Any,
+    name: str,
+    kind: Kind,
+    pattern: Pattern,
+    rate: float,
+    packets: int,
+    *,
+    source: str = "internet",
+    addresses: int | None = None,
+    listed: Sequence[str] = (),
+    seed: int = 1,
+) -> AttackProgram:
+    """Make a flood ready (`lq.scenarios.network.Network.flood`).
+
+    A scan comes from `source` on the network side, spoofed packets from a host on the access side.
     """
+    attacker = net[source]
+    interface = attacker.defaultIntf()
+    next_hop = plan.CONCENTRATOR_ACCESS_MAC
+    if kind == "scan":
+        router, _ = net["network"].connectionsTo(attacker)[0]
+        next_hop = router.MAC()
+    first, last = plan.POOL_FIRST, plan.POOL_LAST
+    if pattern == "out-of-range":
+        first, last, pattern = plan.UNATTACHED_NETWORK[1], plan.UNATTACHED_NETWORK[-2], "sequential"
+    if addresses is not None:
+        last = min(last, first + (addresses - 1))
+    what = FloodPlan(
+        interface=interface.name,
+        source_mac=plan.mac_octets(interface.MAC()),
+        next_hop_mac=plan.mac_octets(next_hop),
+        address=plan.INTERNET,
+        kind=kind,
+        pattern=pattern,
+        first=first,
+        last=last,
+        outside=plan.UNATTACHED_NETWORK[1],
+        listed=tuple(map(IPv4Address, listed)),
+        rate=rate,
+        maximum_packets=packets,
+        seed=seed,
+    )
+    return AttackProgram(programs, raw, name, "flood", what, attacker, FloodReport)
 
-    def __init__(self, programs: Programs, raw: Path, net: Any, name: str = "attack") -> None:
-        super().__init__(programs, raw, name)
-        self._net = net
 
-    def start(
-        self,
-        kind: Kind,
-        pattern: Pattern,
-        rate: float,
-        maximum_packets: int,
-        *,
-        node: str = "internet",
-        count: int | None = None,
-        listed: Sequence[str] = (),
-        seed: int = 1,
-    ) -> Process:
-        """Begin; it stops by itself after `maximum_packets`, at `rate` per second. Returns the process.
-
-        A scan comes from `node` on the network side, spoofed packets from a host on the access side. The
-        packets go round `count` addresses of the range (all if None), half of them out of it if `pattern`
-        is "mixed", or those `listed` if it is "hit-list".
-        """
-        attacker = self._net[node]
-        interface = attacker.defaultIntf()
-        next_hop = plan.CONCENTRATOR_ACCESS_MAC
-        if kind == "scan":
-            router, _ = self._net["network"].connectionsTo(attacker)[0]
-            next_hop = router.MAC()
-        out = pattern == "out-of-range"
-        first, last = (plan.POOL_FIRST, plan.POOL_LAST)
-        if out:
-            first, last = plan.UNATTACHED_NETWORK[1], plan.UNATTACHED_NETWORK[-2]
-        if count is not None:
-            last = min(last, first + (count - 1))
-        what = {
-            "interface": interface.name,
-            "source_mac": interface.MAC(),
-            "next_hop_mac": next_hop,
-            "address": str(plan.INTERNET),
-            "kind": kind,
-            "pattern": "sequential" if out else pattern,
-            "first": str(first),
-            "last": str(last),
-            "outside": str(plan.UNATTACHED_NETWORK[1]),
-            "listed": list(listed),
-            "rate": rate,
-            "maximum_packets": maximum_packets,
-            "seed": seed,
-        }
-        return self.launch("lq.emulation.programs.flood", what, attacker)
+def dhcp_flood(
+    programs: Programs,
+    raw: Path,
+    node: Any,
+    name: str,
+    own: Binding,
+    server: IPv4Address,
+    flood: DhcpFlood,
+    identities: Identities,
+    wanted: Sequence[str],
+    rate: float,
+    packets: int,
+    seed: int,
+) -> AttackProgram:
+    """Make a flood of DHCP ready (`lq.scenarios.network.Network.dhcp_flood`); `own` is the node's lease."""
+    interface = node.defaultIntf()
+    what = StarverPlan(
+        interface=interface.name,
+        mac=plan.mac_octets(interface.MAC()),
+        address=own.address,
+        client_id=own.client_id or b"",
+        next_hop=plan.mac_octets(plan.CONCENTRATOR_ACCESS_MAC),
+        server=server,
+        flood=flood,
+        identities=identities,
+        wanted=tuple(map(IPv4Address, wanted)),
+        rate=rate,
+        maximum_packets=packets,
+        seed=seed,
+    )
+    return AttackProgram(programs, raw, name, "starver", what, node, FloodReport)

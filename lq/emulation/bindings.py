@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lq.emulation.servers import Server
+from lq.emulation.dhcp_servers import DhcpServer
 from lq.errors import BadInput
 from lq.server import importer
 from lq.server.bindings import NO_TIME, Binding
@@ -20,18 +20,23 @@ from lq.wire import RelayInfo
 _COPIES = 5  # attempts to copy what a server is writing
 
 
-def rows(server: Server, kind: str) -> list[dict[str, Any]]:
+def rows(server: DhcpServer, kind: str) -> list[dict[str, Any]]:
     """Return a server's bindings by address; times in seconds from now, None where there is none.
 
     Raises BadInput for a kind of server whose file is not read.
     """
+    return [{"server": server.name, **_row(binding)} for binding in read(server, kind)]
+
+
+def read(server: DhcpServer, kind: str) -> list[Binding]:
+    """Return a server's bindings by address. Raises BadInput for a kind of server whose file is not read."""
     if kind == "builtin":
         found = _stored(server.database)
     elif kind == "dhcpd":
         found = _journal(server.dhcpd_leases)
     else:
         raise BadInput(f"the bindings of {kind} are not read: use server.kind=builtin or dhcpd")
-    return [{"server": server.name, **_row(binding)} for binding in sorted(found, key=lambda b: b.packed)]
+    return sorted(found, key=lambda binding: binding.packed)
 
 
 def _stored(database: Path) -> list[Binding]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from controllers.record import read
-from controllers.settings import Settings
+from controllers.settings import Modem, Settings
 from lq.emulation.processes import Process, Programs, end, python
+from lq.experiments.spec import Spec
+from lq.scenarios.parts.control import Concentrator as Behaviour
+from lq.scenarios.phases import Died
+from topologies import plan
+from topologies.figure import Figure
 from topologies.nodes import Concentrator
 
 PORT = 6653  # OpenFlow, on the lab's loopback
@@ -25,7 +32,7 @@ class Control:
         self.generation = -1
         self.process: Process | None = None
         self._killed: tuple[int, float] = (-1, 0.0)  # which, and when
-        self.died: list[dict[str, Any]] = []  # those that ended by themselves: `name`, `status`, `said` last
+        self.died: list[Died] = []
 
     @property
     def _name(self) -> str:
@@ -96,7 +103,7 @@ class Control:
         status = None if self.process is None else self.process.poll()
         if status is not None:
             said = self._programs.last_words(self._name)
-            self.died.append({"name": self._name, "status": status, "said": said})
+            self.died.append(Died(self._name, status, said))
 
 
 def listening(port: int) -> bool:
@@ -107,3 +114,42 @@ def listening(port: int) -> bool:
         if local.endswith(wanted) and state == "0A":
             return True
     return False
+
+
+def settings(
+    spec: Spec,
+    behaviour: Behaviour,
+    figure: Figure,
+    servers: Sequence[IPv4Address],
+    identity: plan.Identity,
+    life: int,
+) -> Settings:
+    """Return what a controller is told that behaves so, with an identity of its own, for one `life`."""
+    frames = spec.modems.registration == "frames"
+    engine: dict[str, Any] = {**behaviour.model_dump(), "seed": spec.seed}
+    engine["dialect"] = spec.server.dialect
+    if engine["circuit_messages"] is None:
+        engine["circuit_messages"] = max(100, 20 * (spec.topology.hosts_per_modem or 0))
+    networks = [plan.ACCESS_NETWORK]
+    if not engine.pop("ciaddr_restriction"):  # then it also asks about what is merely routed to it
+        networks.append(plan.UNATTACHED_NETWORK)
+    engine["registered_only"] = frames
+    if spec.topology.figure == "dsl":
+        engine.update(circuit_id="text", access_node=spec.topology.access_node)
+    return Settings(
+        giaddr=plan.GATEWAY,
+        networks=tuple(networks),
+        servers=tuple(servers),
+        uplink_address=plan.UPLINK_CONCENTRATOR,
+        wiring={
+            "uplink": Concentrator.UPLINK, "access": Concentrator.ACCESS, "relay": Concentrator.RELAY,
+            "uplink_mac": identity.uplink_mac, "access_mac": identity.access_mac,
+            "relay_mac": plan.RELAY_MAC, "router_mac": plan.ROUTER_UPLINK_MAC,
+        },
+        modems=() if frames else tuple(Modem(mac, tags) for mac, tags in figure.modem_places),
+        life=life if frames else None,
+        stacked_tags=figure.stacked_tags,
+        record=Path(),
+        framework=spec.controller.framework,
+        engine=engine,
+    )  # fmt: skip

@@ -23,14 +23,16 @@ CLIENT_TIMEOUT = 10.0  # seconds for a DHCP client to do as it is told
 class LiveNodes:
     """The part of a running network's requests that are about one node. Names are those of `nodes`."""
 
-    def __init__(self, lab: Emulation) -> None:
-        self._lab = lab
+    def __init__(self, network: Emulation) -> None:
+        self._network = network
         self._jobs = Jobs()
         self._naming = threading.Lock()
 
     def nodes(self) -> Rows:
         """Return every node with its kind."""
-        return [{"node": name, "kind": type(node).__name__} for name, node in sorted(self._lab.net.items())]
+        return [
+            {"node": name, "kind": type(node).__name__} for name, node in sorted(self._network.net.items())
+        ]
 
     def kind(self, node: str) -> str:
         """Return "host" for a host with a DHCP client of its own, "node" for any other node."""
@@ -91,15 +93,15 @@ class LiveNodes:
 
     def _tell_names(self) -> None:
         """Have every node's address, fixed or leased at present, known by the node's name."""
-        fixed = {name: node.IP() for name, node in self._lab.net.items() if node.inNamespace}
-        fixed[self._lab.concentrator.name] = str(plan.GATEWAY)
-        addresses = fixed | self._lab.subscribers.leases()
+        fixed = {name: node.IP() for name, node in self._network.net.items() if node.inNamespace}
+        fixed[self._network.concentrator.name] = str(plan.GATEWAY)
+        addresses = fixed | self._network.subscribers.leases()
         with self._naming:
             names.tell({name: address for name, address in addresses.items() if address is not None})
 
     def _node(self, name: str) -> Any:
         expect(name, str, "a node", 'write its name, such as "host1"')
-        if name not in self._lab.net:
-            known = self._lab.net.keys()
+        if name not in self._network.net:
+            known = self._network.net.keys()
             raise BadInput(f"{unknown('node', name, known)} (nodes() lists all {len(known)})")
-        return self._lab.net[name]
+        return self._network.net[name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lq.emulation.processes import Process, cpu_seconds
+from lq.emulation.usage import resident
 
 INTERVAL = 0.5  # seconds between two samples
 
@@ -17,7 +17,7 @@ Processes = Callable[[], Mapping[str, Process | None]]
 """Returns the present processes by name."""
 
 
-class Load:
+class Monitor:
     """Samples processes from a thread of its own until it is stopped; writes to `file` meanwhile."""
 
     def __init__(self, file: Path, processes: Processes, interval: float = INTERVAL) -> None:
@@ -51,7 +51,7 @@ class Load:
 
     def _look(self, name: str, process: Process) -> tuple[float, str, float, int] | None:
         """Return a row on a process, None if it has ended."""
-        memory, now, spent = _resident(process.pid), time.monotonic(), cpu_seconds(process)
+        memory, now, spent = resident(process.pid), time.monotonic(), cpu_seconds(process)
         if not memory:
             return None
         if name not in self._used:  # what it did before does not count
@@ -60,12 +60,3 @@ class Load:
         self._used[name] += spent - (before if pid == process.pid else 0.0)
         self._latest[name] = process.pid, spent
         return now, name, round(self._used[name], 6), memory
-
-
-def _resident(pid: int) -> int:
-    """Return the octets of memory that a process occupies (proc(5), statm); 0 if it has ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return pages * resource.getpagesize()

@@ -19,7 +19,7 @@ from lq.emulation.processes import Process, Programs, end
 from lq.emulation.programs.probes import start_sender, start_sink
 from lq.emulation.schedule import DIRECTIONS, Direction, schedule
 from lq.emulation.subscribers.hosts import Subscribers
-from lq.experiments.spec import Probes
+from lq.scenarios.parts.measurement import Probes
 
 UNDER_WAY = 0.2  # seconds that the last probes are waited for
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +33,20 @@ class _Flow(NamedTuple):
     latest: npt.NDArray[np.float64]
 
 
+class AwaitedProbes:
+    """The subscribers that have a probe due in some time, in the directions that they have one due in."""
+
+    def __init__(self, flows: Sequence[_Flow], addressed: Mask, since: float) -> None:
+        self._flows, self._addressed, self._since = flows, addressed, since
+        self._wanted = addressed.any(axis=0)
+        self.count = int(self._wanted.sum())
+
+    def reached(self) -> int:
+        """Return to how many of them a probe has come since then, in each of their directions."""
+        arrived = np.array([flow.latest >= self._since for flow in self._flows])
+        return int(((arrived | ~self._addressed).all(axis=0) & self._wanted).sum())
+
+
 class Probing:
     """Sends by a schedule, down from one node and up to it; notes what arrives. Files go to `raw`."""
 
@@ -42,17 +56,20 @@ class Probing:
         self._internet = internet
         self._subscribers = subscribers
         self._flows: dict[Direction, _Flow] = {}
+        self._numbers: dict[str, int] = {}  # the subscribers' in the schedules
         self._sink: Process | None = None
         self.senders: dict[str, Process] = {}
 
     def start(
-        self, addresses: Sequence[str], wanted: Probes, interval: float, seconds: float, seed: int
+        self, leases: Mapping[str, str], wanted: Probes, interval: float, seconds: float, seed: int
     ) -> Mapping[str, Process]:
         """Send by the pattern and in the directions `wanted` until `stop`, for `seconds` at most.
 
-        `interval` is the mean time between two probes of a subscriber in a direction, in seconds. Returns the
-        processes that send, by name.
+        `leases` is address by name. `interval` is the mean time between two probes of a subscriber in a
+        direction, in seconds. Returns the processes that send, by name.
         """
+        addresses = list(leases.values())
+        self._numbers = {name: number for number, name in enumerate(leases)}
         self._flows, self.senders = {}, {}
         for direction in DIRECTIONS[wanted.direction]:
             rows = schedule(
@@ -84,24 +101,20 @@ class Probing:
     def _file(self, what: str, direction: Direction, kind: str = "npy") -> Path:
         return self._raw / f"{what}-{direction}.{kind}"
 
-    def addressed(self, since: float, until: float) -> Mask:
-        """Return who has a probe due between two moments (monotonic): directions by subscribers."""
+    def awaited(self, since: float, until: float) -> AwaitedProbes:
+        """Return the subscribers with a probe due between two moments (monotonic)."""
         rows = []
         for flow in self._flows.values():
             first, last = np.searchsorted(flow.schedule["due"], (since - flow.start, until - flow.start))
             row = np.zeros(len(flow.latest), dtype=bool)
             row[flow.schedule["subscriber"][first:last]] = True
             rows.append(row)
-        return np.array(rows, dtype=bool)
+        return AwaitedProbes(list(self._flows.values()), np.array(rows, dtype=bool), since)
 
-    def reached(self, addressed: Mask, since: float) -> int:
-        """Return how many of those `addressed` had a probe arrive since then in each of their directions."""
-        arrived = np.array([flow.latest >= since for flow in self._flows.values()])
-        return int(((arrived | ~addressed).all(axis=0) & addressed.any(axis=0)).sum())
-
-    def latest(self, subscriber: int) -> float:
-        """Return when the latest probe of a subscriber, by its number, had arrived in each direction."""
-        return min(float(flow.latest[subscriber]) for flow in self._flows.values())
+    def latest(self, subscriber: str) -> float:
+        """Return when the latest probe of a subscriber had arrived in each direction."""
+        number = self._numbers[subscriber]
+        return min(float(flow.latest[number]) for flow in self._flows.values())
 
     def reached_since(self, moment: float) -> list[bool]:
         """Return for each subscriber whether a probe arrived since a moment in each direction."""

@@ -19,8 +19,6 @@ T = TypeVar("T")
 START_TIMEOUT = 30.0  # seconds for a program to come up
 
 Process = subprocess.Popen[bytes]
-Tell = Callable[[str, int, int], None]
-"""Takes what is going on, how much of it is done, of how much."""
 
 
 class Programs:

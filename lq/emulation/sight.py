@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from lq.emulation.knowledge import Knowledge, State
 from lq.emulation.network import Emulation
-from lq.emulation.states import State, States
 
 MOST_MESSAGES = 64  # kept; all are counted
 MOST_HOSTS = 600  # told of one by one; all are counted
@@ -28,7 +28,7 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.states = States()
+        self.knowledge = Knowledge()
         self.ready_at: float | None = None
         self.queries = self.answers = 0  # all transmissions since this controller began
         self.messages: deque[dict[str, Any]] = deque(maxlen=MOST_MESSAGES)
@@ -52,7 +52,7 @@ class Follower:
                 self._take([json.loads(line) for line in whole.splitlines()])
 
     def _take(self, lines: list[dict[str, Any]]) -> None:
-        self.states.feed(lines)
+        self.knowledge.feed(lines)
         for line in lines:
             match line["event"]:
                 case "ready":
@@ -64,7 +64,7 @@ class Follower:
                     self.answers += 1
                     self.messages.append({**line, "number": self.queries + self.answers})
         if lines:
-            self.states.forget(lines[-1]["at"])
+            self.knowledge.forget(lines[-1]["at"])
 
 
 class Sight:
@@ -72,25 +72,25 @@ class Sight:
 
     def __init__(
         self,
-        lab: Emulation,
+        network: Emulation,
         runs: Callable[[], Mapping[str, bool]],
         reached: Callable[[float], Mapping[str, bool]],
     ) -> None:
-        self._lab, self._runs, self._reached = lab, runs, reached
+        self._network, self._runs, self._reached = network, runs, reached
         self._looking = threading.Lock()
         self._record = Follower(Path())
 
     @contextlib.contextmanager
-    def look(self) -> Iterator[tuple[States, float]]:
+    def look(self) -> Iterator[tuple[Knowledge, float]]:
         """Give what the concentrator knows, and the time: none of it while it is down."""
         with self._looking:
-            record, now = self._follow(self._lab.control.up)
-            yield record.states, now
+            record, now = self._follow(self._network.control.up)
+            yield record.knowledge, now
 
     def _follow(self, up: bool) -> tuple[Follower, float]:
         if not up:
             return Follower(Path()), time.monotonic()
-        path = self._lab.control.record_file
+        path = self._network.control.record_file
         if path != self._record.path:  # a new controller knows nothing
             self._record = Follower(path)
         self._record.look()
@@ -108,15 +108,15 @@ class Sight:
         """
         runs = dict(self._runs())
         up = runs.pop("concentrator")  # first: what is then known of the hosts is of a controller that ran
-        leases = self._lab.subscribers.leases()
+        leases = self._network.subscribers.leases()
         reached = self._reached(within)
         with self._looking:
             record, now = self._follow(up)
             hosts = [
-                (name, address, record.states.of(address, now), up and reached.get(name, False))
+                (name, address, record.knowledge.of(address, now), up and reached.get(name, False))
                 for name, address in leases.items()
             ]
-            kill, ready = self._lab.control.latest_kill(up), record.ready_at
+            kill, ready = self._network.control.latest_kill(up), record.ready_at
             zero = ready if kill is None else kill
             newest = list(record.messages)[::-1][: max(0, most)][::-1]
             messages = [self._message(line, zero, leases) for line in newest]
@@ -124,8 +124,8 @@ class Sight:
             for _, _, state, _ in hosts:
                 counts[state] += 1
             return {
-                "figure": self._lab.spec.topology.figure,
-                "name": self._lab.concentrator.name,
+                "figure": self._network.spec.topology.figure,
+                "name": self._network.concentrator.name,
                 "concentrator": "down" if not up else "starting" if ready is None else "up",
                 "rebooted": kill is not None,
                 "since": None if zero is None else now - zero,
@@ -142,7 +142,7 @@ class Sight:
     def _message(
         self, line: Mapping[str, Any], zero: float | None, leases: Mapping[str, str | None]
     ) -> dict[str, Any]:
-        server = next((s.name for s in self._lab.servers if str(s.place.address) == line["server"]), "")
+        server = next((s.name for s in self._network.servers if str(s.place.address) == line["server"]), "")
         address = line.get("address")
         host = next((name for name, leased in leases.items() if address and leased == address), None)
         return {
@@ -156,11 +156,11 @@ class Sight:
         }
 
     def _modem_of(self, host: str) -> str:
-        return "" if self._lab.figure.population else self._lab.modem_of(host)
+        return "" if self._network.figure.population else self._network.modem_of(host)
 
     def _modems(self) -> dict[str, str]:
         """Return each modem's circuit as its tags are written, by the modem's name."""
-        places = self._lab.figure.modem_places
-        if self._lab.figure.population:
+        places = self._network.figure.modem_places
+        if self._network.figure.population:
             return {}
         return {f"modem{n}": ".".join(map(str, place.tags)) for n, place in enumerate(places, 1)}

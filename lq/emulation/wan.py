@@ -12,10 +12,11 @@ from typing import Any
 from lq.emulation.processes import Process, Programs, end, python
 from lq.errors import RunFailed
 from lq.experiments.spec import Spec
+from lq.sandbox import plans
 from topologies import plan
 from topologies.netem import has_netem, join_commands, netem_command, netem_takes_seeds, report
 from topologies.network import ip_commands
-from topologies.wan import Impairment
+from topologies.wan import Impairment, WanPlan
 
 LINES = "delay lines in user space (topologies.wan)"
 NETEM = "netem"
@@ -42,8 +43,7 @@ class Wan:
         wanted = spec.wan.model_dump()
         emulator = wanted.pop("emulator")
         self.impairment = Impairment(**wanted)
-        comes_later = spec.scenario == "backoff" and spec.backoff.server == "slow"
-        self.has_nodes = self.impairment.any or comes_later
+        self.has_nodes = self.impairment.any or spec.lengthens_way
         self._by_netem = self._seeded = False
         if self.has_nodes and emulator != "user-space":
             self._by_netem, self._seeded = has_netem(), netem_takes_seeds()
@@ -118,13 +118,14 @@ class Wan:
 
     def _start_line(self, name: str) -> None:
         path = self._raw / f"{name}.json"
-        settings = {
-            "interfaces": self._interfaces(name),
-            "impairment": self.impairment.__dict__,
-            "seed": self._seed,
-            "report": str(self._report(name)),
-        }
-        path.write_text(json.dumps(settings))
+        near, far = self._interfaces(name)
+        told = WanPlan(
+            interfaces=(near, far),
+            impairment=self.impairment,
+            seed=self._seed,
+            report_file=self._report(name),
+        )
+        plans.save(told, path)
         self._report(name).unlink(missing_ok=True)  # of a line before this one
         process = self._programs.launch(name, python("topologies.wan", str(path)), self.net[name])
         self._programs.await_line(name, process)

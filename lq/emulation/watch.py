@@ -8,10 +8,11 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from lq.clocks import time_of_day_ahead
+from lq.emulation.usage import udp_count
 from lq.results.validity import Scheduled
+from lq.scenarios.phases import Watched
 
 
 class Watch:
@@ -45,7 +46,7 @@ class Watch:
             columns = zip(so_far, _scheduled(pid), before, strict=True)
             self._measured[name] = Scheduled(*(total + max(0.0, now - then) for total, now, then in columns))
 
-    def finish(self, namespaces: Iterable[int], upcalls: str, captures: Iterable[Path]) -> dict[str, Any]:
+    def finish(self, namespaces: Iterable[int], upcalls: str, captures: Iterable[Path]) -> Watched:
         """Return what was observed, while the watched processes still live.
 
         `namespaces`: a process in each network namespace; `upcalls`: what `dpctl/show` prints;
@@ -54,17 +55,17 @@ class Watch:
         now = time.monotonic()
         for name in list(self._watched):
             self.close(name)
-        return {
-            "seconds": now - self._start,
-            "clock_step_s": abs(time_of_day_ahead() - self._clock_ahead),
-            "processes": {name: measured._asdict() for name, measured in self._measured.items()},
-            "processors": os.cpu_count(),
-            "stolen_s": (_stolen() - self._stolen) / os.sysconf("SC_CLK_TCK"),
-            "udp_drops": sum(_udp_drops(pid) for pid in namespaces),
-            "upcall_drops": _number(r"lost:(\d+)", upcalls),
-            "capture_drops": sum(_number(r"dropped (\d+)", log.read_text()) for log in captures),
-            "port_drops": _port_drops() - self._port_drops,
-        }
+        return Watched(
+            seconds=now - self._start,
+            clock_step_s=abs(time_of_day_ahead() - self._clock_ahead),
+            processes={name: measured._asdict() for name, measured in self._measured.items()},
+            processors=os.cpu_count(),
+            stolen_s=(_stolen() - self._stolen) / os.sysconf("SC_CLK_TCK"),
+            udp_drops=sum(udp_count(pid, "RcvbufErrors") for pid in namespaces),
+            upcall_drops=_number(r"lost:(\d+)", upcalls),
+            capture_drops=sum(_number(r"dropped (\d+)", log.read_text()) for log in captures),
+            port_drops=_port_drops() - self._port_drops,
+        )
 
 
 def _scheduled(pid: int) -> Scheduled:
@@ -82,16 +83,6 @@ def _scheduled(pid: int) -> Scheduled:
 def _stolen() -> int:
     """Clock ticks that a hypervisor took from all processors so far (proc(5), stat)."""
     return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
-
-
-def _udp_drops(pid: int) -> int:
-    """Datagrams that found a full socket buffer in the network namespace of a process."""
-    header, values = (
-        line.split()
-        for line in Path(f"/proc/{pid}/net/snmp").read_text().splitlines()
-        if line.startswith("Udp:")
-    )
-    return int(values[header.index("RcvbufErrors")])
 
 
 def _port_drops() -> int:

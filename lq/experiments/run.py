@@ -22,9 +22,10 @@ from lq.experiments.provenance import provenance
 from lq.experiments.reuse import MOST_OF_SUMMARY
 from lq.experiments.spec import Spec
 from lq.progress import Progress, showing
-from lq.results import findings, record, tables, validity
+from lq.results import record, tables, validity
+from lq.results.evidence import Evidence
 from lq.sandbox import tools
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The summary (DESIGN: the same keys for all scenarios)."""
+        """The summary: the same keys for all scenarios, and those of this one."""
         path = self.directory / "summary.json"
         return _checked(files.read_object(path, MOST_OF_SUMMARY), path)
 
@@ -67,8 +68,7 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables `events`, `queries`, `probes`, `phases`, `load`; times in seconds.
 
-        They count from the reboot. Some scenarios have more: `lq.results.findings`,
-        `lq.experiments.comparison`.
+        They count from the reboot. Some scenarios have more (`lq.scenarios`).
         """
         expect(name, str, "a table's name", 'write it as "probes"')
         path = self.directory / f"{name}.parquet"
@@ -138,7 +138,7 @@ def run(
     progress: Progress | None = None,
     *,
     reuse: bool = False,
-    opened: Callable[[Lab], object] = lambda _: None,
+    opened: Callable[[SealedLab], object] = lambda _: None,
 ) -> Run:
     """Play `spec` in a sealed lab and return the finished run.
 
@@ -162,12 +162,12 @@ def run(
         print(line)
         return Run(there)
     check_tools()
-    if spec.scenario == "servers":
-        comparison.check()
+    if spec.definition.comparison is not None:
+        spec.definition.comparison.check()
     directory = prepare_directory(out, spec)
     with showing(progress, spec.scenario) as tell, directories.unfinished(directory):
         files.write(directory / "spec.yaml", content)
-        found_out = _compare if spec.scenario == "servers" else _measure
+        found_out = _measure if spec.definition.comparison is None else _compare
         manifest, summary = found_out(spec, directory, tell, opened)
         files.write(directory / "manifest.json", json.dumps(manifest, indent=1).encode())
         files.write(directory / "summary.json", json.dumps(summary, indent=1).encode())
@@ -178,22 +178,27 @@ Outcome = tuple[dict[str, Any], dict[str, Any]]
 """The manifest and the summary."""
 
 
-def _compare(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
-    """Run the reboot with each server."""
-    return comparison.compare(spec, directory, functools.partial(run, opened=opened), progress)
+def _compare(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> Outcome:
+    """Play what is compared, one after the other."""
+    wanted = spec.definition.comparison
+    assert wanted is not None
+    return comparison.compare(wanted, spec, directory, functools.partial(run, opened=opened), progress)
 
 
 def _attacks(spec: Spec, phases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the attacks' reports, and what each had to outlast where that is the concentrator's reboot."""
-    outlast = spec.scenario in ("dos", "claim")
     return [
-        {**attack, "outlast": phase["ready"]} if outlast else attack
+        {**attack, "outlast": phase["ready"]} if spec.definition.attacked else attack
         for phase in phases
         for attack in phase["attacks"]
     ]
 
 
-def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> Outcome:
+def _measure(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> Outcome:
     """Run one experiment, and write its tables."""
     for part in ("raw", "logs"):
         (directory / part).mkdir()
@@ -202,7 +207,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
 
     progress("tables", 0, 1)
     found = record.tabulate(directory, result)
-    found |= findings.tabulate(spec, directory, result, found)
+    found |= spec.definition.further_tables(spec, Evidence(directory, result, found))
     for name, table in found.items():
         files.write(directory / f"{name}.parquet", table.to_parquet(index=False))
     windows = record.recovery_windows(found["probes"], found["phases"])
@@ -223,7 +228,7 @@ def _measure(spec: Spec, directory: Path, progress: Progress, opened: Callable[[
     }
     summary = {
         **record.summarize(spec, result, found, counters),
-        **findings.summarize(spec, result, found),
+        **spec.definition.further_keys(spec, Evidence(directory, result, found)),
         "valid": not reasons,
         "invalid_reasons": reasons,
         "run_dir": str(directory),
@@ -237,7 +242,7 @@ def shell(spec: Spec) -> int:
     check_tools()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs at the prompt
     try:
-        with Lab("lq.emulation.programs.prompt", log=None) as lab:
+        with SealedLab("lq.emulation.programs.prompt", log=None) as lab:
             for _ in lab.exchange({"spec": spec.model_dump(mode="json")}):
                 pass  # it talks to the terminal
             return lab.wait()
@@ -251,9 +256,13 @@ def check_tools() -> None:
         raise BadInput(f"not installed: {', '.join(missing)}; `lq doctor` names the package of each")
 
 
-def _play(spec: Spec, directory: Path, progress: Progress, opened: Callable[[Lab], object]) -> dict[str, Any]:
+def _play(
+    spec: Spec, directory: Path, progress: Progress, opened: Callable[[SealedLab], object]
+) -> dict[str, Any]:
     """Run the stage in a lab of its own; return its result."""
-    with Lab("lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory) as lab:
+    with SealedLab(
+        "lq.emulation.programs.stage", log=directory / "logs" / "stage.log", directory=directory
+    ) as lab:
         opened(lab)
         for message in lab.exchange({"spec": spec.model_dump(mode="json"), "run_dir": str(directory)}):
             if "progress" in message:

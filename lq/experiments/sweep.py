@@ -38,10 +38,11 @@ from lq.experiments.directories import finished, holding, making, unused
 from lq.experiments.provenance import source
 from lq.experiments.reuse import manifest, same
 from lq.experiments.run import Drawn, Run, run, written_report
-from lq.experiments.spec import MOST_SEED, Spec
+from lq.experiments.spec import Spec
 from lq.progress import Progress, showing, silent
 from lq.results.statistics import median
-from lq.sandbox.lab import Lab, LabError
+from lq.sandbox.sealed_lab import LabError, SealedLab
+from lq.scenarios.parts.common import MOST_SEED
 
 Grid = Mapping[str, Sequence[Any]]
 CORES_PER_LAB = 2  # a lab's switch, server, controller and traffic keep about so many busy
@@ -250,7 +251,7 @@ def _play(spec: Spec, directory: Path, name: str) -> None:
     tree = files.Tree(directory)
     runs = tree.make("runs")
     tree.remove(f"runs/{name}")  # what an interrupted sweep left of it
-    labs: list[Lab] = []
+    labs: list[SealedLab] = []
     over = threading.Event()
 
     def watch() -> None:

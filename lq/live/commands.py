@@ -20,7 +20,7 @@ class Done(NamedTuple):
         return (self.output + self.errors).rstrip() + ("\n" + failed if failed else "")
 
 
-class Shown(Done):
+class AlreadyShown(Done):
     """A command whose output was shown as it came: a notebook need not show it again."""
 
     __slots__ = ()

@@ -17,14 +17,14 @@ from lq.errors import RunFailed
 from lq.experiments import directories
 from lq.experiments.spec import Spec
 from lq.progress import Progress
-from lq.sandbox import lab as sandbox
 from lq.sandbox.requests import Caller, Hear
+from lq.sandbox.sealed_lab import LabError, SealedLab
 from topologies import plan
 
 PATIENCE = 10.0  # seconds that a lab which says nothing sensible any more has to end by itself
 
 
-class Shown(Protocol):
+class Refreshing(Protocol):
     """What is shown of a lab in a notebook, and refreshes."""
 
     def refresh(self) -> None:
@@ -52,12 +52,12 @@ class Connection:
         }
         self._nodes = spec.capture.nodes
         self.opened = time.time()  # seconds since 1970
-        self.views: dict[str, Shown] = {}
+        self.views: dict[str, Refreshing] = {}
         self._closed = False
-        self._lab: sandbox.Lab | None = None
+        self._lab: SealedLab | None = None
         try:
             log = self.directory / "lab.log"
-            self._lab = sandbox.Lab("lq.emulation.programs.live", log=log, directory=self.directory)
+            self._lab = SealedLab("lq.emulation.programs.live", log=log, directory=self.directory)
             self._caller = Caller(self._lab.channel, self._why)
             self.ask(
                 "open",
@@ -86,7 +86,7 @@ class Connection:
         """Return the files of all captures, each with its node."""
         return {**self._standing, **self.captures}
 
-    def show(self, name: str, view: Shown) -> None:
+    def show(self, name: str, view: Refreshing) -> None:
         """Have a view refresh in the place of the former one of its name."""
         former, self.views[name] = self.views.get(name), view
         if former is not None:
@@ -136,6 +136,6 @@ class Connection:
             return RunFailed("the lab is closed")
         try:
             self._lab.wait(PATIENCE)
-        except sandbox.LabError as error:
+        except LabError as error:
             return error
         return RunFailed(f"the lab ended: {self._lab.last_words()}")

@@ -14,10 +14,10 @@ from lq.errors import expect
 from lq.experiments import spec as specification
 from lq.experiments.run import check_tools
 from lq.live.asking import one_of, positive
-from lq.live.commands import Done, Job, Shown
+from lq.live.commands import AlreadyShown, Done, Job
 from lq.live.connection import Connection
+from lq.live.known import TABLES
 from lq.live.node import Host, Node
-from lq.live.tables import TABLES
 from lq.live.traffic import Traffic
 from lq.progress import Progress, showing
 from lq.widget import NetworkWidget, TableWidget, View
@@ -82,7 +82,9 @@ class Lab(Traffic):
 
         details = {"node": node, "command": command, "timeout": timeout}
         status = self._connection.ask("command", details, hear)
-        return (Shown if show else Done)(status, "".join(printed["output"]), "".join(printed["errors"]))
+        return (AlreadyShown if show else Done)(
+            status, "".join(printed["output"]), "".join(printed["errors"])
+        )
 
     def start(self, node: str, command: str) -> Job:
         """Start a shell command on a node, and return at once: `output` so far, `wait`, `stop`.

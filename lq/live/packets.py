@@ -74,7 +74,7 @@ def _seconds(message: Message, option: OptionCode) -> float:
     return float(int.from_bytes(value, "big")) if len(value) == 4 else float("nan")
 
 
-class Line(str):
+class CommandLine(str):
     """A command line to paste into a terminal; a notebook shows it as it is."""
 
     __slots__ = ()
@@ -83,12 +83,12 @@ class Line(str):
         return str(self)
 
 
-def wireshark(file: Path, keeper: int) -> Line:
+def wireshark(file: Path, keeper: int) -> CommandLine:
     """Open Wireshark on a capture that grows, where that can be done; return the line that does it.
 
     It follows the capture as long as the process `keeper` lives, which is as long as the lab is open.
     """
-    line = Line(f"tail -c +1 -f --pid={keeper} {shlex.quote(str(file))} | wireshark -k -i -")
+    line = CommandLine(f"tail -c +1 -f --pid={keeper} {shlex.quote(str(file))} | wireshark -k -i -")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if display and shutil.which("wireshark"):
         subprocess.Popen(

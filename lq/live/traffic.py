@@ -14,13 +14,13 @@ import pandas as pd
 from lq.errors import BadInput, RunFailed
 from lq.live import packets as captured
 from lq.live.asking import one_of, positive
-from lq.live.tables import Tables
+from lq.live.known import LiveTables
 from lq.results import record
 
 TEST_NETWORK = IPv4Network("198.18.0.0/15")  # RFC 2544; every address of a lab lies in it
 
 
-class Traffic(Tables):
+class Traffic(LiveTables):
     """What is sent through the network, and what is seen of it."""
 
     def start_probes(self, interval: float = 0.05) -> None:
@@ -129,7 +129,7 @@ class Traffic(Tables):
                 raise BadInput(f"{node} is not captured: start_capture({node!r}) begins to")
         return captured.table(files, self._connection.opened)
 
-    def wireshark(self, node: str, interface: str | None = None) -> captured.Line:
+    def wireshark(self, node: str, interface: str | None = None) -> captured.CommandLine:
         """Open Wireshark on what passes a node from now on; return the line that does so in a terminal.
 
         Where Wireshark is not installed, or no display is there, it is to be pasted into a terminal that has

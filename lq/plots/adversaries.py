@@ -19,6 +19,7 @@ from lq import headings
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE, SKY, VERMILION
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
+from lq.scenarios.starve import Starve
 from lq.scenarios.trials import MOMENTS
 
 OUTCOMES = ("nothing", "record changed", "spied on", "cut off", "hijacked")
@@ -90,7 +91,7 @@ def attack_matrix(
 
 def lease_curve(run: Run, ax: Axes | None = None) -> Figure:
     """Draw the share of the newcomers that hold a lease against the time since each began, for each flood."""
-    table, longest = run.table("clients"), run.spec.starve.duration
+    table, longest = run.table("clients"), run.spec.part(Starve).duration
     figure, ax = canvas(ax)
     for number, (phase, some) in enumerate(table.groupby("phase", sort=False)):
         waits = np.sort(some["wait_s"].dropna().to_numpy())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures, headings
 from lq.errors import BadInput
-from lq.experiments import comparison
 from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE
 from lq.plots.adversaries import attack_matrix, lease_curve
@@ -51,19 +50,13 @@ _FLOWS = {
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
 NOBODY = "no subscriber was sent a probe after the takeover"
-_BEGINNINGS = {
-    "dos": "the attack began",
-    "hijack": "the attacks began",
-    "starve": "the first flood began",
-    "backoff": "the server failed",
-}
 
 
 def since(run: Run) -> str:
     """Return what a run's times are counted from, as the label of an axis."""
     if run.rebooted:
         return SINCE_TAKEOVER
-    return f"time since {_BEGINNINGS.get(run.spec.scenario, 'the phase began')} (s)"
+    return f"time since {run.spec.definition.beginning} (s)"
 
 
 def reachable(run: Run) -> pd.Series:
@@ -225,24 +218,25 @@ def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     return figure
 
 
-_OF_SCENARIOS: dict[str, tuple[str, Callable[[Run], Figure]]] = {
-    "hijack": ("attacks", attack_matrix),
-    "starve": ("leases", lease_curve),
+_OF_TABLES: dict[str, tuple[str, Callable[[Run], Figure]]] = {
+    "attacks": ("attacks", attack_matrix),
+    "clients": ("leases", lease_curve),
 }
-"""The figure that a scenario has for itself, by its file's name."""
+"""The figure of a table that a scenario may have, with its file's name."""
 
 
 def save(run: Run) -> list[Path]:
     """Write all figures of a run into its directory `figures`, as PNG and SVG; return the files.
 
-    Those of `servers` show both runs.
+    Those of a comparison show all its runs.
     """
     return figures.save(of_run(run), run.directory)
 
 
 def of_run(run: Run) -> dict[str, Figure]:
     """Draw all figures of a run, by their names."""
-    return _of_one(run) if run.spec.scenario != "servers" else _of_servers(run)
+    compared = run.spec.definition.comparison
+    return _of_one(run) if compared is None else _of_several(run, compared.variants)
 
 
 def _of_one(run: Run) -> dict[str, Figure]:
@@ -252,24 +246,24 @@ def _of_one(run: Run) -> dict[str, Figure]:
         "packets": packet_rate(run),
         "delivered": delivered_share(run),
     }
-    own = _OF_SCENARIOS.get(run.spec.scenario)
-    if own is not None:
-        name, draw = own
-        over_time = {name: draw(run), **over_time}
+    own = {
+        name: draw(run) for table, (name, draw) in _OF_TABLES.items() if table in run.spec.definition.tables
+    }
+    over_time = {**own, **over_time}
     if not run.rebooted:
         return over_time
     return {"recovery": recovery_curve(run), **over_time, "sequence": sequence_chart(run)}
 
 
-def _of_servers(run: Run) -> dict[str, Figure]:
-    """Draw both runs of a comparison (`lq.experiments.comparison`) in each figure, but for the sequences."""
-    runs = {kind: Run(run.directory / kind) for kind in comparison.KINDS}
+def _of_several(run: Run, names: Iterable[str]) -> dict[str, Figure]:
+    """Draw all runs of a comparison in each figure, apart from the sequences."""
+    runs = {name: Run(run.directory / name) for name in names}
     return {
         "recovery": recovery_curve(list(runs.values()), list(runs)),
         "queries": panels(query_rate, runs),
         "packets": panels(packet_rate, runs),
         "delivered": panels(delivered_share, runs),
-        **{f"sequence-{kind}": sequence_chart(each) for kind, each in runs.items()},
+        **{f"sequence-{name}": sequence_chart(each) for name, each in runs.items()},
     }
 
 

@@ -30,7 +30,8 @@ from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 from lq.results import tables
-from lq.results.phases import ATTACKED
+from lq.results.schema import Kind
+from lq.scenarios.registry import SCENARIOS
 
 CROSS = "\N{MULTIPLICATION X}"
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -38,14 +39,6 @@ SHORT_LEGEND, SHORT_NAME = 4, 36  # lines, and letters of each, that fit beside 
 MOST_BARS = 1000
 LINE = 0.2  # inches that a line of a legend takes
 DRAWN = ("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address")
-DRAWN_OF_ATTACKS = ("queries_per_s", "server_load", "controller_load", "probes_lost_share")
-
-DRAWN_OF: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(ATTACKED, DRAWN_OF_ATTACKS + DRAWN),
-    "hijack": ("victims_hijacked", "victims_cut_off", "bindings_disclosed", "honest_move_s"),
-    "starve": ("clients_served", "lease_wait_p50_s", "leasequery_p99_s"),
-}
-"""What `save_sweep` draws of a scenario that `DRAWN` says nothing about, or not all."""
 
 
 def medians(
@@ -257,8 +250,10 @@ def sweep_table(directory: Path) -> pd.DataFrame:
         raise BadInput(f"no run of the sweep {directory} has finished: see {directory / 'failed'}")
     if len(table) > MOST_RUNS:
         raise BadInput(f"{path} is damaged: it has more than {MOST_RUNS:,} rows")
-    drawn: dict[str, tables.Kind] = dict.fromkeys((*DRAWN, *DRAWN_OF_ATTACKS), "number?")
-    there: dict[str, tables.Kind] = {key: kind for key, kind in drawn.items() if key in table}
+    drawn: dict[str, Kind] = dict.fromkeys(DRAWN, "number?")
+    for scenario in SCENARIOS.values():
+        drawn.update(dict.fromkeys(scenario.drawn, "number?"))
+    there: dict[str, Kind] = {key: kind for key, kind in drawn.items() if key in table}
     if "run_dir" in table:
         there["run_dir"] = "text"
     tables.check(table, path, {"repeat": "number", "scenario": "text", "valid": "bool", **there})
@@ -307,13 +302,14 @@ def of_sweep(directory: Path) -> dict[str, Figure]:
 
 def drawn_of(table: pd.DataFrame) -> tuple[str, ...]:
     """Return the keys of the summary that a sweep is drawn by."""
-    drawn = {DRAWN_OF.get(scenario, DRAWN) for scenario in table["scenario"]}
-    return drawn.pop() if len(drawn) == 1 else DRAWN
+    drawn = {tuple(SCENARIOS[name].drawn) if name in SCENARIOS else () for name in table["scenario"]}
+    return (drawn.pop() if len(drawn) == 1 else ()) or DRAWN
 
 
 def _recoveries(directory: Path, table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Figure]:
     """Draw the recovery curves of a sweep of reboots, a few points in a figure; above it what they share."""
-    if not table["scenario"].isin(("reboot", "replace")).all() or "run_dir" not in table:
+    single = [name for name, scenario in SCENARIOS.items() if scenario.one_reboot]
+    if not table["scenario"].isin(single).all() or "run_dir" not in table:
         return {}
     points = point_names(table, keys)
     parts = np.array_split(points.unique(), math.ceil(points.nunique() / len(COLOURS)))

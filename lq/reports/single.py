@@ -116,10 +116,14 @@ def _phase_value(key: str, found: Any) -> str:
 
 
 def _servers(run: Run) -> Sequence[str]:
-    if run.spec.scenario != "servers":
+    comparison = run.spec.definition.comparison
+    if comparison is None:
         return []
-    rows = run.table("servers").iloc[:MOST_ROWS].to_dict("records")
-    columns = [Column("measured"), *(Column(words.text(row["server"], 40), number=True) for row in rows)]
-    keys = [str(key) for key in rows[0] if key != "server"]
+    rows = run.table(run.spec.scenario).iloc[:MOST_ROWS].to_dict("records")
+    columns = [
+        Column("measured"),
+        *(Column(words.text(row[comparison.part], 40), number=True) for row in rows),
+    ]
+    keys = [str(key) for key in rows[0] if key != comparison.part]
     told = [(words.name(key), *(words.value(key, row[key]) for row in rows)) for key in keys]
     return [table(columns, told, "The servers side by side")]

@@ -30,12 +30,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lq.experiments.spec import Spec
 from topologies import plan
 
 _COMMON = {"start", "ready", "end", "registered", "delivered", "controller_memory"}
 _COMMON |= {"server_cpu_s", "controller_cpu_s", "switch_cpu_s"}
-ATTACKED = ("dos", "claim")  # scenarios with an attack
 
 
 def tabulate(result: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -115,69 +113,3 @@ def _further(phase: Mapping[str, Any], zero: float) -> dict[str, float]:
 
 def _in_range(address: str) -> bool:
     return IPv4Address(address) in plan.ACCESS_NETWORK
-
-
-def summarize(spec: Spec, table: pd.DataFrame) -> dict[str, Any]:
-    """Return what the summary of an attacked run has beyond that of others; of others, nothing."""
-    if spec.scenario not in ATTACKED:
-        return {}
-    first = table.iloc[0]
-    delivered = first["attack_delivered"]
-    summary = {
-        "attack_packets": int(first["attack_packets"]),
-        "attack_addresses": int(first["attack_addresses"]),
-        "attack_delivered": None if pd.isna(delivered) else int(delivered),
-        "queries_per_subscriber": float(first["queries_per_subscriber"]),
-        "inside_queries": int(first["inside_queries"]),
-        "inside_queries_most": int(first["inside_queries_most"]),
-        "outside_queries": int(first["outside_queries"]),
-        "server_load": _load(first, "server_cpu_s"),
-        "controller_load": _load(first, "controller_cpu_s"),
-        "switch_load": _load(first, "switch_cpu_s"),
-        "probes_lost_share": 1 - first["probes_delivered"] / max(1, first["probes_sent"]),
-        "controller_memory": int(first["controller_memory"] or 0),
-        "negative_entries": int(first["negative_entries"]),
-    }
-    return summary if spec.scenario != "claim" else {**summary, **judge_claim(spec, table)}
-
-
-def _load(phase: pd.Series, key: str) -> float:
-    """Processor time for each second: 1 is a core."""
-    return float(phase[key] / (phase["end"] - phase["start"]))
-
-
-def judge_claim(spec: Spec, table: pd.DataFrame) -> dict[str, Any]:
-    """Return `claim_holds` (R7-5) with `verdict` in words, and the same numbers without the defences.
-
-    It holds if, with the defences, every subscriber came back by one query about its address, no query was
-    about an address outside the range, and of those within that are nobody's none was asked about more than
-    once in a negative time.
-    """
-    rows = {str(row["phase"]): row for row in table.to_dict("records")}
-    with_, without = rows["defended"], rows["undefended"]
-    shortest = min(spec.concentrator.known_time, spec.concentrator.unknown_time)
-    most = int((with_["end"] - with_["start"]) / shortest) + 1
-    faults = []
-    if with_["reached"] < with_["addressed"]:
-        faults.append(f"{with_['addressed'] - with_['reached']} subscribers did not come back")
-    if with_["queries_per_subscriber"] != 1.0:
-        faults.append(f"{with_['queries_per_subscriber']:.2f} queries for each subscriber's address")
-    if with_["outside_queries"]:
-        faults.append(f"{with_['outside_queries']} queries about addresses outside the range")
-    if with_["inside_queries_most"] > most:
-        faults.append(f"{with_['inside_queries_most']} queries about one address that is nobody's")
-    told = [
-        f"{name}: {row['queries_per_subscriber']:.2f} queries for each subscriber, {row['outside_queries']} "
-        f"about addresses outside the range, at most {row['inside_queries_most']} about one within that is "
-        f"nobody's, {row['queries_sent']} in all"
-        for name, row in (("with the defences", with_), ("without", without))
-    ]
-    holds = "the claim does not hold: " + ", ".join(faults) if faults else "the claim holds"
-    return {
-        "claim_holds": not faults,
-        "verdict": f"{holds}; " + "; ".join(told),
-        "undefended_queries_per_subscriber": float(without["queries_per_subscriber"]),
-        "undefended_inside_queries": int(without["inside_queries"]),
-        "undefended_inside_queries_most": int(without["inside_queries_most"]),
-        "undefended_outside_queries": int(without["outside_queries"]),
-    }

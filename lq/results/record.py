@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from controllers.record import read
-from lq.experiments.spec import Spec
 from lq.results import load, phases
+from lq.scenarios.parts.common import Common
 
 _QUERY_COLUMNS = ["at", "server", "address", "client", "form", "attempt", "refresh"]
 _ANSWER_COLUMNS = ["at", "server", "address", "client", "reply"]
@@ -150,7 +150,7 @@ def recovery_windows(probes: pd.DataFrame, phases: pd.DataFrame) -> list[tuple[f
 
 
 def summarize(
-    spec: Spec,
+    spec: Common,
     result: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     counters: Sequence[Mapping[str, Any]],
@@ -212,7 +212,6 @@ def summarize(
         "probes_delivered": int(after["received"].notna().sum()),
         "server_cpu_s": float(result["server_cpu_s"]),
         "controller_cpu_s": float(result["controller_cpu_s"]),
-        **phases.summarize(spec, tables["phases"]),
     }
 
 

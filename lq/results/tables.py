@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lq import files
 from lq.errors import BadInput, shown
+from lq.results.schema import Kind
 
 MOST_OCTETS = 4 << 30  # of a file
 MOST_VALUES = 100_000_000  # of a table
@@ -24,9 +25,6 @@ MOST_COLUMNS = 1000
 MOST_TEXT = 1 << 30  # octets of a column of text, each value as long as its longest
 MOST_NUMBER = 1e15  # of what a figure shows, in either direction
 MOST_TIME = 1e7  # seconds from the reboot: within them a figure's axis tells a millisecond
-
-Kind = Literal["time", "time?", "number", "number?", "text", "text?", "bool"]
-"""What a column holds: times in seconds; with a question mark, some values may be missing."""
 
 COLUMNS: dict[str, dict[str, Kind]] = {
     "events": {"at": "time", "event": "text", "generation": "number"},

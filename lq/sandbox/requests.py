@@ -4,7 +4,7 @@
     in:   {"number": 7, "value": ...}, or {"number": 7, "error": line, "kind": "BadInput"};
           before that any number of others, such as {"number": 7, "progress": [...]}
 
-`Caller` is the end that asks, from any thread; `Service` is the end that answers. Whoever stops waiting,
+`Caller` is the end that asks, from any thread; `Responder` is the end that answers. Whoever stops waiting,
 by Ctrl-C or any exception, has his request cancelled, and what still comes for it is dropped.
 """
 
@@ -165,7 +165,7 @@ def to_its_end() -> Iterator[None]:
         request.whole = False
 
 
-class Service:
+class Responder:
     """The end that answers: `handle` gets each request's name and details, in a thread of its own.
 
     A request that is cancelled has ended before any later one begins: it looks at `given_up`.

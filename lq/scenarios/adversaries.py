@@ -1,147 +1,69 @@
-"""The parts of a specification that are about attackers in the access network: `hijack` and `starve`."""
+"""What `hijack` and `starve` share: attackers in the access network, with hosts and modems of their own."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import ValidationError
 
-from lq import yaml_file
-from lq.scenarios.trials import ATTACKS, MOMENTS, Attacker, Moment, Trial, trials
-
-DEFENCES: dict[str, dict[str, dict[str, Any]]] = {
-    "hijack": {
-        "topology": {"ingress_filter": False},
-        "server": {
-            "verify_source": False,
-            "any_requester": True,
-            "leases_per_circuit": 0,
-            "leases_per_client": 0,
-        },
-        "concentrator": {
-            "moves": "always",
-            "verify_replies": False,
-            "verify_unicast": False,
-            "circuit_messages": 0,
-        },
-    },
-    "starve": {
-        "server": {"leases_per_circuit": 0, "leases_per_client": 0},
-        "concentrator": {"circuit_messages": 0},
-    },
-}
-"""What a scenario's `defences=false` sets, part by part, unless that is set by itself."""
-
-Flood = Literal["discover", "request", "decline", "inform"]
-Identities = Literal["one", "many"]
-SUBSCRIBERS = 3  # hosts of `starve` with a lease and traffic, beside the attacker
-FLOODS: tuple[Flood, ...] = ("discover", "request", "decline", "inform")
+from lq.scenarios.parts.common import Common
 
 
-class Part(yaml_file.Section):
-    """A part of the specification."""
-
-
-class Hijack(Part):
-    """The forgeries of the scenario `hijack` (`lq.scenarios.trials`)."""
-
-    defences: bool = Field(True, description="false switches off every defence that is not set by itself")
-    attackers: tuple[Attacker, ...] = Field(
-        tuple(ATTACKS),
-        min_length=1,
-        max_length=len(ATTACKS),
-        description="who attacks: a subscriber; a host of the Internet; somebody on the way to the server",
-    )
-    moments: tuple[Moment, ...] = Field(
-        MOMENTS,
-        min_length=1,
-        max_length=len(MOMENTS),
-        description="when: before the reboot, during it (until the table is full again), after it",
-    )
-    rounds: int = Field(
-        5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
-    )
-    guesses: int = Field(
-        3_000,
-        ge=1,
-        le=100_000,
-        description="transaction identifiers that the attacker off the path guesses, for each of its three "
-        "attacks that need one, at a moment",
-    )
-    grace: float = Field(
-        2.0, ge=0, le=60, description="seconds from the takeover in which lost probes are the reboot's"
-    )
-    patience: float = Field(
-        1.5, ge=0.1, le=60, description="seconds without any probe, outside that, from which one is cut off"
-    )
-    move_timeout: float = Field(
-        20.0, ge=1, le=600, description="seconds to wait for the honest host that is plugged in elsewhere"
-    )
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All that is tried, each on a victim of its own."""
-        return trials(self.attackers, self.moments)
+class Sized(Protocol):
+    """Options that tell how large a network they need."""
 
     def modems(self, behind: int) -> int:
-        """Return how many it takes, with so many hosts behind each: one for each attacker, and for the rest.
-
-        The rest are the victims and one more host, which moves.
-        """
-        return len(self.moments) + -(-(len(self.trials) + 1) // behind)
-
-    @field_validator("attackers", "moments", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, values: Any) -> Any:
-        return (values,) if isinstance(values, str) else values
+        """Return how many modems it takes, with so many hosts behind each."""
 
 
-class Starve(Part):
-    """The floods of the scenario `starve`, in turns, each with newcomers and free addresses."""
+class Validating(Protocol):
+    """The type of such options."""
 
-    defences: bool = Field(True, description="false switches off every limit that is not set by itself")
-    floods: tuple[Flood, ...] = Field(
-        FLOODS,
-        min_length=1,
-        max_length=len(FLOODS),
-        description="DISCOVERs; REQUESTs without an offer; those, each followed by DECLINE; INFORMs, each "
-        "with another option",
+    def model_validate(self, obj: Any) -> Sized:
+        """Return the options that these settings make. Raises ValidationError."""
+
+
+def sizes(
+    raw: Mapping[str, Any],
+    section: str,
+    options: Validating,
+    behind: int,
+    undefended: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Return what is usual: as many modems as it takes, and with `defences=false` none of them.
+
+    `raw` is the specification as given, `behind` the usual number of hosts behind each modem, `undefended`
+    what switches the defences off.
+    """
+    own = raw.get(section)
+    off = isinstance(own, dict) and own.get("defences") in (False, "false")
+    usual = {part: dict(values) for part, values in undefended.items()} if off else {}
+    topology = raw.get("topology", {})
+    try:
+        given = int(topology.get("hosts_per_modem") or behind)
+        modems = options.model_validate(raw.get(section, {})).modems(given)
+    except (AttributeError, ValidationError, TypeError, ValueError, ZeroDivisionError):
+        return usual  # what is wrong is said where all is validated
+    usual["topology"] = {**usual.get("topology", {}), "hosts_per_modem": behind, "modems": modems}
+    return usual
+
+
+def no_nodes(spec: Common) -> str | None:
+    """Return why there can be no attackers and victims, which are nodes with leases."""
+    if spec.topology.population:
+        return f"{spec.scenario}: attackers and victims are nodes, so topology.population=false"
+    if spec.server.kind == "dnsmasq":
+        return f"{spec.scenario}: leases of dnsmasq are not read; use server.kind=builtin or dhcpd"
+    return None
+
+
+def too_few_modems(spec: Common, options: Sized) -> str | None:
+    """Return why the network is too small."""
+    needed = options.modems(spec.topology.hosts_per_modem or 1)
+    if (spec.topology.modems or 2) >= needed:
+        return None
+    return (
+        f"{spec.scenario} needs hosts of their own behind {needed} modems: leave topology.modems out, "
+        "raise it, or try less"
     )
-    identities: tuple[Identities, ...] = Field(
-        ("one", "many"),
-        min_length=1,
-        max_length=2,
-        description="whose they are: the attacker's own hardware address with ever other client identifiers, "
-        "or ever other hardware addresses (inform: its own alone)",
-    )
-    rate: float = Field(1000.0, gt=0, le=20_000, description="messages a second of a flood")
-    duration: float = Field(8.0, ge=2, le=600, description="seconds of each flood")
-    clients: int = Field(
-        4,
-        ge=1,
-        le=100,
-        description="new hosts that look for a lease during each flood, each on its own circuit",
-    )
-    pool: int = Field(200, ge=20, le=5000, description="addresses that are free as each flood begins")
-    demand: float = Field(
-        20.0, ge=0, le=1000, description="packets a second for addresses that the concentrator must ask about"
-    )
-
-    @property
-    def phases(self) -> list[tuple[Flood, Identities]]:
-        """The floods in order, each with whose identities."""
-        return [
-            (flood, who)
-            for flood in self.floods
-            for who in self.identities
-            if flood != "inform" or who == self.identities[0]
-        ]
-
-    def modems(self, behind: int) -> int:
-        """Return how many it takes: for the attacker, the subscribers, and each newcomer, one."""
-        return 1 + SUBSCRIBERS + self.clients * len(self.phases)
-
-    @field_validator("floods", "identities", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, values: Any) -> Any:
-        return (values,) if isinstance(values, str) else values

@@ -1,143 +1,130 @@
-"""What scenarios are made of: a network with leases and traffic, and phases that are measured."""
+"""What scenarios are made of: a network with leases and traffic, reboots, and phases that are measured.
+
+Moments are seconds on the network's clock.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
 
-from lq.clocks import time_of_day_ahead
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell, cpu_seconds
+from lq.progress import Progress
+from lq.scenarios.network import Attack, Network, Pool
+from lq.scenarios.phases import Phase, Result
 
 
-class Attacking(Protocol):
-    """What attacks during a phase."""
-
-    def stop(self) -> dict[str, Any]:
-        """End it; return its report, with its `name`."""
-
-
-Phase = dict[str, Any]
-"""A stretch of a run.
-
-Moments on the monotonic clock, seconds: `start`, `ready` (the controller holds the switch), `registered` (all
-modems have), `end`. Processor seconds used meanwhile: `server_cpu_s`, `controller_cpu_s`, `switch_cpu_s`.
-`controller_memory` at the end, octets; `attacks`, what each attack reported; `delivered`, how many attack
-packets subscribers got (None where that cannot be told); and `name`. A scenario may add what it measures:
-those that are numbers become columns of the table of phases."""
-
-
-def begin(lab: Emulation, tell: Tell, seconds: float, first: int | None = None) -> dict[str, str]:
+def begin(network: Network, tell: Progress, seconds: float, first: int | None = None) -> dict[str, str]:
     """Bring everything up, and probe all subscribers for `seconds` at most; return address by name.
 
-    Or only so many, the `first` of the figure: the others' clients are not started.
+    Or only so many, the `first` of the figure, from a pool of so many addresses: the others' clients are not
+    started.
     """
+    spec = network.spec
     tell("network", 0, 1)
-    lab.build()
-    lab.start()
+    lowest = network.pool.first
+    network.bring_up(None if first is None else Pool(lowest, lowest + (first - 1)))
     tell("network", 1, 1)
-    leases = lab.lease_all(tell, first)
-    lab.start_probes(list(leases.values()), lab.spec.probe_interval, seconds + lab.spec.probes.warmup + 60)
-    start = time.monotonic()
-    wait_until_reached(lab, start, lab.spec.probes.warmup + 10, "traffic", tell)
-    time.sleep(max(0.0, start + lab.spec.probes.warmup - time.monotonic()))
+    leases = network.lease_all(tell, first)
+    network.start_probes(leases, spec.probe_interval, seconds + spec.probes.warmup + 60)
+    start = network.now()
+    wait_until_reached(network, start, spec.probes.warmup + 10, "traffic", tell)
+    sleep_until(network, start + spec.probes.warmup)
     return leases
 
 
 def phase(
-    lab: Emulation,
+    network: Network,
     name: str,
     what: Callable[[], float | None],
-    attacks: Sequence[Attacking] = (),
+    attacks: Sequence[Attack] = (),
     reboot: bool = True,
 ) -> Phase:
-    """Carry out `what`, which returns when a new controller held the switch, and take its measure."""
-    before = _used(lab, with_controller=not reboot)
-    delivered = _discarded(lab)
-    start = time.monotonic()
+    """Carry out `what`, which returns when a new controller held the switch, and take its measure.
+
+    With a `reboot` the controller's processor time counts from its start. The attacks are stopped at the end.
+    """
+    before = _used(network, with_controller=not reboot)
+    delivered = network.discarded()
+    start = network.now()
     ready = what()
-    end = time.monotonic()
-    after, delivered_after = _used(lab, with_controller=True), _discarded(lab)
+    end = network.now()
+    after, delivered_after = _used(network, with_controller=True), network.discarded()
+    return Phase(
+        name=name,
+        start=start,
+        ready=start if ready is None else ready,
+        end=end,
+        server_cpu_s=after["server"] - before["server"],
+        controller_cpu_s=after["controller"] - before["controller"],
+        switch_cpu_s=after["switch"] - before["switch"],
+        registered=network.registered_at(),
+        controller_memory=network.usage("controller").memory,
+        attacks=[attack.stop() for attack in attacks],
+        delivered=None if delivered is None else (delivered_after or 0) - delivered,
+    )
+
+
+def _used(network: Network, with_controller: bool) -> dict[str, float]:
+    """Processor seconds so far. A controller that is about to be killed takes its own with it."""
     return {
-        "name": name,
-        "start": start,
-        "ready": start if ready is None else ready,
-        "end": end,
-        **{key: after[key] - before[key] for key in after},
-        "registered": lab.registered_at,
-        "controller_memory": _resident(lab),
-        "attacks": [attack.stop() for attack in attacks],
-        "delivered": None if delivered is None else (delivered_after or 0) - delivered,
+        "server": network.usage("server").cpu_s,
+        "controller": network.usage("controller").cpu_s if with_controller else 0.0,
+        "switch": network.usage("switch").cpu_s,
     }
 
 
-def wait_until_reached(lab: Emulation, since: float, timeout: float, what: str, tell: Tell) -> None:
+def restart(network: Network, tell: Progress, meanwhile: Callable[[], None] | None = None) -> float:
+    """Kill the controller and start another; return the moment at which that held the switch."""
+    tell("reboot", 0, 1)
+    network.kill_controller()
+    if meanwhile is not None:
+        meanwhile()
+    network.sleep(network.spec.reboot.downtime)
+    ready = network.start_controller()
+    tell("reboot", 1, 1)
+    return ready
+
+
+def sleep_until(network: Network, moment: float) -> None:
+    """Let time go by until then."""
+    network.sleep(moment - network.now())
+
+
+def wait_until_reached(network: Network, since: float, timeout: float, what: str, tell: Progress) -> None:
     """Wait until a probe of every subscriber arrived after `since`, for `timeout` seconds at most.
 
     In each direction specified; of those subscribers that have a probe due in that time.
     """
-    deadline = time.monotonic() + timeout
-    addressed = lab.probing.addressed(since, deadline)
-    wanted = int(addressed.any(axis=0).sum())
+    deadline = network.now() + timeout
+    awaited = network.awaited(since, deadline)
     while True:
-        reached = lab.probing.reached(addressed, since)
-        tell(what, reached, wanted)
-        if reached == wanted or time.monotonic() > deadline:
+        reached = awaited.reached()
+        tell(what, reached, awaited.count)
+        if reached == awaited.count or network.now() > deadline:
             return
-        time.sleep(0.02)
+        network.sleep(0.02)
 
 
-def finish(lab: Emulation, leases: dict[str, str], phases: Sequence[Phase]) -> dict[str, Any]:
+def watch_until(network: Network, start: float, seconds: float, what: str, tell: Progress) -> None:
+    """Let time go by until `seconds` after `start`, and tell of it."""
+    while (spent := network.now() - start) < seconds:
+        tell(what, int(spent), round(seconds))
+        network.sleep(0.1)
+    tell(what, round(seconds), round(seconds))
+
+
+def finish(network: Network, leases: dict[str, str], phases: Sequence[Phase]) -> Result:
     """Stop everything; return the run's result, whose time zero is the start of the first phase."""
-    lab.stop_probes()
+    network.stop_probes()
     first = phases[0]
-    return {
-        "killed": first["start"],
-        "ready": first["ready"],
-        "registered": first["registered"],
-        "ended": time.monotonic(),
-        "clock": time_of_day_ahead(),  # captures have the time of day
-        "addresses": leases,
-        "server_cpu_s": first["server_cpu_s"],
-        "controller_cpu_s": first["controller_cpu_s"],
-        "phases": list(phases),
-        "observed": lab.stop(),
-    }
-
-
-def _used(lab: Emulation, with_controller: bool) -> dict[str, float]:
-    """Processor seconds so far. A controller that is about to be killed takes its own with it."""
-    return {
-        "server_cpu_s": sum(server.cpu_seconds for server in lab.servers),
-        "controller_cpu_s": cpu_seconds(lab.control.process) if with_controller else 0.0,
-        "switch_cpu_s": cpu_seconds(lab.switch.processes["ovs-vswitchd"]),
-    }
-
-
-def _resident(lab: Emulation) -> int | None:
-    """Octets of memory that the controller occupies (proc(5))."""
-    process = lab.control.process
-    if process is None or process.poll() is not None:
-        return None
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _discarded(lab: Emulation) -> int | None:
-    """Datagrams that reached subscribers at a port on which nobody listens, as an attack's do (proc(5))."""
-    namespaces = lab.subscribers.namespaces()
-    if len(namespaces) != lab.subscribers.count:  # a population has no namespaces of its own
-        return None
-    total = 0
-    for pid in namespaces:
-        rows = [
-            line.split()
-            for line in Path(f"/proc/{pid}/net/snmp").read_text().splitlines()
-            if line.startswith("Udp:")
-        ]
-        total += int(rows[1][rows[0].index("NoPorts")])
-    return total
+    return Result(
+        killed=first.start,
+        ready=first.ready,
+        registered=first.registered,
+        ended=network.now(),
+        clock=network.time_of_day_ahead(),
+        addresses=leases,
+        server_cpu_s=first.server_cpu_s,
+        controller_cpu_s=first.controller_cpu_s,
+        phases=list(phases),
+        observed=network.stop(),
+    )

@@ -1,81 +1,122 @@
-"""`dos`: a flood for or from a great many addresses. `claim`: the draft's headline (R7-5)."""
+"""What `dos` and `claim` share: their options, the flood, and what it cost."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from lq.emulation.attacks import Attack
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell
-from lq.scenarios.course import begin, finish, phase, wait_until_reached
-from lq.scenarios.reboot import restart
+from pydantic import Field
 
+from lq.progress import Progress
+from lq.results.schema import Column
+from lq.scenarios import network as networks
+from lq.scenarios.course import wait_until_reached, watch_until
+from lq.scenarios.network import Network, Pattern
+from lq.scenarios.parts.common import Common
+from lq.scenarios.parts.part import Part
 
-def dos(lab: Emulation, tell: Tell) -> dict[str, Any]:
-    """Attack for a time, alone or while the concentrator reboots, under the subscribers' own traffic."""
-    spec, wanted = lab.spec, lab.spec.attack
-    leases = begin(lab, tell, wanted.duration + spec.timeout)
-    attack = Attack(lab.programs, lab.raw, lab.net)
+if TYPE_CHECKING:
+    from lq.results.evidence import Evidence
 
-    def begin_attack() -> None:
-        _start(lab, attack, wanted.pattern, leases)
-
-    def course() -> float | None:
-        if not wanted.during_reboot:
-            begin_attack()
-        ready = restart(lab, tell, begin_attack) if wanted.during_reboot else None
-        _sit_out(lab, tell, ready)
-        return ready
-
-    measured = phase(lab, "attack", course, [attack], reboot=wanted.during_reboot)
-    return finish(lab, leases, [measured])
+SECTION = "attack"
+DRAWN = (
+    *("queries_per_s", "server_load", "controller_load", "probes_lost_share"),
+    *("recovery_p50_s", "recovery_max_s", "queries_sent", "queries_per_address"),
+)
 
 
-def claim(lab: Emulation, tell: Tell) -> dict[str, Any]:
-    """Reboot twice under scans within and outside the range: with the defences, then without them."""
-    spec, wanted = lab.spec, lab.spec.attack
-    leases = begin(lab, tell, 2 * (wanted.duration + spec.timeout + spec.reboot.downtime + 10))
-    phases = []
-    for name, defended in (("defended", True), ("undefended", False)):
-        scans = [Attack(lab.programs, lab.raw, lab.net, f"{name}-{where}") for where in ("inside", "outside")]
+class Attack(Part):
+    """The flood of the scenarios `dos` and `claim`."""
 
-        def begin_scans(scans: Sequence[Attack] = scans) -> None:
-            for scan, pattern in zip(scans, ("random", "out-of-range"), strict=True):
-                _start(lab, scan, pattern, leases)
-
-        def course(begin_scans: Callable[[], None] = begin_scans, defended: bool = defended) -> float:
-            lab.defend(defended)
-            ready = restart(lab, tell, begin_scans)
-            _sit_out(lab, tell, ready)
-            return ready
-
-        phases.append(phase(lab, name, course, scans))
-    return finish(lab, leases, phases)
-
-
-def _start(lab: Emulation, attack: Attack, pattern: Any, leases: dict[str, str]) -> None:
-    wanted = lab.spec.attack
-    attack.start(
-        wanted.kind,
-        pattern,
-        wanted.rate,
-        max(1, round(wanted.rate * wanted.duration)),
-        node="internet" if wanted.kind == "scan" else next(iter(leases)),
-        count=wanted.addresses,
-        listed=list(leases.values()),
-        seed=lab.spec.seed,
+    kind: Literal["scan", "spoof"] = Field(
+        "scan",
+        description="from the Internet to one address after the other, or from a host, as if from them",
+    )
+    pattern: Literal["sequential", "random", "out-of-range", "mixed", "hit-list"] = Field(
+        "sequential",
+        description="which addresses (dos): of the range in order or shuffled, of none of the concentrator's "
+        "networks, half of these and half of those, or the subscribers' own",
+    )
+    addresses: int | None = Field(
+        500, ge=1, le=65519, description="how many of the range, over and over; the whole range if null"
+    )
+    rate: float = Field(1000.0, gt=0, le=100_000, description="packets per second")
+    duration: float = Field(10.0, gt=0, le=3600, description="seconds of the attack")
+    during_reboot: bool = Field(
+        True, description="the concentrator reboots as the attack begins; false: the attack alone (dos)"
     )
 
 
-def _sit_out(lab: Emulation, tell: Tell, ready: float | None) -> None:
+KEYS = (
+    Column("attack_packets", "number", "packets", "sent by the attack"),
+    Column("attack_addresses", "number", "addresses", "to (or from) how many different ones"),
+    Column("attack_delivered", "number?", "packets", "that reached subscribers; nothing if unknown"),
+    Column("queries_per_subscriber", "number", "queries", "first transmissions for each subscriber"),
+    Column("inside_queries", "number", "queries", "about addresses of the range that are nobody's"),
+    Column("inside_queries_most", "number", "queries", "the most about one of them to one server"),
+    Column("outside_queries", "number", "queries", "about addresses outside the range"),
+    Column("server_load", "number", "cores", "the servers' processor time for each second"),
+    Column("controller_load", "number", "cores", "the controller's"),
+    Column("switch_load", "number", "cores", "the switch's"),
+    Column("probes_lost_share", "number", "", "share of the probes lost once the concentrator was up"),
+    Column("controller_memory", "number", "octets", "resident at the end"),
+    Column("negative_entries", "number", "addresses", "that the controller refused at the end"),
+)
+"""What the summary says of the first phase."""
+
+
+def refuses(spec: Common, options: Attack) -> str | None:
+    """Return why there can be no such flood."""
+    if options.kind == "spoof" and spec.topology.population:
+        return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
+    return None
+
+
+def flood(
+    network: Network, options: Attack, name: str, pattern: Pattern, leases: Mapping[str, str]
+) -> networks.Attack:
+    """Make a flood as specified ready, to (or from) the addresses of a pattern."""
+    return network.flood(
+        name,
+        options.kind,
+        pattern,
+        options.rate,
+        max(1, round(options.rate * options.duration)),
+        source="internet" if options.kind == "scan" else next(iter(leases)),
+        addresses=options.addresses,
+        listed=list(leases.values()),
+    )
+
+
+def sit_out(network: Network, options: Attack, tell: Progress, ready: float | None) -> None:
     """Wait until the attack's time is over, and after a reboot until all are back, as long as one waits."""
-    seconds = round(lab.spec.attack.duration)
-    start = time.monotonic()
-    while (spent := time.monotonic() - start) < lab.spec.attack.duration:
-        tell("attack", int(spent), seconds)
-        time.sleep(0.1)
-    tell("attack", seconds, seconds)
+    watch_until(network, network.now(), options.duration, "attack", tell)
     if ready is not None:
-        wait_until_reached(lab, ready, lab.spec.timeout, "recovery", tell)
+        wait_until_reached(network, ready, network.spec.timeout, "recovery", tell)
+
+
+def summarize(spec: Common, options: Attack, evidence: Evidence) -> dict[str, Any]:
+    """Return the keys of `KEYS`."""
+    first = evidence.phases[0]
+    delivered = float(first["attack_delivered"])
+    return {
+        "attack_packets": int(first["attack_packets"]),
+        "attack_addresses": int(first["attack_addresses"]),
+        "attack_delivered": None if math.isnan(delivered) else int(delivered),
+        "queries_per_subscriber": float(first["queries_per_subscriber"]),
+        "inside_queries": int(first["inside_queries"]),
+        "inside_queries_most": int(first["inside_queries_most"]),
+        "outside_queries": int(first["outside_queries"]),
+        "server_load": _load(first, "server_cpu_s"),
+        "controller_load": _load(first, "controller_cpu_s"),
+        "switch_load": _load(first, "switch_cpu_s"),
+        "probes_lost_share": 1 - first["probes_delivered"] / max(1, first["probes_sent"]),
+        "controller_memory": int(first["controller_memory"] or 0),
+        "negative_entries": int(first["negative_entries"]),
+    }
+
+
+def _load(phase: Mapping[str, Any], key: str) -> float:
+    """Processor time for each second: 1 is a core."""
+    return float(phase[key] / (phase["end"] - phase["start"]))

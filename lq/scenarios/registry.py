@@ -1,25 +1,21 @@
-"""What each scenario does, in order. Runs inside the lab; times are of the monotonic clock, in seconds.
+"""All scenarios: every module or package of `lq.scenarios` that has a `SCENARIO`."""
 
-Each takes the lab and a function to tell progress with, and returns what `course.finish` makes. (`servers`
-is two reboots, each in a lab of its own: `lq.experiments.comparison`.)
-"""
+from __future__ import annotations
 
-from lq.scenarios.arp import arp
-from lq.scenarios.backoff import backoff
-from lq.scenarios.denial import claim, dos
-from lq.scenarios.failover import failover
-from lq.scenarios.hijack import hijack
-from lq.scenarios.reboot import reboot, replace
-from lq.scenarios.starve import starve
+import importlib
+import pkgutil
+from typing import Any
 
-SCENARIOS = {
-    "reboot": reboot,
-    "replace": replace,
-    "dos": dos,
-    "claim": claim,
-    "backoff": backoff,
-    "failover": failover,
-    "arp": arp,
-    "hijack": hijack,
-    "starve": starve,
-}
+from lq import scenarios
+from lq.scenarios.scenario import Scenario
+
+
+def _found() -> dict[str, Scenario[Any]]:
+    names = [module.name for module in pkgutil.iter_modules(scenarios.__path__)]
+    modules = [importlib.import_module(f"lq.scenarios.{name}") for name in names if name != "registry"]
+    found = [module.SCENARIO for module in modules if hasattr(module, "SCENARIO")]
+    return {each.name: each for each in sorted(found, key=lambda each: (each.place, each.name))}
+
+
+SCENARIOS = _found()
+"""By name."""

@@ -2,134 +2,320 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from lq.emulation import bindings
-from lq.emulation.attacks import Attack, Sender
-from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell
-from lq.scenarios.adversaries import SUBSCRIBERS, Flood, Identities
-from lq.scenarios.course import Phase, begin, finish, phase
-from topologies import plan
+from pydantic import Field, field_validator
+
+from lq.progress import Progress
+from lq.results.schema import VERDICT, Column
+from lq.scenarios import adversaries
+from lq.scenarios.course import begin, finish, phase
+from lq.scenarios.network import Attack, DhcpFlood, Identities, Network, Pool
+from lq.scenarios.parts.common import Common
+from lq.scenarios.parts.part import Part, one_is_a_list
+from lq.scenarios.phases import Phase, Result
+from lq.scenarios.scenario import Scenario, Settings
+from lq.server.bindings import State
+
+if TYPE_CHECKING:
+    from lq.results.evidence import Evidence, Table
 
 AHEAD = 1.0  # seconds of a flood before the first newcomer
 SPACING = 0.25  # seconds between two newcomers
 AFTER = 2.0  # seconds after a flood, in which nothing of it must be missed
+MOST_ASKED = 20_000  # addresses that the concentrator is made to ask about
+SUBSCRIBERS = 3  # hosts with a lease and traffic, beside the attacker
+FLOODS: tuple[DhcpFlood, ...] = ("discover", "request", "decline", "inform")
+SERVER_GROWTH = 64 << 20  # octets by which a server may grow under all floods together: see `KEYS`
+CONTROLLER_GROWTH = 64 << 20  # the same of a controller
 
 
-def starve(lab: Emulation, tell: Tell) -> dict[str, Any]:
+class Starve(Part):
+    """The floods of the scenario `starve`, in turns, each with newcomers and free addresses."""
+
+    defences: bool = Field(True, description="false switches off every limit that is not set by itself")
+    floods: tuple[DhcpFlood, ...] = Field(
+        FLOODS,
+        min_length=1,
+        max_length=len(FLOODS),
+        description="DISCOVERs; REQUESTs without an offer; those, each followed by DECLINE; INFORMs, each "
+        "with another option",
+    )
+    identities: tuple[Identities, ...] = Field(
+        ("one", "many"),
+        min_length=1,
+        max_length=2,
+        description="whose they are: the attacker's own hardware address with ever other client identifiers, "
+        "or ever other hardware addresses (inform: its own alone)",
+    )
+    rate: float = Field(1000.0, gt=0, le=20_000, description="messages a second of a flood")
+    duration: float = Field(8.0, ge=2, le=600, description="seconds of each flood")
+    clients: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="new hosts that look for a lease during each flood, each on its own circuit",
+    )
+    pool: int = Field(200, ge=20, le=5000, description="addresses that are free as each flood begins")
+    demand: float = Field(
+        20.0, ge=0, le=1000, description="packets a second for addresses that the concentrator must ask about"
+    )
+
+    @property
+    def phases(self) -> list[tuple[DhcpFlood, Identities]]:
+        """The floods in order, each with whose identities."""
+        return [
+            (flood, who)
+            for flood in self.floods
+            for who in self.identities
+            if flood != "inform" or who == self.identities[0]
+        ]
+
+    def modems(self, behind: int) -> int:
+        """Return how many it takes: for the attacker, the subscribers, and each newcomer, one."""
+        return 1 + SUBSCRIBERS + self.clients * len(self.phases)
+
+    _lists = field_validator("floods", "identities", mode="before")(one_is_a_list)
+
+
+@dataclass(frozen=True)
+class Client:
+    """What became of a newcomer: moments, in seconds on the network's clock; None if it got no lease."""
+
+    phase: str
+    client: str
+    started: float
+    leased: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarveResult(Result):
+    """What all floods came to; `clients` are the newcomers of all phases."""
+
+    clients: Sequence[Client]
+
+
+def starve(network: Network, wanted: Starve, tell: Progress) -> StarveResult:
     """Flood in each of the ways wanted, each with newcomers of its own and as many free addresses.
 
-    A phase for each, named `FLOOD IDENTITIES`. The result also has `clients`: of each newcomer `phase`,
-    `client`, and on the monotonic clock `started` and `leased` (None if it got no lease).
+    A phase for each, named `FLOOD IDENTITIES`.
     """
-    spec, wanted = lab.spec, lab.spec.starve
-    lab.limit_pool(SUBSCRIBERS + 1)
     each = wanted.duration + AFTER + 10
-    leases = begin(lab, tell, each * len(wanted.phases), first=SUBSCRIBERS + 1)
-    newcomers = [name for name in lab.subscribers.leases() if name not in leases]
-    demand = Attack(lab.programs, lab.raw, lab.net, "demand")
-    if wanted.demand:  # addresses from the end of the range: of no pool, and none is asked about twice
-        most = max(1, round(wanted.demand * each * len(wanted.phases)))
-        listed = [str(plan.POOL_LAST - number) for number in range(min(most, 20_000))]
-        demand.start("scan", "hit-list", wanted.demand, most, listed=listed, seed=spec.seed)
-    phases, clients = [], []
+    leases = begin(network, tell, each * len(wanted.phases), first=SUBSCRIBERS + 1)
+    attacker = next(iter(leases))
+    newcomers = [host for host in network.hosts() if host not in leases]
+    demands = [_demand(network, wanted, each * len(wanted.phases))] if wanted.demand else []
+    for demand in demands:
+        demand.start()
+    phases: list[Phase] = []
+    clients: list[Client] = []
     for number, (flood, who) in enumerate(wanted.phases):
         some = newcomers[number * wanted.clients :][: wanted.clients]
-        free = _make_room(lab)
-        flooder = Flooder(lab, f"{flood}-{who}", leases)
-        measured, came = _phase(lab, tell, flooder, (flood, who), free, some)
+        free = _make_room(network, wanted)
+        most = max(1, round(wanted.rate * wanted.duration))
+        flooder = network.dhcp_flood(f"{flood}-{who}", attacker, flood, who, free, wanted.rate, most)
+        measured, came = _phase(network, wanted, tell, flooder, (flood, who), some)
         phases.append(measured)
         clients += came
-    if wanted.demand:
-        phases[-1]["attacks"].append(demand.stop())
-    return {**finish(lab, leases, phases), "clients": clients}
+    for demand in demands:
+        phases[-1] = replace(phases[-1], attacks=[*phases[-1].attacks, demand.stop()])
+    return StarveResult(**vars(finish(network, leases, phases)), clients=clients)
 
 
-def _bound(lab: Emulation) -> list[dict[str, Any]]:
-    return bindings.rows(lab.server, lab.spec.server.kind)
+def _demand(network: Network, wanted: Starve, seconds: float) -> Attack:
+    """Make packets ready for the range's last addresses: nobody's, and none is asked about twice."""
+    rate = wanted.demand
+    most = max(1, round(rate * seconds))
+    listed = [str(network.pool.last - number) for number in range(min(most, MOST_ASKED))]
+    return network.flood("demand", "scan", "hit-list", rate, most, listed=listed)
 
 
-def _make_room(lab: Emulation) -> list[str]:
+def _make_room(network: Network, wanted: Starve) -> list[str]:
     """Start the server with a pool in which as many addresses are free as wanted; return these.
 
     It forgets what it has offered, and keeps what is leased or declined.
     """
-    taken = {row["address"] for row in _bound(lab) if row["state"] in ("leased", "declined")}
+    kept = (State.LEASED, State.DECLINED)
+    taken = {binding.address for binding in network.bindings(0) if binding.state in kept}
     free: list[str] = []
-    last = plan.POOL_FIRST
-    while len(free) < lab.spec.starve.pool:
-        if str(last) not in taken:
-            free.append(str(last))
-        last += 1
-    lab.start_server(0, pool=(plan.POOL_FIRST, last - 1))
+    end = network.pool.first
+    while len(free) < wanted.pool:
+        if end not in taken:
+            free.append(str(end))
+        end += 1
+    network.start_server(0, pool=Pool(network.pool.first, end - 1))
     return free
 
 
-class Flooder(Sender):
-    """The attacker's program (`lq.emulation.programs.starver`)."""
-
-    def __init__(self, lab: Emulation, name: str, leases: dict[str, str]) -> None:
-        super().__init__(lab.programs, lab.raw, name)
-        self._lab = lab
-        self._host, self._address = next(iter(leases.items()))
-        own = next(row for row in _bound(lab) if row["address"] == self._address)
-        self._client_id = str(own["client_id"] or "").replace(":", "")
-
-    def start(self, flood: Flood, who: Identities, free: list[str]) -> None:
-        """Begin; it stops by itself."""
-        lab, wanted = self._lab, self._lab.spec.starve
-        interface = lab.net[self._host].defaultIntf()
-        what = {
-            "interface": interface.name,
-            "mac": interface.MAC(),
-            "address": self._address,
-            "client_id": self._client_id,
-            "next_hop": plan.CONCENTRATOR_ACCESS_MAC,
-            "server": str(lab.server.place.address),
-            "flood": flood,
-            "identities": who,
-            "wanted": free,
-            "rate": wanted.rate,
-            "maximum_packets": max(1, round(wanted.rate * wanted.duration)),
-            "seed": lab.spec.seed,
-        }
-        self.launch("lq.emulation.programs.starver", what, lab.net[self._host])
-
-
 def _phase(
-    lab: Emulation,
-    tell: Tell,
-    flooder: Flooder,
-    what: tuple[Flood, Identities],
-    free: list[str],
-    names: list[str],
-) -> tuple[Phase, list[dict[str, Any]]]:
+    network: Network,
+    wanted: Starve,
+    tell: Progress,
+    flooder: Attack,
+    what: tuple[DhcpFlood, Identities],
+    names: Sequence[str],
+) -> tuple[Phase, list[Client]]:
     """Flood once; return the phase, and what became of the newcomers."""
-    wanted, name = lab.spec.starve, " ".join(what)
+    name = " ".join(what)
     started: dict[str, float] = {}
     leased: dict[str, float] = {}
 
     def course() -> None:
-        flooder.start(*what, free)
-        begun = time.monotonic()
-        while (now := time.monotonic()) < begun + wanted.duration + AFTER:
+        flooder.start()
+        begun = network.now()
+        while (now := network.now()) < begun + wanted.duration + AFTER:
             tell(name, min(round(wanted.duration), int(now - begun)), round(wanted.duration))
             coming = int((now - begun - AHEAD) / SPACING) + 1
             for host in names[len(started) : max(0, coming)]:
-                lab.net[host].start_client()
-                started[host] = time.monotonic()
+                network.start_client(host)
+                started[host] = network.now()
             for host in started:
-                if host not in leased and lab.net[host].leased_address is not None:
-                    leased[host] = time.monotonic()
-            time.sleep(0.02)
+                if host not in leased and network.leased_address(host) is not None:
+                    leased[host] = network.now()
+            network.sleep(0.02)
 
-    measured = phase(lab, name, course, [flooder], reboot=False)
+    measured = phase(network, name, course, [flooder], reboot=False)
     for host in names:
-        lab.net[host].stop_client()  # who got no lease shall not go on asking
-    rows = [
-        {"phase": name, "client": host, "started": started[host], "leased": leased.get(host)}
-        for host in started
-    ]
-    return measured, rows
+        network.stop_client(host)  # who got no lease shall not go on asking
+    return measured, [Client(name, host, started[host], leased.get(host)) for host in started]
+
+
+UNDEFENDED: Settings = {
+    "server": {"leases_per_circuit": 0, "leases_per_client": 0},
+    "concentrator": {"circuit_messages": 0},
+}
+"""What `starve.defences=false` sets, part by part, unless that is set by itself."""
+
+
+def sizes(raw: Mapping[str, Any]) -> Settings:
+    """Return the size that all floods take, one host behind each modem."""
+    return adversaries.sizes(raw, "starve", Starve, 1, UNDEFENDED)
+
+
+def refuses(spec: Common, options: Starve) -> str | None:
+    """Hosts are nodes, and there is one pool to fill."""
+    if problem := adversaries.no_nodes(spec):
+        return problem
+    if spec.server.count != 1:
+        return "starve fills one server's pool: set server.count=1"
+    return adversaries.too_few_modems(spec, options)
+
+
+# -- who got a lease, how long queries took, and what the floods leave in memory
+
+CLIENTS = (
+    Column("phase", "text", "", "beside which flood"),
+    Column("client", "text", "", "the newcomer"),
+    Column("started", "time", "s", "since the first flood began"),
+    Column("leased", "time?", "s", "since the first flood began; nothing without a lease"),
+    Column("wait_s", "number?", "s", "from one to the other"),
+)
+
+
+def tabulate(spec: Common, wanted: Starve, evidence: Evidence) -> dict[str, Table]:
+    """Return a row for each newcomer (`CLIENTS`)."""
+    zero = float(evidence.result["killed"])
+    table = evidence.table(evidence.result["clients"], ["phase", "client", "started", "leased"])
+    table[["started", "leased"]] = table[["started", "leased"]].astype(float) - zero
+    table["wait_s"] = table["leased"] - table["started"]
+    return {"clients": table}
+
+
+def summarize(spec: Common, wanted: Starve, evidence: Evidence) -> dict[str, Any]:
+    """Return of all floods together the keys of `KEYS`."""
+    table = evidence.tables["clients"]
+    served = table["leased"].notna()
+    waits = table.loc[served, "wait_s"]
+    queries = evidence.tables["queries"]
+    answered = queries.groupby("address").agg(at=("at", "min"), answered=("answered", "min"))
+    asked = answered["at"].astype(float)
+    beside = asked.isna()  # none yet: in between the server starts anew
+    for flood in evidence.phases:
+        beside |= asked.between(flood["start"], flood["end"], inclusive="right")
+    times = (answered["answered"] - answered["at"]).astype(float)[beside]
+    found = {
+        "clients": len(table),
+        "clients_starving": int((~served).sum()),
+        "clients_served": float(served.mean()),
+        "lease_wait_p50_s": float(waits.median()) if len(waits) else None,
+        "lease_wait_max_s": float(waits.max()) if len(waits) else None,
+        "leasequery_p99_s": float(times.quantile(0.99)) if times.notna().any() else None,
+        "leasequery_unanswered": int(times.isna().sum()),
+        **_memory(evidence.tables["load"], "server", SERVER_GROWTH),
+        **_memory(evidence.tables["load"], "controller", CONTROLLER_GROWTH),
+    }
+    return {**found, "verdict": _verdict(table, found)}
+
+
+def _memory(load: Table, process: str, growth: int) -> dict[str, int]:
+    """Return what a process occupied, in octets: at the first flood's beginning, at the end, and at most."""
+    own = load[(load["process"] == process)]
+    before = own.loc[own["at"] <= 0, "memory"]
+    first = int(before.iloc[-1] if len(before) else own["memory"].iloc[0])
+    meanwhile = own.loc[own["at"] >= 0, "memory"]
+    return {
+        f"{process}_memory_before": first,
+        f"{process}_memory_after": int(own["memory"].iloc[-1]),
+        f"{process}_memory_max": int(meanwhile.max()) if len(meanwhile) else first,
+        f"{process}_memory_bound": first + growth,
+    }
+
+
+def _verdict(table: Table, found: Mapping[str, Any]) -> str:
+    told = f"{found['clients'] - found['clients_starving']} of {found['clients']} newcomers got a lease"
+    starved = table[table["leased"].isna()]
+    if len(starved):
+        by_flood = starved.groupby("phase", sort=False).size()
+        told += f" (without: {', '.join(f'{count} in {name}' for name, count in by_flood.items())})"
+    if found["leasequery_p99_s"] is not None:
+        told += f"; queries were answered within {found['leasequery_p99_s'] * 1000:.0f} ms (99th percentile)"
+        if found["leasequery_unanswered"]:
+            told += f", {found['leasequery_unanswered']} were not"
+    for process in ("server", "controller"):
+        before, most, bound = (
+            found[f"{process}_memory_{key}"] / (1 << 20) for key in ("before", "max", "bound")
+        )
+        told += f"; the {process} grew from {before:.0f} to {most:.0f} MiB (bound {bound:.0f})"
+    return told
+
+
+def _memory_keys(process: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{process}_memory_before", "number", "octets", "resident as the first flood began"),
+        Column(f"{process}_memory_after", "number", "octets", "resident at the end"),
+        Column(f"{process}_memory_max", "number", "octets", "the most"),
+        Column(f"{process}_memory_bound", "number", "octets", "what the most must not exceed: 64 MiB more"),
+    )
+
+
+KEYS = (
+    Column("clients", "number", "hosts", "that looked for a lease beside a flood"),
+    Column("clients_starving", "number", "hosts", "of these, those that got none"),
+    Column("clients_served", "number", "", "the share of them that got one"),
+    Column("lease_wait_p50_s", "number?", "s", "from a client's start to its lease: median"),
+    Column("lease_wait_max_s", "number?", "s", "the longest"),
+    Column("leasequery_p99_s", "number?", "s", "from a query beside a flood to its answer: 99th percentile"),
+    Column("leasequery_unanswered", "number", "queries", "of these, those that were not answered"),
+    *_memory_keys("server"),
+    *_memory_keys("controller"),
+    VERDICT,
+)
+
+SCENARIO = Scenario(
+    name="starve",
+    question="One subscriber floods with DHCP: do others still get a lease, and answers to leasequery?",
+    place=9,
+    options=Starve,
+    section="starve",
+    further_sizes=sizes,
+    refuses=refuses,
+    play=starve,
+    tables={"clients": CLIENTS},
+    tabulate=tabulate,
+    keys=KEYS,
+    summarize=summarize,
+    beginning="the first flood began",
+    drawn=("clients_served", "lease_wait_p50_s", "leasequery_p99_s"),
+)

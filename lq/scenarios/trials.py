@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 Attacker = Literal["subscriber", "off-path", "on-path"]
 Moment = Literal["before", "during", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
+EVERY = 1.0  # seconds between two tries of the same attack
 
 ATTACKS: dict[Attacker, dict[str, str]] = {
     "subscriber": {

@@ -254,7 +254,8 @@ class Answerer:
     def _about(self, binding: Binding, query: bytes, layout: _Layout, now: float) -> bytearray:
         """ACTIVE if leased now (R6.4-4), else KNOWN (R6.4-1, R6.4.2-1), with the options asked for.
 
-        KNOWN of RFC 4388 is about the address alone, unless the configuration has its client named.
+        Without a lease there are no times of one (R6.4.2-5, R6.4.2-6). KNOWN of RFC 4388 is about the address
+        alone, unless the configuration has its client named.
         """
         leased = binding.state == _LEASED and binding.expires > now  # Binding.leased, without the call
         active = leased or (binding.reserved and self._settings.reservation_as_active)

@@ -10,8 +10,19 @@ import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lq.widget.scene import STATES, Host, Message, Scene, clean, details, duration, label, moment, words
-from lq.widget.shapes import Box, Drawing, Line, Shape, Text
+from lq.widget.scene import (
+    STATES,
+    Scene,
+    SeenHost,
+    SeenMessage,
+    clean,
+    details,
+    duration,
+    label,
+    moment,
+    words,
+)
+from lq.widget.shapes import Box, Drawing, Segment, Shape, Text
 
 MOST_ARROWS = 6
 MOST_DRAWN = 240  # hosts; all are counted
@@ -102,7 +113,7 @@ def _core(scene: Scene, top: float, bottom: float, width: float) -> Iterator[Sha
         for row, message in enumerate(messages):
             yield from _arrow(message, scene, left, right, high + (row + 1) * _ROW + 2)
         if not messages:
-            yield Line(left, middle, right, middle, dashed=True)
+            yield Segment(left, middle, right, middle, dashed=True)
             yield Text((left + right) / 2, middle - 7, "network", 11, "faint")
     up = scene.concentrator == "up"
     frame = ("concentrator", "line", 1.0) if up else ("down", "alarm", 2.0)
@@ -123,14 +134,14 @@ def _widths(width: float) -> tuple[float, float]:
     return (118, 142) if width >= 560 else (92, 104)
 
 
-def _arrow(message: Message, scene: Scene, left: float, right: float, y: float) -> Iterator[Shape]:
+def _arrow(message: SeenMessage, scene: Scene, left: float, right: float, y: float) -> Iterator[Shape]:
     """Draw a message on its way between a server and the concentrator."""
     fresh = message.since is not None and scene.since is not None and scene.since - message.since < FRESH
     pale = 1 if fresh else 0.55
     query = message.kind == "query"
     colour = "asking" if query else _REPLIES.get(message.reply or "", "line")
     start, end = (right, left) if query else (left, right)
-    yield Line(start, y, end, y, colour, 2 if fresh else 1.3, arrow=True, opacity=pale, key=message.number)
+    yield Segment(start, y, end, y, colour, 2 if fresh else 1.3, arrow=True, opacity=pale, key=message.number)
     size = 11 if right - left > 200 else 9.5
     told = textwrap.shorten(label(message), int((right - left) / size / 0.5), placeholder=" ...")
     yield Text((left + right) / 2, y - 4, told, size, opacity=1 if fresh else 0.8)
@@ -144,11 +155,11 @@ def _access(scene: Scene, top: float, width: float) -> tuple[list[Shape], float]
     rows = _rows([_card_width(len(hosts), size, room) for _, hosts in groups], room)
     y, centre = top + 26, width - _EDGE - _widths(width)[1] / 2
     total = f"{_count(len(scene.modems), 'modem')}, {_count(scene.total, 'host')}"
-    shapes: list[Shape] = [Line(centre, top, centre, y)]
+    shapes: list[Shape] = [Segment(centre, top, centre, y)]
     cable = scene.figure == "cable"
     ink, thick = ("ink", 3.0) if cable else ("line", 1.2)
     if cable:
-        shapes.append(Line(_EDGE, y, width - _EDGE, y, ink, thick))
+        shapes.append(Segment(_EDGE, y, width - _EDGE, y, ink, thick))
         shapes.append(Text(_EDGE, y - 6, f"one shared cable: {total}", 11, "faint", "start"))
     else:
         shapes.append(Box(_EDGE, y, width - 2 * _EDGE, 24, "concentrator"))
@@ -156,27 +167,27 @@ def _access(scene: Scene, top: float, width: float) -> tuple[list[Shape], float]
         y += 24
     left, first = _left(max(rows, key=sum), width), 0
     if len(rows) > 1:
-        shapes.append(Line(_SPINE, y, _EDGE, y, ink, thick))
+        shapes.append(Segment(_SPINE, y, _EDGE, y, ink, thick))
     for number, row in enumerate(rows):
         end = left + sum(row) + _GAP * (len(row) - 1) - row[-1] / 2  # the last one's middle
         if number:
-            shapes.append(Line(_SPINE, y, end, y, ink, thick))
+            shapes.append(Segment(_SPINE, y, end, y, ink, thick))
         x, tallest = left, 0.0
         for (modem, hosts), wide in zip(groups[first : first + len(row)], row, strict=True):
-            shapes.append(Line(x + wide / 2, y, x + wide / 2, y + _STUB))
+            shapes.append(Segment(x + wide / 2, y, x + wide / 2, y + _STUB))
             card, high = _card(scene, modem, hosts, x, y + _STUB, wide, size)
             shapes += card
             tallest, x = max(tallest, high), x + wide + _GAP
         first, below = first + len(row), y + _STUB + tallest + 12
         if number < len(rows) - 1:
-            shapes.append(Line(_SPINE, y, _SPINE, below, ink, thick))
+            shapes.append(Segment(_SPINE, y, _SPINE, below, ink, thick))
         y = below
     return shapes, y
 
 
-def _groups(scene: Scene) -> list[tuple[str, list[Host]]]:
+def _groups(scene: Scene) -> list[tuple[str, list[SeenHost]]]:
     """Return the hosts that are drawn by their modems, in the order of the figure."""
-    groups: dict[str, list[Host]] = {name: [] for name in scene.modems}
+    groups: dict[str, list[SeenHost]] = {name: [] for name in scene.modems}
     for host in scene.hosts[:MOST_DRAWN]:
         groups.setdefault(host.modem, []).append(host)
     shown = [(modem, hosts) for modem, hosts in groups.items() if hosts]
@@ -205,7 +216,7 @@ def _left(row: list[float], width: float) -> float:
 
 
 def _card(
-    scene: Scene, modem: str, hosts: list[Host], x: float, y: float, width: float, size: _Size
+    scene: Scene, modem: str, hosts: list[SeenHost], x: float, y: float, width: float, size: _Size
 ) -> tuple[list[Shape], float]:
     """Draw a modem with its hosts; return that and its height."""
     circuit = scene.modems.get(modem, "")
@@ -230,7 +241,7 @@ def _card(
     return shapes, high
 
 
-def _host(host: Host, x: float, y: float, size: _Size) -> Iterator[Shape]:
+def _host(host: SeenHost, x: float, y: float, size: _Size) -> Iterator[Shape]:
     state = host.state if host.state in STATES else "unknown"
     told = f"{host.name}: {host.address or 'no address'}, {state}{', reached' if host.reached else ''}"
     yield Box(

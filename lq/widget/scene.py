@@ -15,7 +15,7 @@ _LONGEST = 40  # characters of a name
 _MOST_RANGES = 12  # of hosts in words; beyond that the rest in number
 
 
-class Host(NamedTuple):
+class SeenHost(NamedTuple):
     """A host; `reached`: a probe came through a moment ago. `modem` is empty where hosts are not nodes."""
 
     name: str
@@ -25,7 +25,7 @@ class Host(NamedTuple):
     modem: str
 
 
-class Message(NamedTuple):
+class SeenMessage(NamedTuple):
     """A leasequery or its answer; `since` the reboot in seconds, `reply` of an answer, `attempt` from 1."""
 
     number: int
@@ -47,12 +47,12 @@ class Scene(NamedTuple):
     since: float | None
     outage: float | None
     servers: dict[str, bool]
-    hosts: tuple[Host, ...]
+    hosts: tuple[SeenHost, ...]
     modems: dict[str, str]
     counts: dict[str, int]
     queries: int
     answers: int
-    messages: tuple[Message, ...]
+    messages: tuple[SeenMessage, ...]
 
     @property
     def total(self) -> int:
@@ -73,10 +73,12 @@ class Scene(NamedTuple):
 def read(view: Mapping[str, Any]) -> Scene:
     """Make a scene of what the lab told."""
     hosts = tuple(
-        Host(clean(n), None if a is None else clean(a), s, r, clean(m)) for n, a, s, r, m in view["hosts"]
+        SeenHost(clean(n), None if a is None else clean(a), s, r, clean(m)) for n, a, s, r, m in view["hosts"]
     )
     messages = tuple(
-        Message(**{**told, **{key: clean(told[key]) for key in ("server", "about", "reply") if told[key]}})
+        SeenMessage(
+            **{**told, **{key: clean(told[key]) for key in ("server", "about", "reply") if told[key]}}
+        )
         for told in view["messages"]
     )
     return Scene(**{
@@ -139,7 +141,7 @@ def details(scene: Scene) -> str:
     return " ".join(told)
 
 
-def label(message: Message) -> str:
+def label(message: SeenMessage) -> str:
     """Return a message as a line, with its time since the reboot (or the start)."""
     when = "" if message.since is None else f"{message.since:.2f} s "
     if message.kind == "query":

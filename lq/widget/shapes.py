@@ -41,7 +41,7 @@ class Box(NamedTuple):
     title: str = ""
 
 
-class Line(NamedTuple):
+class Segment(NamedTuple):
     """A line, at whose end there may be an arrow's head. One with a `key` is drawn in when it is new."""
 
     x: float
@@ -69,7 +69,7 @@ class Text(NamedTuple):
     opacity: float = 1
 
 
-Shape = Box | Line | Text
+Shape = Box | Segment | Text
 
 
 class Drawing(NamedTuple):
@@ -113,7 +113,7 @@ def _box_part(box: Box) -> str:
     return f"{rect}><title>{escape(box.title)}</title></rect>" if box.title else f"{rect}/>"
 
 
-def _line_part(line: Line) -> str:
+def _line_part(line: Segment) -> str:
     dash = ' stroke-dasharray="4 4"' if line.dashed else ""
     way = 0 if not line.arrow else _HEAD if line.to_x >= line.x else -_HEAD
     parts = (
@@ -129,7 +129,7 @@ def _line_part(line: Line) -> str:
     return f'<g{key} opacity="{line.opacity:g}">{parts}</g>'
 
 
-def _head(line: Line) -> list[tuple[float, float]]:
+def _head(line: Segment) -> list[tuple[float, float]]:
     back = line.to_x - (_HEAD if line.to_x >= line.x else -_HEAD)
     return [(line.to_x, line.to_y), (back, line.to_y - 4), (back, line.to_y + 4)]
 
@@ -163,7 +163,7 @@ def _paint_box(brush: ImageDraw.ImageDraw, box: Box) -> None:
     brush.rounded_rectangle(corners, _px(5), COLOURS[box.fill], frame, max(1, _px(box.thick)))
 
 
-def _paint_line(brush: ImageDraw.ImageDraw, line: Line) -> None:
+def _paint_line(brush: ImageDraw.ImageDraw, line: Segment) -> None:
     colour = _mixed(line.stroke, line.opacity * (0.6 if line.dashed else 1))
     brush.line(
         [(_px(line.x), _px(line.y)), (_px(line.to_x), _px(line.to_y))], colour, max(1, _px(line.thick))
@@ -195,5 +195,5 @@ def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(file, round(size * 0.9 * _SCALE))
 
 
-_PARTS: dict[type, Any] = {Box: _box_part, Line: _line_part, Text: _text_part}
-_PAINTS: dict[type, Any] = {Box: _paint_box, Line: _paint_line, Text: _paint_text}
+_PARTS: dict[type, Any] = {Box: _box_part, Segment: _line_part, Text: _text_part}
+_PAINTS: dict[type, Any] = {Box: _paint_box, Segment: _paint_line, Text: _paint_text}

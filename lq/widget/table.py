@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from lq.widget.view import View
-
-if TYPE_CHECKING:
-    from lq.live import Lab
+from lq.widget.watched import Watched
 
 MOST_ROWS = 64  # shown; all are counted
 
@@ -18,11 +16,11 @@ MOST_ROWS = 64  # shown; all are counted
 class TableWidget(View):
     """What `Lab.watch` returns."""
 
-    def __init__(self, lab: Lab, what: str, every: float) -> None:
+    def __init__(self, lab: Watched, what: str, every: float) -> None:
         self._what = what
         super().__init__(lab, every)
 
-    def _look(self, lab: Lab) -> None:
+    def _look(self, lab: Watched) -> None:
         frame: pd.DataFrame = getattr(lab, self._what)()
         self._frame = frame
 

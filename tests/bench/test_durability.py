@@ -9,7 +9,7 @@ import pytest
 
 from lq.bench import durability
 from lq.bench.durability import Flips, missing, run
-from lq.bench.population import Subscriber
+from lq.bench.leaseholders import Leaseholder
 from lq.bench.server import SMALL_NETWORK
 from lq.server import log_file
 from lq.server.rows import Reader
@@ -65,7 +65,8 @@ def test_it_would_see_a_log_that_is_believed(tmp_path, monkeypatch):
 
 def test_it_would_see_a_lease_that_is_lost(tmp_path):
     given = {
-        IPv4Address("198.18.1.0") + number: Subscriber(number, SMALL_NETWORK[1]).chaddr for number in range(3)
+        IPv4Address("198.18.1.0") + number: Leaseholder(number, SMALL_NETWORK[1]).chaddr
+        for number in range(3)
     }
     with contextlib.closing(Storage(tmp_path / "b")) as storage:
         storage.commit([durability._lease(0, 0.0), durability._lease(1, 0.0)])

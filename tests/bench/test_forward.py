@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from lq.bench.forward import SEGMENTS, SIZE, Host, _large, compare, downstream_frame, run, upstream_frame
+from lq.bench.forward import SEGMENTS, SIZE, Located, _large, compare, downstream_frame, run, upstream_frame
 from lq.wire import frames
 from topologies import plan
 
-HOST = Host(plan.host_mac(7), (3,), "198.18.0.22")
+HOST = Located(plan.host_mac(7), (3,), "198.18.0.22")
 
 
 @pytest.mark.lab

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from mininet.node import Host
 
+from lq.bench.cases import case, doubtful, limited
 from lq.bench.lab import StockSwitch, StockTopo, run
-from lq.bench.server import case, doubtful, limited
 from lq.cli.shared import print_benchmark
 from topologies.cable import CableTopo
 

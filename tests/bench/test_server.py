@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from lq.bench.server import case, run
+from lq.bench.cases import case
+from lq.bench.server import run
 from lq.sandbox.tools import find
 from tests import support
 

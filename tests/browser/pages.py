@@ -1,5 +1,6 @@
 """What a person does with JupyterLab in a browser, and sees there."""
 
+import contextlib
 import shutil
 
 import nbformat
@@ -65,9 +66,35 @@ def show(browser, element, path):
     browser.save_screenshot(str(path))
 
 
-def command(browser, name, **arguments):
-    """Have JupyterLab carry out one of its commands."""
-    browser.execute_script("window.jupyterapp.commands.execute(arguments[0], arguments[1])", name, arguments)
+def command(browser, name, *, wait=True, **arguments):
+    """Have JupyterLab carry out one of its commands, and wait until it has, unless told not to."""
+    script = "const done = window.jupyterapp.commands.execute(arguments[0], arguments[1]);"
+    script += "return done.then(() => null);" if wait else "return null;"
+    browser.execute_script(script, name, arguments)
+
+
+def active(browser, part):
+    """Return the text of a part of the cell that is chosen, None while it has no such part."""
+    script = (
+        "return document.querySelector('.jp-Notebook .jp-Cell.jp-mod-active ' + arguments[0])?.textContent"
+    )
+    return browser.execute_script(script, part)
+
+
+def begin(browser, code):
+    """Begin to run some code in a new cell below the chosen one; return once it runs or has run."""
+    command(browser, "notebook:insert-cell-below")
+    until(browser, lambda: active(browser, ".cm-content") == "")  # before its editor is there, text is lost
+    command(browser, "notebook:replace-selection", text=code)
+    until(browser, lambda: active(browser, ".cm-content"))
+    command(browser, "notebook:run-cell", wait=False)  # the command lasts as long as the cell runs
+    until(browser, lambda: active(browser, ".jp-InputPrompt") != "[ ]:")
+
+
+def run(browser, code):
+    """Run some code in a new cell below the chosen one; return when no cell runs any more."""
+    begin(browser, code)
+    until(browser, lambda: not running(browser))
 
 
 def run_all(browser):
@@ -78,8 +105,26 @@ def run_all(browser):
 
 
 def states(browser):
-    """Return what the live picture says of the hosts."""
+    """Return what the live picture says of the hosts, empty while it does not stand there."""
     titles = browser.execute_script(
         "return Array.from(document.querySelectorAll('.lq-live rect title'), e => e.textContent)"
     )
     return {title.split(", ", 1)[1] for title in titles if title.startswith("host")}
+
+
+def forgotten(browser):
+    """Whether the live picture shows no host with a location.
+
+    With a server that answers this may last for milliseconds: kill it before a reboot that is to be seen.
+    """
+    shown = states(browser)
+    return bool(shown) and shown <= {"unknown", "asking"}
+
+
+def seen(browser, selector):
+    """Return the elements that are displayed; those of one moment, since tables are drawn anew."""
+    for _ in range(50):
+        with contextlib.suppress(StaleElementReferenceException):
+            found = browser.find_elements(By.CSS_SELECTOR, selector)
+            return [element for element in found if element.is_displayed()]
+    raise AssertionError(f"{selector} is never still")

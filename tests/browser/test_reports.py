@@ -10,7 +10,7 @@ import pytest
 
 from lq import reports
 from tests.reports.made import finished
-from tests.test_plots import TWO
+from tests.written import TWO
 
 selenium = pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it")
 from selenium import webdriver  # noqa: E402

@@ -3,7 +3,6 @@
 Screenshots are kept in the test's directory.
 """
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import sys
 import pytest
 
 pytest.importorskip("selenium", reason="needs selenium: `make setup` installs it")
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -19,10 +17,14 @@ from lq.widget import scene, shapes
 from lq.widget.picture import NARROWEST, WIDEST, draw
 from tests.browser.pages import (
     NEEDED,
+    begin,
     command,
+    forgotten,
     open_notebook,
+    run,
     run_all,
     running,
+    seen,
     states,
     until,
     write_notebook,
@@ -50,7 +52,6 @@ numbers = [int(number) for number in re.findall(r"icmp_seq=(\\d+) ttl", job.stop
 print("lost:", numbers[-1] - len(numbers))
 """
 NAME = "live-picture.ipynb"
-WITHOUT_LOCATION = {"unknown", "asking"}
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +78,6 @@ def save(browser, folder):
     until(browser, lambda: (folder / NAME).read_text().endswith("}\n"))
 
 
-def seen(browser, selector):
-    """Return the elements that are displayed; those of one moment, since tables are drawn anew."""
-    for _ in range(50):
-        with contextlib.suppress(StaleElementReferenceException):
-            found = browser.find_elements(By.CSS_SELECTOR, selector)
-            return [element for element in found if element.is_displayed()]
-    raise AssertionError(f"{selector} is never still")
-
-
 def pictures(browser):
     """Return all pictures of the network that are seen, live ones and still ones."""
     return seen(browser, ".lq-live svg, .jp-OutputArea-output img, .jp-OutputArea-output > svg")
@@ -103,11 +95,10 @@ def test_one_picture_is_seen_and_it_is_the_live_one(page, tmp_path):
 
 def test_the_button_works_by_keyboard_and_keeps_the_focus(page, tmp_path):
     button = page.find_element(By.CSS_SELECTOR, BUTTON)
-    run(page, "lab.kill_server()")
-    until(page, lambda: not running(page))
+    run(page, "lab.kill_server()")  # until it is started again nobody can be located
     page.execute_script("arguments[0].focus()", button)
     button.send_keys(Keys.ENTER)
-    until(page, lambda: states(page) and states(page) <= WITHOUT_LOCATION)
+    until(page, lambda: forgotten(page))
     page.save_screenshot(str(tmp_path / "rebooting.png"))
     until(page, lambda: "holds the switch" in page.find_element(By.CSS_SELECTOR, ".lq-message").text)
     assert page.switch_to.active_element == button
@@ -124,18 +115,10 @@ def outputs(browser):
     return [element.text for element in seen(browser, ".jp-OutputArea-output")]
 
 
-def run(browser, code):
-    """Begin to run some code in a cell of its own."""
-    command(browser, "notebook:insert-cell-below")
-    command(browser, "notebook:replace-selection", text=code)
-    command(browser, "notebook:run-cell")
-
-
 def test_the_button_reboots_while_a_cell_runs(page, folder, tmp_path):
-    run(page, DURING)
-    until(page, lambda: running(page))
+    begin(page, DURING)
     page.find_element(By.CSS_SELECTOR, BUTTON).click()
-    until(page, lambda: states(page) and states(page) <= WITHOUT_LOCATION)
+    until(page, lambda: forgotten(page))
     page.save_screenshot(str(tmp_path / "during.png"))
     until(page, lambda: "holds the switch" in page.find_element(By.CSS_SELECTOR, ".lq-message").text)
     (folder / "seen").touch()
@@ -153,7 +136,7 @@ def test_the_dark_theme_and_half_a_window_are_legible(page, tmp_path):
         until(page, lambda: smallest_text(page) >= 10)
         page.save_screenshot(str(tmp_path / "dark.png"))
         (picture,) = pictures(page)
-        assert picture.rect["width"] < 400
+        until(page, lambda: picture.rect["width"] < 400)
     finally:
         command(page, "apputils:change-theme", theme="JupyterLab Light")
         page.set_window_size(1400, 1600)
@@ -201,7 +184,7 @@ def test_what_was_stopped_says_why(page):
 
 
 def test_after_a_restart_the_old_picture_says_so_and_its_button_is_dead(page, tmp_path):
-    command(page, "kernelmenu:restart")
+    command(page, "kernelmenu:restart", wait=False)  # it lasts until the question is answered
     until(page, lambda: seen(page, ".jp-Dialog .jp-mod-accept"))[0].click()
     alarm = until(page, lambda: seen(page, ".lq-old:has(.lq-button:not([hidden])) .lq-alarm"))[0]
     page.save_screenshot(str(tmp_path / "restarted.png"))

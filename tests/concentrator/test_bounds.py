@@ -653,7 +653,7 @@ def test_the_machines_notice(monkeypatch, fault):
     else:
         monkeypatch.setattr(where, name, broken(getattr(where, name)))
     search = settings(
-        max_examples=300,
+        max_examples=2500,
         stateful_step_count=40,
         deadline=None,
         phases=[Phase.generate],

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def rig(tmp_path_factory):
 
         def start(**fields):
             log = tmp_path_factory.mktemp("rig") / "log"
-            inside = labs.enter_context(Lab("tests.controllers.rig", [json.dumps(fields)], log=log))
+            inside = labs.enter_context(SealedLab("tests.controllers.rig", [json.dumps(fields)], log=log))
             assert inside.channel.receive() == {"up": True}, log.read_text()
 
             def act(what: str, *arguments):

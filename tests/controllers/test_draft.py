@@ -8,7 +8,9 @@ import time
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.spec import Concentrator, Server, Spec, load
+from lq.experiments.spec import Spec, load
+from lq.scenarios.parts.control import Concentrator
+from lq.scenarios.parts.server import Server
 from lq.wire import DRAFT_03, OptionCode, decode
 from lq.wire.options import unpack_addresses
 from topologies import plan

@@ -8,8 +8,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lq.experiments.spec import Concentrator, Spec
+from lq.experiments.spec import Spec
 from lq.sandbox.tools import find
+from lq.scenarios.parts.control import Concentrator
 from lq.wire import Message, RelayInfo, decode, frames
 from tests.experiments.playing import begin, play
 from tests.support import emulators

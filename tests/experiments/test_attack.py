@@ -67,10 +67,10 @@ def test_it_sends_what_it_says_in_order_and_stops_by_itself(rate):
             seen[bytes(receiver.recv(10))] += 1
 
     report = flood(Tap(), rows, rate, 95, threading.Event())
-    assert report["packets"] == sum(seen.values()) == 95
-    assert report["addresses"] == 10
+    assert report.packets == sum(seen.values()) == 95
+    assert report.addresses == 10
     assert [seen[bytes(row)] for row in rows] == [10] * 5 + [9] * 5
-    assert report["ended"] - report["started"] >= 94 / rate  # never faster than it says
+    assert report.ended - report.started >= 94 / rate  # never faster than it says
 
 
 def test_it_ends_when_told_and_says_what_it_sent():
@@ -85,8 +85,8 @@ def test_it_ends_when_told_and_says_what_it_sent():
 
     rows = np.arange(30, dtype=np.uint8).reshape(10, 3)
     report = flood(Tap(), rows, 1000.0, 10**6, ended)
-    assert 7 <= report["packets"] == len(seen) < 1000
-    assert report["addresses"] == min(len(seen), 10)
+    assert 7 <= report.packets == len(seen) < 1000
+    assert report.addresses == min(len(seen), 10)
 
 
 ROWS = np.arange(30, dtype=np.uint8).reshape(10, 3)
@@ -106,16 +106,16 @@ class Slow:
 
 
 def reasons(report):
-    return attack_reasons([{"name": "attack", **report}])
+    return attack_reasons([{"name": "attack", **vars(report)}])
 
 
 def test_a_rate_that_cannot_be_reached_is_told_and_judged():
     ended = threading.Event()
     report = flood(Slow(0.0005, 600, ended), ROWS, 100_000.0, 10**7, ended)
-    assert 600 <= report["packets"] < 1000  # told to stop, it stops soon
-    took = report["ended"] - report["started"]
-    assert report["packets"] < 0.1 * report["rate"] * took
-    assert 0.3 * took < report["late"] < took
+    assert 600 <= report.packets < 1000  # told to stop, it stops soon
+    took = report.ended - report.started
+    assert report.packets < 0.1 * report.rate * took
+    assert 0.3 * took < report.late < took
     assert any("of 100,000 packets a second" in reason for reason in reasons(report))
 
 
@@ -129,8 +129,8 @@ def test_one_long_gap_among_many_bursts_makes_it_late():
                 time.sleep(0.5)
 
     report = flood(Held(), ROWS, 1000.0, 1500, threading.Event())
-    assert report["packets"] == 1500
-    assert report["late"] > 0.2  # a third of the packets, but one of a thousand bursts
+    assert report.packets == 1500
+    assert report.late > 0.2  # a third of the packets, but one of a thousand bursts
     assert any("late" in reason for reason in reasons(report))
 
 
@@ -144,5 +144,5 @@ def test_what_the_kernel_refuses_is_not_sent():
                 raise OSError(errno.ENOBUFS, "no room")
 
     report = flood(Full(), ROWS, 5000.0, 500, threading.Event())
-    assert (report["packets"], report["refused"]) == (450, 50)
+    assert (report.packets, report.refused) == (450, 50)
     assert any("50 packets of the generator attack were refused" in reason for reason in reasons(report))

@@ -13,8 +13,8 @@ from scapy.utils import wrpcap
 from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.results import messages
-from lq.results.findings import backoff
 from lq.sandbox.tools import find
+from lq.scenarios import backoff
 from lq.wire import Message, frames
 from tests import support
 from topologies import plan
@@ -161,7 +161,8 @@ def test_the_way_may_bring_packets_nearer_to_each_other_than_they_were_sent():
         ({"wan.delay": 0.5, "wan.jitter": 0.2}, 9.4, 0),
         ({"wan.delay": 0.5, "wan.reordering": 0.1}, 9.2, 1),
     ):
-        found = backoff.judge(load("backoff", settings), [0.0, gap], ["198.18.0.20"] * 2, 0.0, 20.0)
+        spec = load("backoff", settings)
+        found = backoff.judge(spec, backoff.Backoff(), [0.0, gap], ["198.18.0.20"] * 2, 0.0, 20.0)
         assert len(found.faults) == faults, (settings, gap)
 
 
@@ -169,8 +170,8 @@ def test_the_way_may_bring_packets_nearer_to_each_other_than_they_were_sent():
 
 
 def judge(times, addresses=None, heard=False, until=120.0):
-    spec = load("backoff", {"backoff.heard": heard})
-    return backoff.judge(spec, times, addresses or ["198.18.0.20"] * len(times), 0.0, until)
+    spec, options = load("backoff", {}), backoff.Backoff(heard=heard)
+    return backoff.judge(spec, options, times, addresses or ["198.18.0.20"] * len(times), 0.0, until)
 
 
 def test_what_keeps_the_bounds():

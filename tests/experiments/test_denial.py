@@ -8,6 +8,7 @@ import pytest
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.results import phases
+from lq.scenarios import claim
 from tests import support
 
 pytestmark = pytest.mark.lab
@@ -40,8 +41,8 @@ def test_a_scan_within_the_range_costs_one_query_for_each_address(tmp_path):
 def test_without_the_negative_cache_the_same_address_is_asked_about_again_and_again(tmp_path):
     summary = play(tmp_path, "dos", concentrator__negative_cache=False).summary
     assert summary["recovered"] == 3
-    assert summary["inside_queries_most"] > 4
-    assert summary["inside_queries"] > 4 * 297
+    assert summary["inside_queries_most"] > 1  # with it at most one; how many more is the machine's speed
+    assert summary["inside_queries"] > 297
     assert summary["negative_entries"] == 0
 
 
@@ -173,9 +174,9 @@ def good() -> pd.DataFrame:
 )
 def test_the_verdict_says_what_breaks_the_claim(column, value, word):
     table = good()
-    assert phases.judge_claim(load("claim", {}), table)["claim_holds"]
+    assert claim.judge(load("claim", {}), table.to_dict("records"))["claim_holds"]
     table[column] = table[column].astype(float if isinstance(value, float) else int)
     table.loc[0, column] = value
-    judged = phases.judge_claim(load("claim", {}), table)
+    judged = claim.judge(load("claim", {}), table.to_dict("records"))
     assert not judged["claim_holds"]
     assert word in judged["verdict"]

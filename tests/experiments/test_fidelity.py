@@ -116,7 +116,7 @@ def test_what_a_process_wanted_and_got_is_measured():
         watch.start({"one": busy[0].pid})
         while busy_seconds(busy) < 1.0:
             time.sleep(0.01)
-        seen = watch.finish([], "", [])["processes"]["one"]
+        seen = watch.finish([], "", []).processes["one"]
     finally:
         for process in busy:
             end(process)

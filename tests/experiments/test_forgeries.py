@@ -109,7 +109,7 @@ def test_guesses_differ_in_the_transaction_identifier_alone_and_no_checksum_has_
 
 def test_every_round_has_each_plain_frame_once_and_its_share_of_the_guesses():
     plain, guessed = made("off-path", "request")[0], made("off-path", "ack")[0]
-    rows = [[0, plain.hex(), 0], [1, guessed.hex(), 10], [2, plain.hex(), 0], [3, guessed.hex(), 10]]
+    rows = [(0, plain, 0), (1, guessed, 10), (2, plain, 0), (3, guessed, 10)]
     sent = list(hijacker.order(rows, 3, seed=1))
     numbers = [trial for trial, _ in sent]
     assert [numbers.count(trial) for trial in range(4)] == [3, 10, 3, 10]
@@ -145,11 +145,11 @@ def test_an_answer_discloses_a_binding_if_it_names_it(kind, to, told):
 
 
 def flood(kind: str, identities: str = "many", count: int = 6) -> list:
-    what = {
-        "flood": kind, "identities": identities, "mac": OWN.chaddr.hex(":"), "address": str(OWN.address),
-        "client_id": OWN.client_id.hex(), "next_hop": "02:c0:00:00:00:02", "server": str(plan.SERVER),
-        "wanted": ["198.18.0.30", "198.18.0.31"], "maximum_packets": count, "seed": 1,
-    }  # fmt: skip
+    what = starver.StarverPlan(
+        interface="eth0", rate=1.0, flood=kind, identities=identities, mac=OWN.chaddr, address=OWN.address,
+        client_id=OWN.client_id, next_hop=bytes.fromhex("02c000000002"), server=plan.SERVER,
+        wanted=(IPv4Address("198.18.0.30"), IPv4Address("198.18.0.31")), maximum_packets=count, seed=1,
+    )  # fmt: skip
     return [read(frame) for frame in starver.rows(what)]
 
 

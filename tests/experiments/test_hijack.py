@@ -11,7 +11,9 @@ from lq.errors import BadInput
 from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.plots import attack_matrix
-from lq.results.findings.hijack import attacks, longest_gap, summarize
+from lq.results.evidence import Evidence
+from lq.scenarios.hijack import SCENARIO
+from lq.scenarios.hijack.findings import longest_gap
 from lq.scenarios.trials import ATTACKS
 from tests import support
 
@@ -222,7 +224,8 @@ def test_what_an_attack_came_to_is_read_from_the_tables_and_what_attackers_saw(t
         "events": pd.DataFrame(events),
     }
     result = {"killed": 100.0, "trials": trials_, "phases": [{"name": "move", "move_s": 1.5}]}
-    table = attacks(spec, tmp_path, result, tables).set_index("victim")
+    found_out = SCENARIO.further_tables(spec, Evidence(tmp_path, result, tables))
+    table = found_out["attacks"].set_index("victim")
     assert list(table["moved"]) == [True, True, False, False]
     assert list(table["stolen"]) == [2, 0, 0, 0]
     assert list(table["stolen_later"]) == [1, 0, 0, 0]
@@ -232,6 +235,8 @@ def test_what_an_attack_came_to_is_read_from_the_tables_and_what_attackers_saw(t
     assert list(table["hijacked"]) == [True, False, False, False]
     assert list(table["cut_off"]) == [True, True, False, False]
     assert list(table["accepted"]) == [True, True, False, True]
-    found = summarize(spec, result, {"attacks": table.reset_index()})
+    found = SCENARIO.further_keys(spec, Evidence(tmp_path, result, found_out))
+    assert list(found) == [key.name for key in SCENARIO.keys]
+    assert set(found_out["attacks"]) == {column.name for column in SCENARIO.tables["attacks"]}
     assert (found["victims"], found["victims_hijacked"], found["victims_cut_off"]) == (4, 1, 2)
     assert (found["bindings_disclosed"], found["on_path_victims"], found["honest_move_s"]) == (1, 0, 1.5)

@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from lq.emulation.monitor import Load
+from lq.emulation.monitor import Monitor
 from lq.results.load import COLUMNS, between, tabulate
 
 BUSY = """
@@ -36,7 +36,7 @@ def test_the_work_of_one_that_was_killed_and_of_its_successor_adds_up(tmp_path):
     begin = time.monotonic()
     idle = start("")
     processes = {"worker": start("input()\n" + BUSY), "idle": idle, "nobody": None}
-    load = Load(tmp_path / "load.jsonl", lambda: dict(processes), interval=0.02)
+    load = Monitor(tmp_path / "load.jsonl", lambda: dict(processes), interval=0.02)
     load.start()
     for _ in range(2):
         worker = processes["worker"]

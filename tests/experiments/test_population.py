@@ -9,8 +9,8 @@ from scapy.utils import RawPcapWriter
 
 from lq.experiments.spec import Spec, load
 from lq.sandbox.tools import find
-from tests.experiments.test_reboot import play
-from tests.peers.test_clients import query, until
+from tests.experiments.playing import play
+from tests.peers.asking import query, until
 from topologies import plan
 
 pytestmark = pytest.mark.lab

@@ -13,8 +13,10 @@ from lq.experiments.provenance import provenance
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
+from lq.scenarios import servers
 from tests import support
 
+KINDS = tuple(servers.SCENARIO.comparison.variants)
 BOTH = ("recovery", "queries", "packets", "delivered")  # figures that show both runs
 
 
@@ -31,7 +33,7 @@ def test_both_answer_every_query_of_the_same_reboot(tmp_path):
     assert summary["scenario"] == "servers"
     assert summary["dhcpd_recovered"] == summary["recovered"] == 3
     assert summary["dhcpd_recovery_max_s"] == table.loc["dhcpd", "recovery_max_s"]
-    inside = {kind: Run(finished.directory / kind) for kind in comparison.KINDS}
+    inside = {kind: Run(finished.directory / kind) for kind in KINDS}
     assert summary["recovery_max_s"] == inside["builtin"].summary["recovery_max_s"]
     assert len(finished.table("probes")) == len(inside["builtin"].table("probes"))
     assert inside["dhcpd"].spec == finished.spec.model_copy(
@@ -40,14 +42,14 @@ def test_both_answer_every_query_of_the_same_reboot(tmp_path):
     manifest = finished.manifest
     assert manifest["fidelity"]["valid"] == summary["valid"]
     assert manifest["fidelity"]["reasons"] == summary["invalid_reasons"]
-    assert manifest["servers"].keys() == manifest["counters"].keys() == set(comparison.KINDS)
+    assert manifest["servers"].keys() == manifest["counters"].keys() == set(KINDS)
     for kind, each in inside.items():
         assert manifest["fidelity"][kind] == each.manifest["fidelity"]
 
     done = support.run([*support.LQ, "plot", str(finished.directory)])
     assert done.returncode == 0, done.stderr
     figures = {path.stem: path.read_text() for path in finished.directory.glob("figures/*.svg")}
-    assert all(kind in figures[name] for kind in comparison.KINDS for name in BOTH)
+    assert all(kind in figures[name] for kind in KINDS for name in BOTH)
     assert {"sequence-builtin", "sequence-dhcpd"} | set(BOTH) == figures.keys()
 
 
@@ -86,7 +88,7 @@ def test_the_manifest_names_the_programs_that_take_part(kind):
 
 
 def test_without_the_peer_there_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "find", lambda _: None)
+    monkeypatch.setattr(servers, "find", lambda _: None)
     with pytest.raises(BadInput, match="apt-get install") as caught:
         run(load("servers", {}), tmp_path / "run")
     assert "\n" not in str(caught.value)

@@ -3,10 +3,9 @@
 from ipaddress import IPv4Address
 
 from controllers.record import Recorder
-from lq.emulation import sight
-from lq.emulation import states as states_module
+from lq.emulation import knowledge, sight
+from lq.emulation.knowledge import Knowledge
 from lq.emulation.sight import MOST_MESSAGES, Follower
-from lq.emulation.states import States
 
 
 def test_a_record_is_followed_as_it_grows_whole_lines_only(tmp_path):
@@ -21,11 +20,11 @@ def test_a_record_is_followed_as_it_grows_whole_lines_only(tmp_path):
         file.write(b'{"at":3.0,"event":"perm')
     follower.look()
     assert follower.ready_at == 1.0
-    assert follower.states.of("198.18.0.16", 2.5) == "asking"
+    assert follower.knowledge.of("198.18.0.16", 2.5) == "asking"
     with path.open("ab") as file:
         file.write(b'it","address":"198.18.0.16","tags":[1],"expires":9.0}\n')
     follower.look()
-    assert follower.states.of("198.18.0.16", 3.5) == "located"
+    assert follower.knowledge.of("198.18.0.16", 3.5) == "located"
     assert (follower.queries, follower.answers) == (1, 0)
     assert [line["number"] for line in follower.messages] == [1]
 
@@ -45,25 +44,25 @@ def test_the_newest_messages_are_kept_and_all_are_counted(tmp_path, monkeypatch)
 
 
 def test_a_scan_fills_no_memory(monkeypatch):
-    monkeypatch.setattr(states_module, "MOST_REFUSED", 3000)
-    states, most = States(), 0
+    monkeypatch.setattr(knowledge, "MOST_REFUSED", 3000)
+    known, most = Knowledge(), 0
     for first in range(0, 40_000, 500):
         lines = [
             {"at": n / 10_000, "event": "refuse", "address": str(n), "until": n / 10_000 + 300}
             for n in range(first, first + 500)
         ]
-        states.feed(lines)
-        states.forget(lines[-1]["at"])
-        most = max(most, len(states.items("refused", 0.0)))
+        known.feed(lines)
+        known.forget(lines[-1]["at"])
+        most = max(most, len(known.items("refused", 0.0)))
     assert 3000 < most < 2 * 3000 + 1500
-    assert states.of("39999", 5.0) == "refused"  # the newest are there
+    assert known.of("39999", 5.0) == "refused"  # the newest are there
 
 
 def test_what_holds_is_not_forgotten():
-    states = States()
-    states.feed({"at": 1.0, "event": "permit", "address": str(n), "expires": 1e9} for n in range(3000))
-    states.feed({"at": 1.0, "event": "refuse", "address": f"r{n}", "until": 2.0} for n in range(3000))
-    states.forget(5.0)
-    assert len(states.items("located", 5.0)) == 3000
-    assert not states.items("refused", 0.0)
-    assert states.of("2999", 5.0) == "located"
+    known = Knowledge()
+    known.feed({"at": 1.0, "event": "permit", "address": str(n), "expires": 1e9} for n in range(3000))
+    known.feed({"at": 1.0, "event": "refuse", "address": f"r{n}", "until": 2.0} for n in range(3000))
+    known.forget(5.0)
+    assert len(known.items("located", 5.0)) == 3000
+    assert not known.items("refused", 0.0)
+    assert known.of("2999", 5.0) == "located"

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from lq.emulation.servers import Server
+from lq.emulation.dhcp_servers import DhcpServer
 from lq.errors import BadInput
 from lq.experiments.spec import Spec, fields, load, parse_setting
 from lq.server.config import load as configuration
@@ -164,7 +164,7 @@ def test_the_built_in_server_is_told_whom_to_believe_and_what_to_give(tmp_path):
 
     def told(**settings):
         spec = load("reboot", settings)
-        server = Server(programs=None, raw=raw, node=None, place=place, pool=pool, spec=spec)
+        server = DhcpServer(programs=None, raw=raw, node=None, place=place, pool=pool, spec=spec)
         server.builtin()
         return configuration(raw / "server.yaml")
 

@@ -10,7 +10,8 @@ from lq.errors import BadInput
 from lq.experiments.run import Run, run
 from lq.experiments.spec import load
 from lq.plots import lease_curve
-from lq.results.findings import starve
+from lq.results.evidence import Evidence
+from lq.scenarios import starve
 
 QUICK = {
     "probes.warmup": 0.2,
@@ -81,13 +82,14 @@ def test_what_cannot_be_flooded_is_one_line(settings, word):
     assert word in str(refused.value)
 
 
-def test_who_was_served_is_counted_and_waits_are_of_those():
+def test_who_was_served_is_counted_and_waits_are_of_those(tmp_path):
     clients = [
         {"phase": "discover one", "client": "host5", "started": 11.0, "leased": 11.5},
         {"phase": "discover one", "client": "host6", "started": 12.0, "leased": 13.5},
         {"phase": "request one", "client": "host7", "started": 20.0, "leased": None},
     ]
-    table = starve.clients({"killed": 10.0, "clients": clients})
+    spec, result = load("starve", {}), {"killed": 10.0, "clients": clients}
+    table = starve.SCENARIO.further_tables(spec, Evidence(tmp_path, result, {}))["clients"]
     assert table["started"].tolist() == [1.0, 2.0, 10.0]
     queries = pd.DataFrame(
         {
@@ -102,7 +104,9 @@ def test_who_was_served_is_counted_and_waits_are_of_those():
         {"phase": ["discover one", "request one"], "start": [0.0, 12.0], "end": [11.0, 20.0]}
     )
     tables = {"clients": table, "queries": queries, "load": load_table, "phases": floods}
-    found = starve.summarize(load("starve", {}), {}, tables)
+    found = starve.SCENARIO.further_keys(spec, Evidence(tmp_path, result, tables))
+    assert list(found) == [key.name for key in starve.SCENARIO.keys]
+    assert list(table) == [column.name for column in starve.CLIENTS]
     assert (found["clients"], found["clients_starving"]) == (3, 1)
     assert found["clients_served"] == pytest.approx(2 / 3)
     assert (found["lease_wait_p50_s"], found["lease_wait_max_s"]) == (1.0, 1.5)

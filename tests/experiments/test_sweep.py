@@ -13,7 +13,7 @@ import pytest
 from lq.errors import BadInput, RunFailed
 from lq.experiments import sweep as sweeping
 from lq.experiments.sweep import Sweep, aggregate, sweep
-from lq.sandbox.lab import LabError
+from lq.sandbox.sealed_lab import LabError
 from tests import support
 
 QUICK = {"topology.modems": 1, "topology.hosts_per_modem": 1, "probes.warmup": 0.2, "reboot.settle": 0.1}

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from lq.conformance.servers import RELAY, SERVER, Wire
+from lq.conformance.started import RELAY, SERVER, Wire
 from lq.sandbox import dhcpd
 from lq.sandbox.channel import Channel
 from lq.sandbox.tools import find

@@ -1,14 +1,13 @@
 """Real DHCP clients behind the concentrator: leased, renewed and released by our server."""
 
-import json
 import shlex
-import sys
 import time
 
 import pytest
 
 from lq.experiments.spec import load
 from lq.sandbox.tools import find
+from tests.peers.asking import query, until
 from topologies import plan
 
 pytestmark = pytest.mark.lab
@@ -31,22 +30,6 @@ SETTINGS = 'send dhcp-lease-time 12;\nsend vendor-class-identifier "docsis3.0:";
 @pytest.fixture(scope="module")
 def act(lab):
     return lab(load("reboot", {"server.any_requester": True}), "running")
-
-
-def query(act, *arguments):
-    """Ask the server from the far side of the network, as another concentrator would."""
-    words = [sys.executable, "-W", "ignore", "-m", "lq", "query", str(plan.SERVER)]
-    words += ["--giaddr", str(plan.INTERNET), "--json", *arguments]
-    return json.loads(act("cmd", "internet", shlex.join(words)))
-
-
-def until(condition, what):
-    """Wait for a condition; return what it says."""
-    deadline = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-    return found
 
 
 def hardware(act, host):

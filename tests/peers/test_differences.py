@@ -1,6 +1,6 @@
 """The sixteen queries of the captures, answered by us with the same bindings: where and why we differ.
 
-README.md explains each difference to users; here they are asserted, query by query.
+docs/differences.md explains each difference to users; here they are asserted, query by query.
 """
 
 from pathlib import Path

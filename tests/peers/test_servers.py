@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 from lq.sandbox.tools import find
 
 from .population import ADDRESS, mac, relay_info
@@ -28,7 +28,7 @@ reservations: [{{address: 198.18.50.1, hardware: '02:00:00:00:00:77'}}]
 def inside(tmp_path):
     """Call a method of `tests.peers.program.Program` in a sealed lab."""
     log = tmp_path / "log"
-    with Lab("tests.peers.program", log=log) as lab:
+    with SealedLab("tests.peers.program", log=log) as lab:
         assert lab.channel.receive() == {"up": True}, log.read_text()
 
         def call(what, *arguments):

@@ -9,7 +9,7 @@ from lq.experiments import sweep as sweeping
 from lq.experiments.run import Run
 from lq.experiments.sweep import Sweep, sweep
 from lq.progress import silent
-from tests.test_plots import write_run
+from tests.written import write_run
 
 MANIFEST = {
     "versions": {"leasequery-lab": "0.1.0", "numpy": "2.0.0", "os-ken": None},

@@ -15,7 +15,7 @@ from lq.cli import app
 from lq.errors import BadInput
 from lq.plots import paper
 from tests.reports.made import finished
-from tests.test_plots import ALONE, REASON, TWO
+from tests.written import ALONE, REASON, TWO
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from lq.errors import BadInput, RunFailed
 from lq.reports import gallery
 from tests.reports.made import finished, swept
-from tests.test_plots import REASON
+from tests.written import REASON
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from lq.plots import paper
 from lq.reports import page as pages
 from lq.reports import sections
 from tests.reports.made import MANIFEST, finished
-from tests.reports.test_reports import Page
-from tests.test_plots import TWO
+from tests.reports.page import Page
+from tests.written import TWO
 
 ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></svg></style><a href=javascript:alert(3)>"
 ODD = "\x1b[2J\x00\u202e\ud800 &#60;script&#62; ]]> --> $\\frac{1}{2}$"

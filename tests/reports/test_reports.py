@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from html.parser import HTMLParser
 
 import pytest
 from typer.testing import CliRunner
@@ -19,33 +18,8 @@ from lq.experiments.spec import SCENARIOS, load
 from lq.experiments.sweep import Sweep
 from lq.reports import specification, words
 from tests.reports.made import finished, swept
-from tests.test_plots import REASON, TWO
-
-
-class Page(HTMLParser):
-    """What a page is made of."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], ""
-        self._hidden = 0
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self._hidden += tag == "style"
-
-    def handle_endtag(self, tag):
-        self._hidden -= tag == "style"
-
-    def handle_data(self, data):
-        if not self._hidden:
-            self.text += data
-
-    def values(self, name):
-        return [value for _, key, value in self.attributes if key == name]
+from tests.reports.page import Page
+from tests.written import REASON, TWO
 
 
 def page_of(*directories) -> Page:

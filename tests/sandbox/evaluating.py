@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 
 @contextlib.contextmanager
@@ -12,7 +12,7 @@ def evaluating(program, tmp_path, monkeypatch):
     """Run a program that evaluates what it is sent; give the function that asks it."""
     (tmp_path / "evaluating_program.py").write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Lab("evaluating_program", log=tmp_path / "log") as lab:
+    with SealedLab("evaluating_program", log=tmp_path / "log") as lab:
 
         def ask(expression: str):
             lab.channel.send({"expression": expression})

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.lab
 OPEN = """
 import json, sys
 from pathlib import Path
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 log, directory, targets = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-with Lab("attacker", targets, log=log, directory=directory) as lab:
+with SealedLab("attacker", targets, log=log, directory=directory) as lab:
     print(json.dumps(lab.channel.receive()))
 """
 ATTACKER = '''

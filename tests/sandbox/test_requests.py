@@ -14,7 +14,7 @@ import pytest
 from lq.errors import BadInput, RunFailed
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
-from lq.sandbox.requests import Caller, Service
+from lq.sandbox.requests import Caller, Responder
 
 
 def endless():
@@ -84,7 +84,7 @@ def work():
 @pytest.fixture
 def ends(work):
     ours, theirs = map(Channel, socket.socketpair())
-    service = Service(theirs, work.handle)
+    service = Responder(theirs, work.handle)
     thread = threading.Thread(target=service.serve, daemon=True)
     thread.start()
     caller = Caller(ours, lambda: RunFailed("it is gone"))

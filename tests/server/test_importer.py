@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lq.bench.population import Subscriber, dhcpd_leases
+from lq.bench.leaseholders import Leaseholder, dhcpd_leases
 from lq.server import importer, synthetic
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, load, parse
@@ -380,7 +380,7 @@ def test_the_benchmarks_leases_read_as_its_subscribers():
     found = read(file.getvalue(), 1000.0).bindings
     assert len(found) == 300
     for number, binding in enumerate(found):
-        subscriber = Subscriber(number, first)
+        subscriber = Leaseholder(number, first)
         assert (binding.address, binding.chaddr) == (subscriber.address, subscriber.chaddr)
         assert (binding.client_id, binding.relay_info) == (subscriber.client_id, subscriber.relay_info)
         assert (binding.last_transaction, binding.expires) == (1000.0, 87400.0)
@@ -390,7 +390,7 @@ def test_synthetic_bindings_are_those_of_the_benchmark():
     config = parse(CONFIG)
     found = list(synthetic.bindings(config, 11, time.time()))
     for number, binding in enumerate(found):
-        subscriber = Subscriber(number, IPv4Address("198.18.0.10"))
+        subscriber = Leaseholder(number, IPv4Address("198.18.0.10"))
         assert (binding.address, binding.chaddr) == (subscriber.address, subscriber.chaddr)
         assert (binding.client_id, binding.relay_info) == (subscriber.client_id, subscriber.relay_info)
     with pytest.raises(ConfigError, match="hold 11 addresses, not 12"):

@@ -11,7 +11,7 @@ from lq.server.config import load
 from lq.server.query import QueryError, ask, build
 from lq.wire import DRAFT_03, decode
 
-from .test_daemon import CONFIG, RELAY, Relay, run
+from .daemon import CONFIG, RELAY, Relay, run
 
 CLIENT = bytes.fromhex("020000000003")
 

@@ -10,9 +10,9 @@ import pytest
 from lq.server.bindings import State
 from lq.wire import Message, MessageType
 
+from .daemon import CONFIG, drain, lease_many, run
+from .daemon import RELAY as GIADDR
 from .helpers import ALL, RELAY, SERVER, Host, ask, mac, option_82, query, service
-from .test_daemon import CONFIG, drain, lease_many, relay, run  # noqa: F401
-from .test_daemon import RELAY as GIADDR
 
 HOST = ("198.18.0.99", 67)  # a subscriber who may use port 67 of its own address
 OWN = option_82(666)  # the circuit that the thief would like everybody to be on
@@ -182,7 +182,7 @@ class Thief:
         return True
 
 
-def test_a_subscriber_cannot_take_over_cut_off_or_spy_on_another(tmp_path, relay):  # noqa: F811
+def test_a_subscriber_cannot_take_over_cut_off_or_spy_on_another(tmp_path, relay):
     process = run(tmp_path, relay, "--counters-json", str(tmp_path / "counters.json"))
     ((_, address),) = lease_many(relay, process, lambda found: len(found) == 1, outstanding=1).items()
     drain(relay)
@@ -210,7 +210,7 @@ def test_a_subscriber_cannot_take_over_cut_off_or_spy_on_another(tmp_path, relay
     assert counters["answered: active"] == 1
 
 
-def test_a_server_without_requesters_says_so_once(tmp_path, relay):  # noqa: F811
+def test_a_server_without_requesters_says_so_once(tmp_path, relay):
     text = CONFIG.replace("leasequery: {{requesters: [127.0.0.2]}}\n", "")
     assert text != CONFIG
     process = run(tmp_path, relay, text=text)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lq.sandbox.lab import Lab
+from lq.sandbox.sealed_lab import SealedLab
 
 pytestmark = pytest.mark.lab
 
@@ -58,7 +58,7 @@ def network(tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(directory))
             log = directory / f"log{len(labs)}"
-            lab = Lab("network_program", [str(modems), str(hosts_per_modem)], log=log)
+            lab = SealedLab("network_program", [str(modems), str(hosts_per_modem)], log=log)
         labs.append(lab)
 
         def ask(expression: str):

@@ -2,17 +2,8 @@
 
     python -m topologies.population PLAN.json CHANNEL_FD
 
-The plan:
-
-interface       the port, in this network namespace; every frame on it bears its circuit's tags
-circuits        each modem's tags, outer first
-hosts           how many hosts each modem has
-addresses_file  one uint32 for each host, made here: the address that it holds, 0 for none
-outstanding     clients that may be without a lease at a time, once they have begun
-seed            of the clients' transaction identifiers and delays
-
-It prints `ready`, and then does what comes over the channel, `{"do": "renew", "hosts": [0, 5]}`, each
-answered with `{"done": ...}`:
+The plan is a `PopulationPlan` (`topologies.population.layout`). It prints `ready`, and then does what comes
+over the channel, `{"do": "renew", "hosts": [0, 5]}`, each answered with `{"done": ...}`:
 
 start                  have all hosts look for leases; it goes on in the background
 renew, release         have `hosts`, numbered from 0, renew their leases or give them back
@@ -29,7 +20,6 @@ It ends when the channel closes.
 
 from __future__ import annotations
 
-import json
 import math
 import select
 import sys
@@ -42,9 +32,10 @@ from typing import Any
 
 import numpy as np
 
+from lq.sandbox import plans
 from lq.sandbox.channel import Channel
 from topologies.population.hosts import Hosts
-from topologies.population.layout import Layout
+from topologies.population.layout import Layout, PopulationPlan
 from topologies.population.probes import Arrivals, Departures, fields
 from topologies.population.ring import Ring
 
@@ -57,13 +48,13 @@ _BURST, _PAUSE = 64, 0.001  # frames, then seconds
 class Population:
     """Moves frames between the interface and the hosts."""
 
-    def __init__(self, settings: dict[str, Any], channel: Channel) -> None:
-        layout = Layout([tuple(tags) for tags in settings["circuits"]], settings["hosts"])
-        addresses = np.memmap(settings["addresses_file"], dtype=np.uint32, mode="w+", shape=(layout.count,))
-        self.hosts = Hosts(layout, addresses, outstanding=settings["outstanding"], seed=settings["seed"])
+    def __init__(self, plan: PopulationPlan, channel: Channel) -> None:
+        layout = Layout(plan.circuits, plan.hosts)
+        addresses = np.memmap(plan.addresses_file, dtype=np.uint32, mode="w+", shape=(layout.count,))
+        self.hosts = Hosts(layout, addresses, outstanding=plan.outstanding, seed=plan.seed)
         self.arrivals = Arrivals(self.hosts)
         self.departures = Departures(self.hosts)
-        self.ring = Ring(settings["interface"], fields(layout.depth))
+        self.ring = Ring(plan.interface, fields(layout.depth))
         self._channel = channel
         self._echo = False
         self._out: deque[bytes] = deque()
@@ -151,4 +142,4 @@ class Population:
 
 
 if __name__ == "__main__":
-    Population(json.loads(Path(sys.argv[1]).read_text()), Channel.from_fd(int(sys.argv[2]))).run()
+    Population(plans.read(PopulationPlan, Path(sys.argv[1])), Channel.from_fd(int(sys.argv[2]))).run()

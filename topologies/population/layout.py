@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from lq.wire import frames
 from topologies import plan
 
-_HOST = bytes.fromhex(plan.host_mac(1).replace(":", ""))[:2]
+_HOST = plan.mac_octets(plan.host_mac(1))[:2]
 HOST_PREFIX = int.from_bytes(_HOST, "big")
 """The first two octets of every host's hardware address; the other four are its number in the plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationPlan:
+    """What the population's process (`topologies.population`) is told.
+
+    interface       the port, in this network namespace; every frame on it bears its circuit's tags
+    circuits        each modem's tags, outer first
+    hosts           how many hosts each modem has
+    addresses_file  one uint32 for each host, made there: the address that it holds, 0 for none
+    outstanding     clients that may be without a lease at a time, once they have begun
+    seed            of the clients' transaction identifiers and delays
+    """
+
+    interface: str
+    circuits: tuple[tuple[int, ...], ...]
+    hosts: tuple[int, ...]
+    addresses_file: Path
+    outstanding: int
+    seed: int
 
 
 class Layout:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lq.conformance.checks.registry import check, never
-from lq.conformance.states import PAUSE, Subscriber, Unavailable
-from lq.conformance.trial import Answer, NotApplicable, Trial
+from lq.conformance.checks.by_row import check, never
+from lq.conformance.prepared import PAUSE, PlayedClient, Unavailable
+from lq.conformance.trial import NotApplicable, QueryOutcome, Trial
 from lq.wire import MalformedMessage, OptionCode, RelayInfo
 
 never("R3-2", "failover between servers does not show in leasequery; see the server's manual")
@@ -21,7 +21,7 @@ def query_only_reads(trial: Trial) -> None:
     """R3-1: the same questions before and after many queries have the same answers; times run on alone."""
     leased, states = trial.states.subscriber("leased"), trial.states
     states.wait_for_age(leased)
-    questions: list[Callable[[], Answer]] = [
+    questions: list[Callable[[], QueryOutcome]] = [
         lambda: trial.by_ip(leased.address),
         lambda: trial.by_mac(leased.chaddr),
         lambda: trial.by_ip(states.free),
@@ -37,7 +37,7 @@ def query_only_reads(trial: Trial) -> None:
     _expect_age_kept(trial, leased)
 
 
-def _expect_unchanged(trial: Trial, before: Answer, after: Answer) -> None:
+def _expect_unchanged(trial: Trial, before: QueryOutcome, after: QueryOutcome) -> None:
     trial.expect(before.kind == after.kind, f"{before.asked} is answered {before.kind}, then {after.kind}")
     if before.reply is None or after.reply is None:
         return
@@ -56,7 +56,7 @@ def _expect_unchanged(trial: Trial, before: Answer, after: Answer) -> None:
             trial.expect(before.value(code) == after.value(code), f"option {code} changed")
 
 
-def _expect_age_kept(trial: Trial, client: Subscriber) -> None:
+def _expect_age_kept(trial: Trial, client: PlayedClient) -> None:
     """A server that takes the query for a transaction shows it in option 91."""
     answer = trial.by_ip(client.address)
     age = answer.number(_RISING)
@@ -82,7 +82,7 @@ def every_query_is_answered(trial: Trial) -> None:
             _expect_answer(trial, answer)
 
 
-def _expect_answer(trial: Trial, answer: Answer) -> None:
+def _expect_answer(trial: Trial, answer: QueryOutcome) -> None:
     kinds = ("active", "known", "unknown", *(["unimplemented"] if trial.draft else []))
     trial.expect(answer.kind in kinds, f"{answer.asked} is answered by {answer.kind}")
 
@@ -120,7 +120,7 @@ def by_client_identifier_is_supported(trial: Trial) -> None:
     _expect_form(trial, trial.by_id(trial.states.subscriber("identified").client_id or b""))
 
 
-def _expect_form(trial: Trial, answer: Answer) -> None:
+def _expect_form(trial: Trial, answer: QueryOutcome) -> None:
     if answer.kind == "silence" and not trial.draft:
         raise NotApplicable("not supported, and left without answer, as RFC 4388 allows")
     allowed = (*_SUPPORTED, *(["unimplemented"] if trial.draft else []))
@@ -131,7 +131,7 @@ def _expect_form(trial: Trial, answer: Answer) -> None:
 def answers_name_address_and_client(trial: Trial) -> None:
     """R5-8: ciaddr in each, which must be; the client in ACTIVE, which should be."""
     leased, identified = trial.states.subscriber("leased"), trial.states.subscriber("identified")
-    asked: list[tuple[Subscriber | None, Answer]] = [
+    asked: list[tuple[PlayedClient | None, QueryOutcome]] = [
         (leased, trial.by_ip(leased.address)),
         (leased, trial.by_mac(leased.chaddr)),
         (identified, trial.by_id(identified.client_id or b"")),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lq.conformance.checks.registry import check
-from lq.conformance.trial import Answer, Trial
+from lq.conformance.checks.by_row import check
+from lq.conformance.trial import QueryOutcome, Trial
 from lq.wire.message import ANY
 
 _TIMES = frozenset({51, 58, 59, 91})
@@ -55,7 +55,7 @@ def the_item_alone_counts(trial: Trial) -> None:
         trial.expect(_said(other) == _said(usual), f"{other.asked} is answered otherwise than plainly")
 
 
-def _said(answer: Answer) -> object:
+def _said(answer: QueryOutcome) -> object:
     options = answer.reply.options if answer.reply is not None else {}
     return (
         answer.kind,

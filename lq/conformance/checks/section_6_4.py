@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from lq.conformance.checks.registry import check
-from lq.conformance.states import Subscriber, Unavailable
-from lq.conformance.trial import Answer, NotApplicable, Trial
+from lq.conformance.checks.by_row import check
+from lq.conformance.prepared import PlayedClient, Unavailable
+from lq.conformance.trial import NotApplicable, QueryOutcome, Trial
 from lq.wire import OptionCode
 
 _NO_DATA = frozenset({OptionCode.MESSAGE_TYPE, OptionCode.SERVER_IDENTIFIER})
@@ -26,11 +26,11 @@ def known_without_a_lease(trial: Trial) -> None:
     _expect_known_client(trial, trial.by_mac(ended.chaddr))
 
 
-def _expect_known(trial: Trial, answer: Answer) -> None:
+def _expect_known(trial: Trial, answer: QueryOutcome) -> None:
     trial.expect(answer.kind == "known", f"{answer.asked}, managed and not leased: {answer.kind}")
 
 
-def _expect_known_client(trial: Trial, answer: Answer) -> None:
+def _expect_known_client(trial: Trial, answer: QueryOutcome) -> None:
     """What may be said of a client whose lease has ended; a form that is not supported is no matter here."""
     due = "known" if trial.draft else "unknown"
     if not trial.unsupported(answer):
@@ -43,7 +43,7 @@ def _reservation(trial: Trial) -> tuple[IPv4Address, bytes]:
     return trial.target.reserved, trial.target.reserved_mac
 
 
-def _expect_r(trial: Trial, answer: Answer, reserved: bool) -> None:
+def _expect_r(trial: Trial, answer: QueryOutcome, reserved: bool) -> None:
     """The R bit of the draft; in RFC 4388 that bit is always clear."""
     if answer.reply is None:
         return
@@ -71,7 +71,7 @@ def known_for_a_reservation(trial: Trial) -> None:
     _expect_r(trial, trial.by_ip(trial.states.free), reserved=False)
 
 
-def _expect_reserved(trial: Trial, answer: Answer, address: IPv4Address, chaddr: bytes) -> None:
+def _expect_reserved(trial: Trial, answer: QueryOutcome, address: IPv4Address, chaddr: bytes) -> None:
     trial.expect(answer.kind == "known", f"{answer.asked}, reserved and not leased: {answer.kind}")
     if answer.kind != "known":
         return
@@ -224,7 +224,7 @@ def _expect_the_lease(trial: Trial) -> None:
         )
 
 
-def _expect_address(trial: Trial, answer: Answer, client: Subscriber) -> None:
+def _expect_address(trial: Trial, answer: QueryOutcome, client: PlayedClient) -> None:
     if trial.unsupported(answer):
         return
     trial.expect(

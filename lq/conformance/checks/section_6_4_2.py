@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from lq.conformance.checks.registry import check, never
-from lq.conformance.states import PAUSE, Subscriber, Unavailable
-from lq.conformance.trial import Answer, NotApplicable, Trial
+from lq.conformance.checks.by_row import check, never
+from lq.conformance.prepared import PAUSE, PlayedClient, Unavailable
+from lq.conformance.trial import NotApplicable, QueryOutcome, Trial
 from lq.wire import OptionCode
 from lq.wire.options import INFINITE, pack_addresses
 
@@ -54,7 +54,7 @@ def hardware_address_of_the_client(trial: Trial) -> None:
         _expect_nobody(trial, trial.by_ip(trial.states.free))
 
 
-def _expect_nobody(trial: Trial, answer: Answer) -> None:
+def _expect_nobody(trial: Trial, answer: QueryOutcome) -> None:
     """UNASSIGNED as RFC 4388 has it; option 54, which names the server, is borne."""
     if answer.kind != "known" or answer.reply is None:
         return
@@ -64,7 +64,7 @@ def _expect_nobody(trial: Trial, answer: Answer) -> None:
     trial.expect(not more, f"{answer.asked}, not leased: has options {more} all the same", must=False)
 
 
-def _expect_client(trial: Trial, answer: Answer, client: Subscriber) -> None:
+def _expect_client(trial: Trial, answer: QueryOutcome, client: PlayedClient) -> None:
     htype, chaddr = answer.client
     trial.expect(
         (htype, chaddr) == (1, client.chaddr),
@@ -142,7 +142,7 @@ def lease_time_left(trial: Trial) -> None:
         trial.expect(left == INFINITE, f"{answer.asked}, leased without end: option 51 says {left}")
 
 
-def _endless(trial: Trial) -> Subscriber | None:
+def _endless(trial: Trial) -> PlayedClient | None:
     """The client of a lease without end (RFC 2131, 3.3), where the server grants one."""
     try:
         client = trial.states.subscriber("endless")
@@ -197,7 +197,7 @@ def _expect_none_past(trial: Trial) -> None:
     trial.expect(borne, f"{answer.asked}, whose T1 is past: option 58 says {value}", must=False)
 
 
-def _expect_left(trial: Trial, client: Subscriber, code: int, must: bool) -> None:
+def _expect_left(trial: Trial, client: PlayedClient, code: int, must: bool) -> None:
     answer = trial.by_ip(client.address, (code,))
     granted, left = client.granted(code), answer.number(code)
     if granted is None or answer.arrival is None:
@@ -269,7 +269,7 @@ def _expect_as_request(trial: Trial) -> None:
         )
 
 
-def _note_unrequested(trial: Trial, answer: Answer) -> None:
+def _note_unrequested(trial: Trial, answer: QueryOutcome) -> None:
     """No row forbids more than was requested, but it is worth knowing."""
     if answer.reply is not None:
         more = sorted(answer.reply.options.keys() - {1, 53, 54})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lq.conformance.checks.registry import check, never
+from lq.conformance.checks.by_row import check, never
 from lq.conformance.trial import Trial
 from lq.wire.message import ANY
 

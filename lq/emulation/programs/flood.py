@@ -3,43 +3,30 @@
     python -m lq.emulation.programs.flood PLAN.json
 
 From the network side an attacker scans the subscribers' addresses: each packet goes to another one. On the
-access side an infected host spoofs: each packet claims to come from another address. The plan is a JSON
-object:
-
-interface        where the frames go out
-source_mac       of the sender
-next_hop_mac     of the router or concentrator that the frames are for
-address          the other end of every packet: the attacker's own address (scan), the victim's (spoof)
-kind             "scan" or "spoof"
-pattern          one cycle of addresses: see `addresses`
-first, last      the range of the addresses; `listed`: those of a hit-list
-outside          where the addresses of no network of the concentrator's begin ("mixed")
-rate             packets per second
-maximum_packets  then it stops by itself
-seed             of the random order
-report_file      what was sent, as JSON, written at the end: see `flood`
+access side an infected host spoofs: each packet claims to come from another address. The plan is a
+`FloodPlan`.
 
 It prints `ready` before the first packet, and ends after the last, or on SIGTERM.
 """
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import struct
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lq import files
+from lq.sandbox import plans
 
 PORT = 9  # discard (RFC 863): nobody listens, so what is delivered shows in the hosts' counters
 _NAP = 0.001  # seconds slept at least: where packets are due faster than this, several are sent at once
@@ -49,6 +36,68 @@ _FRAME = 14 + 20 + 8 + _PAYLOAD
 
 Frames = npt.NDArray[np.uint8]
 Addresses = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingPlan:
+    """Where and how fast a program sends frames, and where it reports.
+
+    interface        where the frames go out
+    rate             frames per second
+    maximum_packets  then it stops by itself
+    seed             of everything random
+    report_file      what was sent, written at the end: a `FloodReport`
+    """
+
+    interface: str
+    rate: float
+    maximum_packets: int
+    seed: int
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloodPlan(SendingPlan):
+    """What is sent to whom.
+
+    source_mac    of the sender
+    next_hop_mac  of the router or concentrator that the frames are for
+    address       the other end of every packet: the attacker's own address (scan), the victim's (spoof)
+    pattern       one cycle of addresses: see `addresses`
+    first, last   the range of the addresses; `listed`: those of a hit-list
+    outside       where the addresses of no network of the concentrator's begin ("mixed")
+    """
+
+    source_mac: bytes
+    next_hop_mac: bytes
+    address: IPv4Address
+    kind: Literal["scan", "spoof"]
+    pattern: Literal["sequential", "random", "mixed", "hit-list"]
+    first: IPv4Address
+    last: IPv4Address
+    outside: IPv4Address
+    listed: tuple[IPv4Address, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloodReport:
+    """What was sent.
+
+    rate            as asked for, packets per second
+    packets         how many the kernel took
+    refused         how many it did not take; they are not sent again
+    addresses       how many different addresses all these were for (or from)
+    started, ended  on the monotonic clock, seconds
+    late            by how much packets were late against the schedule, 99th percentile, seconds
+    """
+
+    rate: float
+    packets: int
+    refused: int
+    addresses: int
+    started: float
+    ended: float
+    late: float
 
 
 def addresses(
@@ -98,15 +147,8 @@ def frames(
 
 def flood(
     out: socket.socket, rows: Frames | Sequence[bytes], rate: float, maximum: int, ended: Event
-) -> dict[str, Any]:
-    """Send the rows over and over at `rate` per second, `maximum` in all or until `ended`; return a report:
-
-    rate            as asked for, packets per second
-    packets         how many the kernel took
-    refused         how many it did not take; they are not sent again
-    addresses       how many different addresses all these were for (or from)
-    started, ended  on the monotonic clock, seconds
-    late            by how much packets were late against the schedule, 99th percentile, seconds
+) -> FloodReport:
+    """Send the rows over and over at `rate` per second, `maximum` in all or until `ended`.
 
     The schedule is fixed beforehand: what is late is sent at once, so lateness does not add up.
     """
@@ -131,15 +173,15 @@ def flood(
         if ahead > 0 and tried < maximum:
             ended.wait(min(max(ahead, _NAP), 0.1))
             now = time.monotonic()
-    return {
-        "rate": rate,
-        "packets": tried - refused,
-        "refused": refused,
-        "addresses": min(tried, len(views)),
-        "started": start,
-        "ended": now,
-        "late": _percentile(lateness, bursts),
-    }
+    return FloodReport(
+        rate=rate,
+        packets=tried - refused,
+        refused=refused,
+        addresses=min(tried, len(views)),
+        started=start,
+        ended=now,
+        late=_percentile(lateness, bursts),
+    )
 
 
 def _percentile(values: Sequence[float], counts: Sequence[int]) -> float:
@@ -151,27 +193,23 @@ def _percentile(values: Sequence[float], counts: Sequence[int]) -> float:
     return float(values[order[np.searchsorted(np.cumsum(np.array(counts)[order]), rank)]])
 
 
-def carry_out(plan: dict[str, Any], rows: Frames | Sequence[bytes]) -> None:
+def carry_out(plan: SendingPlan, rows: Frames | Sequence[bytes]) -> None:
     """Send these frames as a plan's interface, rate, number and report file say; say `ready` before."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-        out.bind((plan["interface"], 0))
+        out.bind((plan.interface, 0))
         ended = Event()
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
         print("ready", flush=True)
-        report = flood(out, rows, plan["rate"], plan["maximum_packets"], ended)
-    files.write(plan["report_file"], json.dumps(report).encode())
+        report = flood(out, rows, plan.rate, plan.maximum_packets, ended)
+    plans.save(report, plan.report_file)
 
 
-def main(plan: dict[str, Any]) -> None:
+def main(plan: FloodPlan) -> None:
     """Carry out a plan."""
-    first, last = (int(IPv4Address(plan[key])) for key in ("first", "last"))
-    listed = [int(IPv4Address(address)) for address in plan.get("listed", ())]
-    outside = int(IPv4Address(plan["outside"]))
-    cycle = addresses(plan["pattern"], first, last, listed, plan["seed"], outside)
-    macs = (bytes.fromhex(plan[key].replace(":", "")) for key in ("source_mac", "next_hop_mac"))
-    rows = frames(cycle, plan["kind"], IPv4Address(plan["address"]), *macs)
-    carry_out(plan, rows)
+    first, last, outside = int(plan.first), int(plan.last), int(plan.outside)
+    cycle = addresses(plan.pattern, first, last, list(map(int, plan.listed)), plan.seed, outside)
+    carry_out(plan, frames(cycle, plan.kind, plan.address, plan.source_mac, plan.next_hop_mac))
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(plans.read(FloodPlan, Path(sys.argv[1])))

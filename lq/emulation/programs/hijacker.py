@@ -4,40 +4,31 @@
     python -m lq.emulation.programs.hijacker tap PLAN.json
     python -m lq.emulation.programs.hijacker on-path PLAN.json
 
-All print `ready`, and end on SIGTERM; `send` also by itself. `report_file` of the plan gets a JSON object.
+All print `ready`, and end on SIGTERM; `send` also by itself. Then `report_file` of the plan has a report:
 
-send     `rows`, lists of a trial's number, a frame in hexadecimal digits, and how many guesses it stands
-         for (0: the frame is sent as it is, once a round); `rounds`, each of which lasts `every` seconds;
-         `seed` of the guesses; `interface`. With `wait` it begins on SIGUSR1. The report is that of
-         `lq.emulation.programs.flood.flood`, and `sent`, frames by trial.
-tap      counts on `interface` what is not its own: the report's `stolen`, a list of the address and the
-         moment (monotonic, seconds) of each probe for one of `victims`, and `disclosed`, addresses of these
-         that leasequery answers named, with their number. `victims` are hardware addresses by address;
-         `answers` the message types that name a binding.
-on-path  answers what passes `interface` from the relay to a server, with the frames in `queries` (by the
-         address that a LEASEQUERY is about) and in `requests` (by the transaction identifier of a REQUEST),
-         each with the number of its trial and a frame for each server. The report has `sent`, frames by
-         trial. At most `MOST_ANSWERS` are sent.
+send     sends what a `ForgeryPlan` says; a `ForgeryReport`
+tap      counts what is not its own (`TapPlan`); a `TapReport`
+on-path  answers in the servers' place (`OnPathPlan`); an `OnPathReport`
 """
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from lq import files
 from lq.emulation.forgeries import XID_AT, guesses
-from lq.emulation.programs.flood import flood
+from lq.emulation.programs.flood import FloodReport, flood
+from lq.sandbox import plans
 from lq.wire import MalformedMessage, MessageType, OptionCode, decode
 from topologies.population.probes import PORT
 
@@ -46,6 +37,83 @@ MOST_STOLEN = 200_000  # packets noted one by one
 _ETH_P_ALL, _OUTGOING, _UDP = 0x0003, 4, 17
 _IPV4 = b"\x08\x00"
 _BUFFER = 8 << 20
+
+
+Row = tuple[int, bytes, int]
+"""A trial's number, a frame, and how many guesses it stands for (0: it is sent as it is, once a round)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgeryPlan:
+    """What to send: `rows`, in so many `rounds`, each of which lasts `every` seconds; `seed` of the guesses.
+
+    With `wait` it begins on SIGUSR1.
+    """
+
+    interface: str
+    rows: tuple[Row, ...]
+    rounds: int
+    every: float
+    wait: bool
+    seed: int
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgeryReport(FloodReport):
+    """What was sent; `sent`: frames by trial."""
+
+    sent: dict[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapPlan:
+    """Whom to look for: hardware addresses of `victims` by address, and message types that name a binding."""
+
+    interface: str
+    victims: dict[str, bytes]
+    answers: tuple[int, ...]
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapReport:
+    """What came by: `stolen`, the address and the moment (monotonic clock, seconds) of each victim's probe.
+
+    `disclosed`: victims' addresses that answers named, with their number.
+    """
+
+    stolen: tuple[tuple[str, float], ...]
+    disclosed: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forged:
+    """The frames by which to answer: one for each server, by its address; and the trial that they are of."""
+
+    trial: int
+    frames: dict[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPathPlan:
+    """What to answer, between relay and servers; at most `MOST_ANSWERS` frames are sent.
+
+    queries   by the address that a LEASEQUERY is about
+    requests  by the transaction identifier of a REQUEST
+    """
+
+    interface: str
+    queries: dict[str, Forged]
+    requests: dict[int, Forged]
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPathReport:
+    """Frames sent by trial."""
+
+    sent: dict[int, int]
 
 
 class _Ended(Exception):
@@ -59,16 +127,16 @@ def _end(*_: Any) -> None:
 # -- sending
 
 
-def order(rows: list[list[Any]], rounds: int, seed: int) -> Iterator[tuple[int, bytes]]:
+def order(rows: Sequence[Row], rounds: int, seed: int) -> Iterator[tuple[int, bytes]]:
     """Go through all that is sent: trial and frame, round by round.
 
     Guesses are spread over the rounds, and within one between the other frames.
     """
-    plain = [(trial, bytes.fromhex(frame)) for trial, frame, guessed in rows if not guessed]
+    plain = [(trial, frame) for trial, frame, guessed in rows if not guessed]
     forged = []
     for trial, frame, guessed in rows:
         identifiers = random.Random(f"{seed} {trial}").sample(range(1 << 32), guessed)
-        forged.append([(trial, each) for each in guesses(bytes.fromhex(frame), identifiers)])
+        forged.append([(trial, each) for each in guesses(frame, identifiers)])
     mixed = [each for several in zip(*filter(None, forged), strict=False) for each in several]
     for number in range(rounds):
         share = mixed[len(mixed) * number // rounds : len(mixed) * (number + 1) // rounds]
@@ -81,32 +149,32 @@ def order(rows: list[list[Any]], rounds: int, seed: int) -> Iterator[tuple[int, 
         yield from share[round(at) :]
 
 
-def send(plan: dict[str, Any], begin: Callable[[Event], None]) -> dict[str, Any]:
+def send(plan: ForgeryPlan, begin: Callable[[Event], None]) -> ForgeryReport:
     """Send until all is sent, or told to stop."""
-    sequence = list(order(plan["rows"], plan["rounds"], plan["seed"]))
-    rate = max(1.0, len(sequence) / (plan["rounds"] * plan["every"]))
+    sequence = list(order(plan.rows, plan.rounds, plan.seed))
+    rate = max(1.0, len(sequence) / (plan.rounds * plan.every))
     ended = Event()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-        out.bind((plan["interface"], 0))
+        out.bind((plan.interface, 0))
         begin(ended)
         frames = [frame for _, frame in sequence]
         report = flood(out, frames, rate, len(frames), ended)
-    tried = report["packets"] + report["refused"]
-    return {**report, "sent": dict(Counter(trial for trial, _ in sequence[:tried]))}
+    tried = report.packets + report.refused
+    return ForgeryReport(**vars(report), sent=dict(Counter(trial for trial, _ in sequence[:tried])))
 
 
 # -- watching
 
 
-def tap(plan: dict[str, Any]) -> dict[str, Any]:
+def tap(plan: TapPlan) -> TapReport:
     """Watch until told to stop."""
-    by_octets = {IPv4Address(address).packed: address for address in plan["victims"]}
-    by_mac = {bytes.fromhex(mac.replace(":", "")): address for address, mac in plan["victims"].items()}
-    answers, clock = set(plan["answers"]), time.monotonic
+    by_octets = {IPv4Address(address).packed: address for address in plan.victims}
+    by_mac = {mac: address for address, mac in plan.victims.items()}
+    answers, clock = set(plan.answers), time.monotonic
     probe = PORT.to_bytes(2, "big")
     stolen: list[tuple[str, float]] = []
     disclosed: Counter[str] = Counter()
-    with _listening(plan["interface"]) as ear:
+    with _listening(plan.interface) as ear:
         print("ready", flush=True)
         try:
             while True:
@@ -123,7 +191,7 @@ def tap(plan: dict[str, Any]) -> dict[str, Any]:
                     if named is not None:
                         disclosed[named] += 1
         except _Ended:
-            return {"stolen": stolen, "disclosed": dict(disclosed)}
+            return TapReport(stolen=tuple(stolen), disclosed=dict(disclosed))
 
 
 def _named(
@@ -153,14 +221,14 @@ def _listening(interface: str) -> socket.socket:
 # -- on the path
 
 
-def on_path(plan: dict[str, Any]) -> dict[str, Any]:
+def on_path(plan: OnPathPlan) -> OnPathReport:
     """Answer until told to stop."""
-    queries = {IPv4Address(key).packed: _ready(value) for key, value in plan["queries"].items()}
-    requests = {int(key).to_bytes(4, "big"): _ready(value) for key, value in plan["requests"].items()}
+    queries = {IPv4Address(key).packed: _ready(value) for key, value in plan.queries.items()}
+    requests = {key.to_bytes(4, "big"): _ready(value) for key, value in plan.requests.items()}
     query = bytes((OptionCode.MESSAGE_TYPE, 1, MessageType.LEASEQUERY))
     asked = bytes((OptionCode.MESSAGE_TYPE, 1, MessageType.REQUEST))
     sent: Counter[int] = Counter()
-    with _listening(plan["interface"]) as ear:
+    with _listening(plan.interface) as ear:
         print("ready", flush=True)
         try:
             while True:
@@ -179,37 +247,46 @@ def on_path(plan: dict[str, Any]) -> dict[str, Any]:
                     ear.send(forged[:XID_AT] + xid + forged[XID_AT + 4 :])
                     sent[trial] += 1
         except _Ended:
-            return {"sent": dict(sent)}
+            return OnPathReport(sent=dict(sent))
 
 
-def _ready(value: list[Any]) -> tuple[int, dict[bytes, bytes]]:
+def _ready(forged: Forged) -> tuple[int, dict[bytes, bytes]]:
     """Return a trial's number, and its frame for each server."""
-    trial, forged = value
-    return trial, {IPv4Address(server).packed: bytes.fromhex(frame) for server, frame in forged.items()}
+    return forged.trial, {IPv4Address(server).packed: frame for server, frame in forged.frames.items()}
 
 
-def main(what: str, plan: dict[str, Any]) -> None:
+def _begin(ended: Event, wait: bool) -> None:
+    """Say `ready`, wait to be told to begin if need be, and have SIGTERM end it."""
+    waited_for = {signal.SIGUSR1, signal.SIGTERM}
+    if wait:
+        signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    print("ready", flush=True)
+    if wait:
+        if signal.sigwait(waited_for) == signal.SIGTERM:
+            ended.set()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, waited_for)
+
+
+def main(what: str, path: Path) -> None:
     """Do what is asked for, and write the report."""
-
-    def begin(ended: Event) -> None:
-        waited_for = {signal.SIGUSR1, signal.SIGTERM}
-        if plan["wait"]:
-            signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        print("ready", flush=True)
-        if plan["wait"]:
-            if signal.sigwait(waited_for) == signal.SIGTERM:
-                ended.set()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, waited_for)
-
+    report: ForgeryReport | TapReport | OnPathReport
+    plan: ForgeryPlan | TapPlan | OnPathPlan
     if what == "send":
-        report = send(plan, begin)
+        plan = sending = plans.read(ForgeryPlan, path)
+        report = send(sending, lambda ended: _begin(ended, sending.wait))
+        plans.save(report, plan.report_file)
+        return
+    signal.signal(signal.SIGTERM, _end)
+    if what == "tap":
+        plan = plans.read(TapPlan, path)
+        report = tap(plan)
     else:
-        signal.signal(signal.SIGTERM, _end)
-        report = {"tap": tap, "on-path": on_path}[what](plan)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    files.write(plan["report_file"], json.dumps(report).encode())
+        plan = plans.read(OnPathPlan, path)
+        report = on_path(plan)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    plans.save(report, plan.report_file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text()))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from lq.emulation import bindings, flow_table, names
-from lq.emulation.attacks import Attack
+from lq.emulation.attacks import AttackProgram
 from lq.emulation.captures import Captures
+from lq.emulation.dhcp_servers import DhcpServer
 from lq.emulation.live_nodes import LiveNodes, Rows
 from lq.emulation.network import Emulation
-from lq.emulation.processes import Tell
-from lq.emulation.servers import Server
 from lq.emulation.sight import Sight
 from lq.errors import BadInput, RunFailed
-from lq.experiments.spec import MOST_PROBES_PER_SECOND, Spec
+from lq.experiments.spec import Spec
+from lq.progress import Progress
 from lq.sandbox import requests
 from lq.sandbox.channel import Channel
+from lq.scenarios.parts.common import MOST_PROBES_PER_SECOND
 
 PROBING_LIMIT = 3600.0  # seconds; then the probes stop by themselves
 MOST_PROBES = 10_000_000  # of a direction: the schedule of all of them is made beforehand, in memory
@@ -38,22 +39,21 @@ class Live(LiveNodes):
     Every value is what JSON can say. What lasts, and may be given up half-way, looks at `requests.given_up`.
     """
 
-    def __init__(self, spec: Spec, run_dir: Path, tell: Tell) -> None:
-        lab = Emulation(spec, run_dir)
-        super().__init__(lab)
-        for directory in (lab.raw, lab.logs):
+    def __init__(self, spec: Spec, run_dir: Path, tell: Progress) -> None:
+        network = Emulation(spec, run_dir)
+        super().__init__(network)
+        for directory in (network.raw, network.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self._spec = spec
         tell("network", 0, 1)
         names.prepare()
-        lab.build()
-        lab.start()
+        network.bring_up()
         tell("network", 1, 1)
-        self._leases = lab.lease_all(tell)
-        lab.programs.given_up = requests.given_up
-        self._attack = Attack(lab.programs, lab.raw, lab.net)
-        self._captures = Captures(lab.programs)
-        self._sight = Sight(lab, self.running, self.reached)
+        self._leases = network.lease_all(tell)
+        network.programs.given_up = requests.given_up
+        self._attack: AttackProgram | None = None
+        self._captures = Captures(network.programs)
+        self._sight = Sight(network, self.running, self.reached)
         self._probing = False
         self._missed = False  # whether probes were stopped for somebody who no longer waited
         self._traffic = threading.Lock()  # probes, attacks and captures begin and end one after the other
@@ -63,7 +63,7 @@ class Live(LiveNodes):
 
     def hosts(self) -> Rows:
         """Return every subscriber with its address and what the concentrator knows of that."""
-        leases = self._lab.subscribers.leases()
+        leases = self._network.subscribers.leases()
         with self._sight.look() as (states, now):
             return [
                 {"host": name, "address": address, "state": states.of(address, now)}
@@ -92,50 +92,50 @@ class Live(LiveNodes):
 
     def flows(self) -> Rows:
         """Return the concentrator's flow table."""
-        return flow_table.rows(self._lab.concentrator.name)
+        return flow_table.rows(self._network.concentrator.name)
 
     def bindings(self) -> Rows:
         """Return what each server has bound."""
         kind = self._spec.server.kind
-        return [row for server in self._lab.servers for row in bindings.rows(server, kind)]
+        return [row for server in self._network.servers for row in bindings.rows(server, kind)]
 
     # -- what happens to them
 
     def running(self) -> dict[str, bool]:
         """Return whether the concentrator's controller and each server run."""
-        return {"concentrator": self._lab.control.up} | {s.name: _runs(s) for s in self._lab.servers}
+        return {"concentrator": self._network.control.up} | {s.name: _runs(s) for s in self._network.servers}
 
     def reboot(self) -> None:
         """Kill the controller if it runs, and start one with an empty memory."""
         with self._restart():
-            self._lab.kill_controller()
+            self._network.kill_controller()
             self._start_controller()
 
     def kill_concentrator(self) -> None:
         """Kill the controller if it runs, and make the switch forget."""
         with self._restart():
-            self._lab.kill_controller()
+            self._network.kill_controller()
 
     def start_concentrator(self) -> None:
         """Start a controller with an empty memory."""
         with self._restart():
-            if self._lab.control.up:
+            if self._network.control.up:
                 raise BadInput("the concentrator runs: kill it first")
             self._start_controller()
 
     def _start_controller(self) -> None:
         """Start a controller. One that does not come up, or is not waited for, is not left behind."""
         try:
-            self._lab.start_controller()
+            self._network.start_controller()
         except RunFailed:
-            self._lab.kill_controller()
+            self._network.kill_controller()
             raise
 
     def kill_server(self, number: int) -> None:
         """Kill a DHCP server, counted from 1, if it runs."""
         with self._restart():
             if _runs(self._server(number)):
-                self._lab.kill_server(number - 1)
+                self._network.kill_server(number - 1)
 
     def start_server(self, number: int) -> None:
         """Start a DHCP server, counted from 1, with the bindings that it has kept."""
@@ -144,7 +144,7 @@ class Live(LiveNodes):
             if _runs(server):
                 raise BadInput(f"{server.name} runs: kill it first")
             try:
-                self._lab.start_server(number - 1)
+                self._network.start_server(number - 1)
             except RunFailed:
                 server.kill()
                 raise
@@ -159,8 +159,8 @@ class Live(LiveNodes):
         finally:
             self._restarting.release()
 
-    def _server(self, number: int) -> Server:
-        servers = self._lab.servers
+    def _server(self, number: int) -> DhcpServer:
+        servers = self._network.servers
         if number not in range(1, len(servers) + 1):
             raise BadInput(f"no server {number}: use a number from 1 to server.count, {len(servers)}")
         return servers[number - 1]
@@ -186,7 +186,7 @@ class Live(LiveNodes):
             if self._probing:
                 raise BadInput("probes are being sent: stop them first")
             seconds = min(PROBING_LIMIT, MOST_PROBES * interval / count)
-            self._lab.start_probes(list(self._leases.values()), interval, seconds)
+            self._network.start_probes(self._leases, interval, seconds)
             self._probing, self._missed = True, False
 
     def stop_probes(self) -> str:
@@ -194,17 +194,17 @@ class Live(LiveNodes):
         with self._change_traffic():
             if self._probing:
                 self._probing = False
-                self._lab.stop_probes()
+                self._network.stop_probes()
             elif not self._missed:
                 raise BadInput("no probes are being sent")
             self._missed = requests.current().cancelled.is_set()  # then the next one to ask gets them
-            return str(self._lab.raw)
+            return str(self._network.raw)
 
     def reached(self, within: float) -> dict[str, bool]:
         """Return of which subscribers a probe has arrived during the last `within` seconds."""
         if not self._probing:
             return dict.fromkeys(self._leases, False)
-        reached = self._lab.probing.reached_since(time.monotonic() - within)
+        reached = self._network.probing.reached_since(time.monotonic() - within)
         return dict(zip(self._leases, reached, strict=True))
 
     def start_attack(
@@ -214,17 +214,20 @@ class Live(LiveNodes):
         node = node or ("internet" if kind == "scan" else next(iter(self._leases)))
         if not self._node(node).inNamespace:
             raise BadInput(f"{node} is a bridge: an attack comes from a host")
-        if kind == "scan" and not self._lab.net["network"].connectionsTo(self._node(node)):
+        if kind == "scan" and not self._network.net["network"].connectionsTo(self._node(node)):
             raise BadInput(f"{node} is not beside the router: a scan comes from internet, or a server")
         with self._change_traffic():
-            if self._attack.running:
+            if self._attack is not None and self._attack.running:
                 raise BadInput("an attack is under way: stop it first")
-            self._attack.start(kind, pattern, rate, packets, node=node, listed=listed, seed=self._spec.seed)
+            self._attack = self._network.flood(
+                "attack", kind, pattern, rate, packets, source=node, listed=listed
+            )
+            self._attack.start()
 
     def stop_attack(self) -> dict[str, Any]:
         """Stop the attack; return what was sent."""
         with self._change_traffic():
-            return self._attack.stop()
+            return {"name": "attack"} if self._attack is None else self._attack.stop().as_json()
 
     def start_capture(self, node: str, interface: str | None, file: str) -> None:
         """Capture what an interface of a node, its first unless named, sends and receives."""
@@ -237,7 +240,7 @@ class Live(LiveNodes):
             self._captures.stop(self._node(node))
 
 
-def _runs(server: Server) -> bool:
+def _runs(server: DhcpServer) -> bool:
     return server.process is not None and server.process.poll() is None
 
 
@@ -263,7 +266,7 @@ def main(channel: Channel) -> int:
             raise BadInput(f"no request {what!r}")
         return getattr(live, what)(**details)
 
-    requests.Service(channel, handle).serve()
+    requests.Responder(channel, handle).serve()
     return 0
 
 

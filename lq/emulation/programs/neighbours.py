@@ -3,33 +3,65 @@
     python -m lq.emulation.programs.neighbours count PLAN.json     count the ARP requests that reach each host
     python -m lq.emulation.programs.neighbours spoof PLAN.json     answer them all with its own MAC address
 
-Both print `ready`, and on SIGTERM write `report_file` of their plan, a JSON object:
-
-count   {host: ARP requests received}; the plan's `pids` are a process in each host's namespace, by name
-spoof   `answers` sent, and `stolen`: {address: packets that came here though they are for that neighbour}.
-        The plan has the `interface`, its own `address` and hardware address `mac`, and the `gateway`, for
-        which it does not answer. At most `MOST_ANSWERS` are sent.
+Both print `ready`, and on SIGTERM write a report: `count` ARP requests by host, `spoof` a `SpoofReport`.
 """
 
 from __future__ import annotations
 
-import json
 import select
 import signal
 import socket
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from lq.sandbox import namespace
+from lq.sandbox import namespace, plans
 from lq.wire import frames
 
 MOST_ANSWERS = 1_000_000
 _ETH_P_ALL, _ETH_P_IP, _ETH_P_ARP = 0x0003, 0x0800, 0x0806
 _TO_THIS_HOST, _BROADCAST = 0, 1  # kinds of packets (packet(7))
 _REQUEST = b"\0\1"  # an ARP message's operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountPlan:
+    """Where to count: a process in each host's namespace, by the host's name."""
+
+    pids: dict[str, int]
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountReport:
+    """ARP requests received, by host."""
+
+    requests: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoofPlan:
+    """Who answers: the interface, its own addresses, and that of the `gateway`, which it spares."""
+
+    interface: str
+    mac: bytes
+    address: IPv4Address
+    gateway: IPv4Address
+    report_file: Path = Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoofReport:
+    """ARP replies sent, at most `MOST_ANSWERS`, and packets that came here though they are for a neighbour.
+
+    These by the neighbour's address.
+    """
+
+    answers: int
+    stolen: dict[str, int]
 
 
 class _Ended(Exception):
@@ -51,12 +83,12 @@ def answer(frame: bytes, own_mac: bytes, spared: frozenset[IPv4Address]) -> byte
     return frames.arp_reply(asked, own_mac, ())
 
 
-def count(plan: dict[str, Any]) -> dict[str, int]:
+def count(plan: CountPlan) -> CountReport:
     """Count until told to stop."""
-    counts = dict.fromkeys(plan["pids"], 0)
+    counts = dict.fromkeys(plan.pids, 0)
     poller = select.epoll()
     taps: dict[int, tuple[str, socket.socket]] = {}
-    for name, pid in plan["pids"].items():
+    for name, pid in plan.pids.items():
         with namespace.network_of(pid):
             tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP))
         tap.setblocking(False)
@@ -74,17 +106,17 @@ def count(plan: dict[str, Any]) -> dict[str, int]:
                 if kind in (_TO_THIS_HOST, _BROADCAST) and frame[20:22] == _REQUEST:
                     counts[name] += 1
     except _Ended:
-        return counts
+        return CountReport(requests=counts)
 
 
-def spoof(plan: dict[str, Any]) -> dict[str, Any]:
+def spoof(plan: SpoofPlan) -> SpoofReport:
     """Answer until told to stop."""
-    own, mac = IPv4Address(plan["address"]), bytes.fromhex(plan["mac"].replace(":", ""))
-    spared = frozenset({own, IPv4Address(plan["gateway"])})
+    own, mac = plan.address, plan.mac
+    spared = frozenset({own, plan.gateway})
     stolen: Counter[str] = Counter()
     answers = 0
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as tap:
-        tap.bind((plan["interface"], _ETH_P_ALL))
+        tap.bind((plan.interface, _ETH_P_ALL))
         print("ready", flush=True)
         try:
             while True:
@@ -97,12 +129,23 @@ def spoof(plan: dict[str, Any]) -> dict[str, Any]:
                 elif protocol == _ETH_P_IP and kind == _TO_THIS_HOST and frame[30:34] != own.packed:
                     stolen[str(IPv4Address(frame[30:34]))] += 1
         except _Ended:
-            return {"answers": answers, "stolen": dict(stolen)}
+            return SpoofReport(answers=answers, stolen=dict(stolen))
+
+
+def main(what: str, path: Path) -> None:
+    """Do what is asked for, and write the report."""
+    signal.signal(signal.SIGTERM, _end)
+    report: CountReport | SpoofReport
+    plan: CountPlan | SpoofPlan
+    if what == "count":
+        plan = plans.read(CountPlan, path)
+        report = count(plan)
+    else:
+        plan = plans.read(SpoofPlan, path)
+        report = spoof(plan)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    plans.save(report, plan.report_file)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
-    what = json.loads(Path(sys.argv[2]).read_text())
-    report: dict[str, Any] = {"count": count, "spoof": spoof}[sys.argv[1]](what)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(what["report_file"]).write_text(json.dumps(report))
+    main(sys.argv[1], Path(sys.argv[2]))

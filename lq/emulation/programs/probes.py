@@ -10,16 +10,12 @@ measured in memory, and write it as a NumPy record array when they get SIGTERM. 
 time of the latest arrival of each subscriber's probes in a shared file, so that the experiment can see
 who is back. Times are of the monotonic clock, in seconds.
 
-send: `schedule_file`; `targets`, an address for each subscriber or one for all; `pids`, a process in each
-subscriber's namespace to send from, none to send from where the program runs; `sent_file`. It prints `ready`
-with the moment that the schedule counts from.
-sink: `pids`, a process in each namespace to receive in; `latest_file`; `received_file`.
+`send` prints `ready` with the moment that its schedule counts from. The plans are `ProbePlan` and `SinkPlan`.
 """
 
 from __future__ import annotations
 
 import array
-import json
 import select
 import signal
 import socket
@@ -27,6 +23,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +32,7 @@ import numpy.typing as npt
 
 from lq.clocks import time_of_day_ahead
 from lq.emulation.processes import Process, Programs, python
-from lq.sandbox import namespace
+from lq.sandbox import namespace, plans
 from topologies.population.probes import PORT, RECEIVED, sent_rows
 
 PAYLOAD = struct.Struct("!II")  # subscriber's index, sequence number: the probe's in the schedule
@@ -44,6 +41,29 @@ _CHUNK = 1024  # rows of the schedule looked at in one go
 _NAP = 0.0005  # seconds: where probes are due faster than this, several are sent at once
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("ll")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbePlan:
+    """When to send to whom, and where from.
+
+    targets   an address for each subscriber, or one for all
+    pids      a process in each subscriber's namespace to send from; none: where the program runs
+    """
+
+    schedule_file: Path
+    sent_file: Path
+    targets: tuple[str, ...]
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkPlan:
+    """Where to receive: `pids`, a process in each of the namespaces, in the order of the subscribers."""
+
+    latest_file: Path
+    received_file: Path
+    pids: tuple[int, ...]
 
 
 # -- how they are started
@@ -59,22 +79,22 @@ def start_sender(
     node: Any = None,
 ) -> tuple[float, Process]:
     """Start to send in `node`, or from the namespaces of `pids`; return when it began, and its process."""
-    files = {"schedule_file": str(schedule), "sent_file": str(sent)}
-    said, process = _start(programs, name, "send", sent, {**files, "targets": targets, "pids": pids}, node)
+    plan = ProbePlan(schedule_file=schedule, sent_file=sent, targets=tuple(targets), pids=tuple(pids))
+    said, process = _start(programs, name, "send", sent, plan, node)
     return float(said.split()[1]), process
 
 
 def start_sink(programs: Programs, name: str, latest: Path, received: Path, pids: Sequence[int]) -> Process:
     """Start to receive in the namespaces of `pids`."""
-    files = {"latest_file": str(latest), "received_file": str(received)}
-    return _start(programs, name, "sink", received, {**files, "pids": pids})[1]
+    plan = SinkPlan(latest_file=latest, received_file=received, pids=tuple(pids))
+    return _start(programs, name, "sink", received, plan)[1]
 
 
 def _start(
-    programs: Programs, name: str, what: str, result: Path, plan: dict[str, Any], node: Any = None
+    programs: Programs, name: str, what: str, result: Path, plan: ProbePlan | SinkPlan, node: Any = None
 ) -> tuple[str, Process]:
     path = result.with_suffix(".json")
-    path.write_text(json.dumps(plan))
+    plans.save(plan, path)
     process = programs.launch(name, python("lq.emulation.programs.probes", what, str(path)), node)
     return programs.await_line(name, process), process
 
@@ -90,14 +110,14 @@ def _end(*_: Any) -> None:
     raise _Ended
 
 
-def send(plan: dict[str, Any]) -> None:
+def send(plan: ProbePlan) -> None:
     """Send what the schedule says, until its end or until told to stop.
 
     It is fixed in advance: lateness against it is measured, and never adds up.
     """
-    schedule = np.load(plan["schedule_file"], mmap_mode="r")
-    targets = [(address, PORT) for address in plan["targets"]]
-    senders = [_socket_of(pid) for pid in plan["pids"]] or [_socket_of(None)]
+    schedule = np.load(plan.schedule_file, mmap_mode="r")
+    targets = [(address, PORT) for address in plan.targets]
+    senders = [_socket_of(pid) for pid in plan.pids] or [_socket_of(None)]
     alone, one_target = len(senders) == 1, len(targets) == 1
     moments = array.array("d")  # when each was sent; the rest follows from its number
     clock, pack, note = time.monotonic, PAYLOAD.pack, moments.append
@@ -117,7 +137,7 @@ def send(plan: dict[str, Any]) -> None:
         signal.pause()
     except _Ended:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    np.save(plan["sent_file"], sent_rows(schedule, start, moments))
+    np.save(plan.sent_file, sent_rows(schedule, start, moments))
 
 
 def _rows(schedule: npt.NDArray[Any]) -> Iterator[tuple[int, float]]:
@@ -132,13 +152,13 @@ def _socket_of(pid: int | None) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
-def sink(plan: dict[str, Any]) -> None:
+def sink(plan: SinkPlan) -> None:
     """Receive in every one of the namespaces until told to stop."""
-    latest = np.memmap(plan["latest_file"], dtype="f8", mode="r+")
+    latest = np.memmap(plan.latest_file, dtype="f8", mode="r+")
     rows = bytearray()
     poller = select.epoll()
     sockets: dict[int, socket.socket] = {}
-    for pid in plan["pids"]:
+    for pid in plan.pids:
         receiver = _socket_of(pid)
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         receiver.bind(("", PORT))
@@ -159,7 +179,7 @@ def sink(plan: dict[str, Any]) -> None:
                 rows += _RECEIVED.pack(subscriber, sequence, received)
     except _Ended:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    np.save(plan["received_file"], np.frombuffer(rows, dtype=RECEIVED))
+    np.save(plan.received_file, np.frombuffer(rows, dtype=RECEIVED))
 
 
 def _kernel_time(ancillary: list[tuple[int, int, bytes]]) -> float:
@@ -174,4 +194,7 @@ def _kernel_time(ancillary: list[tuple[int, int, bytes]]) -> float:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
-    {"send": send, "sink": sink}[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))
+    if sys.argv[1] == "send":
+        send(plans.read(ProbePlan, Path(sys.argv[2])))
+    else:
+        sink(plans.read(SinkPlan, Path(sys.argv[2])))

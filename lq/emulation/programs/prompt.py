@@ -29,25 +29,24 @@ def main(channel: Channel) -> int:
     request = channel.receive()
     if request is None:
         return 1
-    lab = Emulation(Spec.model_validate(request["spec"]), FILES)
-    for directory in (lab.raw, lab.logs):
+    network = Emulation(Spec.model_validate(request["spec"]), FILES)
+    for directory in (network.raw, network.logs):
         directory.mkdir(parents=True)
     try:
-        lab.build()
-        lab.start()
-        leases = lab.lease_all(lambda *_: None)
+        network.bring_up()
+        leases = network.lease_all(lambda *_: None)
     except (RunFailed, RuntimeError) as error:
         print(f"lq: {error}", file=sys.stderr)
         return 1
     print("The lab is up; it is sealed, and gone when you leave (exit, or Ctrl-D).")
     for name, address in leases.items():
         print(f"  {name:<8} {address}")
-    flows = f"dpctl -O OpenFlow13 dump-flows {lab.concentrator.name}"
+    flows = f"dpctl -O OpenFlow13 dump-flows {network.concentrator.name}"
     print(f"Try: nodes, net, internet ping -c3 {next(iter(leases))}, {flows}")
     for name, address in leases.items():  # Mininet puts a node's address in place of its name
-        lab.net[name].defaultIntf().ip = address
+        network.net[name].defaultIntf().ip = address
     setLogLevel("info")
-    Prompt(lab.net)
+    Prompt(network.net)
     return 0
 
 

@@ -9,34 +9,27 @@ go on, then `{"result": ...}` or `{"error": line}`.
 from __future__ import annotations
 
 import sys
-import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lq.emulation.network import Emulation
 from lq.errors import RunFailed
 from lq.experiments.spec import Spec
+from lq.sandbox.answering import answer
 from lq.sandbox.channel import Channel
-from lq.scenarios.registry import SCENARIOS
+from lq.scenarios.network import Network
 
 
 def main(channel: Channel) -> int:
     """Play one run."""
-    request = channel.receive()
-    if request is None:
-        return 1
-    spec = Spec.model_validate(request["spec"])
-    lab = Emulation(spec, Path(request["run_dir"]))
-    try:
-        result = SCENARIOS[spec.scenario](lab, channel.tell)
-    except (RunFailed, RuntimeError) as error:
-        channel.send({"error": str(error)})
-        return 1
-    except Exception as error:  # a fault of ours: the log has the traceback, the user gets the line
-        traceback.print_exc()
-        channel.send({"error": f"{type(error).__name__}: {error}"})
-        return 1
-    channel.send({"result": result})
-    return 0
+
+    def played(request: Mapping[str, Any]) -> dict[str, Any]:
+        spec = Spec.model_validate(request["spec"])
+        network: Network = Emulation(spec, Path(request["run_dir"]))
+        return {"result": spec.definition.played(network, channel.tell).as_json()}
+
+    return answer(channel, played, RunFailed, RuntimeError)
 
 
 if __name__ == "__main__":

@@ -2,35 +2,23 @@
 
     python -m lq.emulation.programs.starver PLAN.json
 
-The plan is a JSON object:
-
-interface, mac      the attacker's: where frames go out, and its hardware address
-address, client_id  its leased address, and its client identifier in hexadecimal digits
-next_hop            the concentrator's hardware address
-server              the server's address
-flood               "discover", "request", "decline" or "inform" (`messages`)
-identities          "one": its own hardware address with ever other client identifiers; "many": ever other
-                    hardware addresses
-wanted              the addresses that it wants
-rate                messages per second; `maximum_packets`: then it stops by itself
-seed                of everything random
-report_file         what was sent, as JSON, written at the end: see `lq.emulation.programs.flood.flood`
-
-It prints `ready` before the first message, and ends after the last, or on SIGTERM.
+The plan is a `StarverPlan`. It prints `ready` before the first message, and ends after the last, or on
+SIGTERM.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from lq.emulation.forgeries import Identity, datagram, of_client
-from lq.emulation.programs.flood import carry_out
+from lq.emulation.programs.flood import SendingPlan, carry_out
+from lq.sandbox import plans
 from lq.wire import CLIENT_PORT, SERVER_PORT, Message, MessageType, OptionCode, frames
 
 MOST_DIFFERENT = 20_000  # messages that differ; then they come again
@@ -39,17 +27,41 @@ _OPTION_LENGTH = 1100  # octets of one that an INFORM carries
 _PREFIX = b"\x02\x0f"  # of the hardware addresses that it makes up
 
 
-def identity(number: int, plan: dict[str, Any]) -> Identity:
+@dataclass(frozen=True, kw_only=True)
+class StarverPlan(SendingPlan):
+    """Who floods, and with what.
+
+    mac         the attacker's hardware address
+    address     its leased address, and `client_id`, its client identifier
+    next_hop    the concentrator's hardware address
+    server      the server's address
+    flood       what it sends: see `messages`
+    identities  "one": its own hardware address with ever other client identifiers; "many": ever other
+                hardware addresses
+    wanted      the addresses that it wants
+    """
+
+    mac: bytes
+    address: IPv4Address
+    client_id: bytes
+    next_hop: bytes
+    server: IPv4Address
+    flood: Literal["discover", "request", "decline", "inform"]
+    identities: Literal["one", "many"]
+    wanted: tuple[IPv4Address, ...]
+
+
+def identity(number: int, plan: StarverPlan) -> Identity:
     """Return one of the clients that the attacker claims to be."""
-    wanted = IPv4Address(plan["wanted"][number % len(plan["wanted"])])
+    wanted = plan.wanted[number % len(plan.wanted)]
     octets = number.to_bytes(4, "big")
-    if plan["identities"] == "many":
+    if plan.identities == "many":
         chaddr = _PREFIX + octets
         return Identity(wanted, chaddr, b"\x01" + chaddr, b"")
-    return Identity(wanted, bytes.fromhex(plan["mac"].replace(":", "")), b"\0" + octets, b"")
+    return Identity(wanted, plan.mac, b"\0" + octets, b"")
 
 
-def messages(plan: dict[str, Any], count: int) -> Iterator[Message]:
+def messages(plan: StarverPlan, count: int) -> Iterator[Message]:
     """Go through the messages of a flood, about `count`.
 
     discover   DISCOVER, each time another client
@@ -57,13 +69,12 @@ def messages(plan: dict[str, Any], count: int) -> Iterator[Message]:
     decline    the same, and then DECLINE of that address by that client
     inform     INFORM of its own, each with another option
     """
-    chance = random.Random(plan["seed"])
-    server = IPv4Address(plan["server"]).packed
-    mac = bytes.fromhex(plan["mac"].replace(":", ""))
-    own = Identity(IPv4Address(plan["address"]), mac, bytes.fromhex(plan["client_id"]), b"")
+    chance = random.Random(plan.seed)
+    server = plan.server.packed
+    own = Identity(plan.address, plan.mac, plan.client_id, b"")
     for number in range(count):
         xid = chance.getrandbits(32)
-        if plan["flood"] == "inform":
+        if plan.flood == "inform":
             option = {_OPTIONS[number % len(_OPTIONS)]: chance.randbytes(_OPTION_LENGTH)}
             yield of_client(MessageType.INFORM, own, option, ciaddr=own.address, xid=xid)
             continue
@@ -72,31 +83,31 @@ def messages(plan: dict[str, Any], count: int) -> Iterator[Message]:
             OptionCode.REQUESTED_ADDRESS: client.address.packed,
             OptionCode.SERVER_IDENTIFIER: server,
         }
-        if plan["flood"] == "discover":
+        if plan.flood == "discover":
             yield of_client(MessageType.DISCOVER, client, xid=xid)
             continue
         yield of_client(MessageType.REQUEST, client, chosen, xid=xid)
-        if plan["flood"] == "decline":
+        if plan.flood == "decline":
             yield of_client(MessageType.DECLINE, client, chosen, xid=xid)
 
 
-def rows(plan: dict[str, Any]) -> list[bytes]:
+def rows(plan: StarverPlan) -> list[bytes]:
     """Return the frames of a flood: INFORMs go to the server itself, all else by broadcast."""
-    mac, next_hop = (bytes.fromhex(plan[key].replace(":", "")) for key in ("mac", "next_hop"))
-    count = min(plan["maximum_packets"], MOST_DIFFERENT)
+    next_hop = plan.next_hop
+    count = min(plan.maximum_packets, MOST_DIFFERENT)
     there = (frames.BROADCAST, SERVER_PORT)
     here = (IPv4Address(0), CLIENT_PORT)
-    if plan["flood"] == "inform":
-        here, there = (IPv4Address(plan["address"]), CLIENT_PORT), (IPv4Address(plan["server"]), SERVER_PORT)
+    if plan.flood == "inform":
+        here, there = (plan.address, CLIENT_PORT), (plan.server, SERVER_PORT)
     else:
         next_hop = frames.BROADCAST_MAC
-    return [datagram(message, here, there, mac, next_hop) for message in messages(plan, count)]
+    return [datagram(message, here, there, plan.mac, next_hop) for message in messages(plan, count)]
 
 
-def main(plan: dict[str, Any]) -> None:
+def main(plan: StarverPlan) -> None:
     """Carry out a plan."""
     carry_out(plan, rows(plan))
 
 
 if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(plans.read(StarverPlan, Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Who is behind the modems, as an experiment sees them: `Subscribers`, and the ordinary kind, `Hosts`."""
+"""Who is behind the modems, as an experiment sees them: `Subscribers`; the ordinary kind, a host for each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Subscribers(Protocol):
         """Return how many frames the emulation of the subscribers has lost."""
 
 
-class Hosts:
+class HostSubscribers:
     """Each subscriber a namespace with a DHCP client of its own."""
 
     def __init__(self, programs: Programs, nodes: Sequence[Subscriber]) -> None:

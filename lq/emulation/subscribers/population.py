@@ -1,8 +1,7 @@
-"""Thousands of subscribers as an experiment sees them: `Population`, the other kind beside `Hosts`."""
+"""Thousands of subscribers as an experiment sees them: one process plays all (`topologies.population`)."""
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -13,13 +12,15 @@ import numpy as np
 
 from lq.emulation.processes import Process, Programs, python
 from lq.errors import RunFailed
+from lq.sandbox import plans
 from lq.sandbox.channel import Channel
+from topologies.population.layout import PopulationPlan
 from topologies.population.node import PopulationNode
 
 OUTSTANDING = 128  # clients that may be on their way to a lease at a time
 
 
-class Population:
+class PopulationSubscribers:
     """Subscribers for whom one process speaks. Files go to `raw`."""
 
     def __init__(self, programs: Programs, raw: Path, node: PopulationNode, seed: int) -> None:
@@ -41,18 +42,15 @@ class Population:
         """Start the process; return when it speaks for the modems."""
         addresses = self._raw / "leases.u4"
         path = self._raw / "population.json"
-        path.write_text(
-            json.dumps(
-                {
-                    "interface": self.node.defaultIntf().name,
-                    "circuits": self.node.circuits,
-                    "hosts": self.node.hosts,
-                    "addresses_file": str(addresses),
-                    "outstanding": OUTSTANDING,
-                    "seed": self._seed,
-                }
-            )
+        plan = PopulationPlan(
+            interface=self.node.defaultIntf().name,
+            circuits=tuple(self.node.circuits),
+            hosts=tuple(self.node.hosts),
+            addresses_file=addresses,
+            outstanding=OUTSTANDING,
+            seed=self._seed,
         )
+        plans.save(plan, path)
         ours, theirs = socket.socketpair()
         command = python("topologies.population", str(path), str(theirs.fileno()))
         self.process = self._programs.launch("population", command, self.node, pass_fds=[theirs.fileno()])

@@ -1,0 +1,1 @@
+"""The requirements of the draft: the table, and the page that is made of it."""
