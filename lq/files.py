@@ -181,3 +181,11 @@ def _kind(mode: int) -> str:
 
 def _too_large(path: Path | str, most: int) -> BadInput:
     return BadInput(f"cannot read {path}: it is larger than {most:,} octets")
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a file holds just this."""
+    try:
+        return read(path, len(content)) == content
+    except BadInput:  # longer, or not to be read
+        return False

@@ -22,8 +22,10 @@ from lq import plots
 from lq.errors import BadInput
 from lq.experiments import run as running
 from lq.experiments import sweep as sweeping
-from lq.experiments.run import Run
-from lq.experiments.sweep import Sweep, sweep
+from lq.experiments.sweep import sweep
+from lq.results import run as finished_run
+from lq.results.run import Run
+from lq.results.sweep import PLAN, Sweep, plan_of
 from tests import support
 from tests.written import write_run
 
@@ -403,8 +405,8 @@ def test_a_damaged_run_names_the_file_on_the_command_line(damaged, number):
 def test_every_column_that_is_drawn_is_looked_at(good, tmp_path, name):
     """Each of them missing, of text instead of numbers, of numbers instead of text, without its values."""
     whole = pd.read_parquet(good / f"{name}.parquet")
-    for column in running.tables.COLUMNS[name]:
-        kind = running.tables.COLUMNS[name][column]
+    for column in finished_run.tables.COLUMNS[name]:
+        kind = finished_run.tables.COLUMNS[name][column]
         other = 1.5 if kind.startswith("text") else "x"
         broken = [whole.drop(columns=column), whole.assign(**{column: other})]
         if not kind.endswith("?"):
@@ -501,7 +503,7 @@ def outside(tmp_path):
 def swept(tmp_path):
     """A sweep's directory, as an interruption left it: nothing has finished."""
     (tmp_path / "sweep").mkdir()
-    (tmp_path / "sweep" / sweeping.PLAN).write_bytes(sweeping._plan(SWEPT.points()))
+    (tmp_path / "sweep" / PLAN).write_bytes(plan_of(SWEPT.points()))
     return tmp_path / "sweep"
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from lq import drawing, plots
 from lq.errors import BadInput
-from lq.experiments.run import Run, run
+from lq.experiments.run import run
 from lq.experiments.spec import load
-from lq.experiments.sweep import Sweep, aggregate, sweep
+from lq.experiments.sweep import sweep
+from lq.results.run import Run
+from lq.results.sweep import Sweep, aggregate
 from tests import support
 
 TABLE = pd.DataFrame(

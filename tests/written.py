@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lq.experiments.run import Run
 from lq.experiments.spec import load
+from lq.results.run import Run
 
 OUTAGE = 2.0
 INTERVAL = 0.1

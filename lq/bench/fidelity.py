@@ -17,10 +17,10 @@ from lq.bench.cases import Case, case, median
 from lq.bench.program import Tell
 from lq.emulation.processes import end, python
 from lq.experiments import directories
-from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
 from lq.progress import silent
+from lq.results.run import Run
 
 GOAL = 1.0
 LONGEST = 120.0  # seconds after which a busy process ends in any case

@@ -17,10 +17,10 @@ import pandas as pd
 from lq.bench.cases import Case, case, doubtful, limited
 from lq.bench.program import Tell
 from lq.experiments import directories
-from lq.experiments.run import Run
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
 from lq.results import load
+from lq.results.run import Run
 from lq.scenarios.denial import Attack
 from topologies import plan
 

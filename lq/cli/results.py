@@ -41,8 +41,8 @@ def plot(
     With --size a figure that cannot be read in that size is left out, and a line says so.
     """
     from lq import plots, reports
-    from lq.experiments.run import Run
     from lq.plots import paper
+    from lq.results.run import Run
 
     wanted = paper.read(kinds or [], size, dpi)
     for run_dir in run_dirs:

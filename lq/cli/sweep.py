@@ -54,6 +54,7 @@ def sweep(
     """
     from lq.experiments import spec as specification
     from lq.experiments import sweep as sweeping
+    from lq.results.sweep import holds_another
 
     common: dict[str, Any] = dict(specification.parse_setting(text) for text in settings or [])
     if topology is not None:
@@ -63,7 +64,7 @@ def sweep(
     what = sweeping.Sweep(scenario, common, _grid(grid), repeat)
     if workers is not None and scheduler is not None:
         raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
-    if sweeping.holds_another(what, out):
+    if holds_another(what, out):
         raise BadInput(f"{out} holds another sweep: give --out a new directory")
     with _executor(scheduler) as executor:
         done = sweeping.sweep(what, Path(os.path.realpath(out)), workers=workers, executor=executor)
@@ -123,8 +124,8 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
 
 def _print(done: Any, keys: list[str]) -> None:
     """Print one line for each point: medians over its repeats, with their intervals."""
-    from lq.experiments.sweep import aggregate
     from lq.reports import words  # draws, too
+    from lq.results.sweep import aggregate
 
     console = Console()
     if len(done.table):

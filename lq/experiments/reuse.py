@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 from pathlib import Path
-from typing import Any
 
 from lq import files
 from lq.errors import BadInput
 from lq.experiments import directories
 from lq.experiments.provenance import source
-
-MOST_OF_SUMMARY, MOST_OF_MANIFEST = 1 << 20, 16 << 20  # octets
+from lq.results.run import MOST_OF_SUMMARY, manifest
 
 
 def find(spec: bytes) -> tuple[Path, str] | None:
@@ -23,7 +21,7 @@ def find(spec: bytes) -> tuple[Path, str] | None:
     code, doubtful = source(), None
     for directory in directories.holding("spec.yaml"):
         with contextlib.suppress(BadInput):  # damaged, or not ours to read
-            if not directories.finished(directory) or not same(directory / "spec.yaml", spec):
+            if not directories.finished(directory) or not files.holds(directory / "spec.yaml", spec):
                 continue
             if manifest(directory).get("source") != code:
                 continue
@@ -32,19 +30,6 @@ def find(spec: bytes) -> tuple[Path, str] | None:
                 return directory, _told(directory, "")
             doubtful = doubtful or directory
     return (doubtful, _told(doubtful, ", which is not valid")) if doubtful else None
-
-
-def manifest(directory: Path) -> dict[str, Any]:
-    """Return what a run's manifest says. Raises BadInput."""
-    return files.read_object(directory / "manifest.json", MOST_OF_MANIFEST)
-
-
-def same(path: Path, content: bytes) -> bool:
-    """Whether a file holds just this."""
-    try:
-        return files.read(path, len(content)) == content
-    except BadInput:  # longer, or not to be read
-        return False
 
 
 def _told(directory: Path, doubt: str) -> str:

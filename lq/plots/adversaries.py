@@ -16,9 +16,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from lq import headings
-from lq.experiments.run import Run
 from lq.figures import BLUE, ORANGE, SKY, VERMILION
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
+from lq.results.run import Run
 from lq.scenarios.starve import Starve
 from lq.scenarios.trials import MOMENTS
 

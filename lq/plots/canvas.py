@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from lq import figures
 from lq.errors import BadInput, expect
-from lq.experiments.run import Run
 from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from lq.results.run import Run
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 DASHES = ("-", "--", "-.", ":")

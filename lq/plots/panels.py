@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lq import figures, headings
-from lq.experiments.run import Run
 from lq.plots.canvas import SIZE
+from lq.results.run import Run
 
 
 def panels(draw: Callable[[Run, Axes | None], Figure], runs: Mapping[str, Run]) -> Figure:

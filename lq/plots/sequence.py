@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lq.errors import BadInput
-from lq.experiments.run import Run
 from lq.figures import BLUE, GREEN, ORANGE, VERMILION
 from lq.plots.canvas import canvas, mark_invalid, need_reboot
+from lq.results.run import Run
 from topologies import plan
 
 SERVER = "DHCP server"

@@ -22,15 +22,15 @@ from matplotlib.ticker import PercentFormatter
 
 from lq import figures, headings
 from lq.errors import BadInput, expect, expect_columns
-from lq.experiments.run import Run
-from lq.experiments.sweep import MOST_RUNS, aggregate
 from lq.figures import BLUE
 from lq.headings import WARNING
 from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 from lq.results import tables
+from lq.results.run import Run
 from lq.results.schema import Kind
+from lq.results.sweep import MOST_RUNS, aggregate
 from lq.scenarios.registry import SCENARIOS
 
 CROSS = "\N{MULTIPLICATION X}"

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from lq import headings
-from lq.experiments.run import Run
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
 from lq.plots.runs import probe_counts, since
+from lq.results.run import Run
 
 
 def queries_so_far(runs: Mapping[str, Run]) -> Figure:

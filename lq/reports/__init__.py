@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lq import files
 from lq.errors import BadInput
-from lq.experiments.run import Run
 from lq.reports import sections, single, swept
 from lq.reports.compared import Comparison, compare
 from lq.reports.page import Markup, tag, whole_page
+from lq.results.run import Run
 
 __all__ = ["Comparison", "compare", "is_sweep", "made", "write"]
 

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from lq import figures, files, plots
 from lq.errors import BadInput
 from lq.experiments.directories import making
-from lq.experiments.run import Run
 from lq.experiments.spec import SCENARIOS
 from lq.plots import together
 from lq.plots.captions import caption
 from lq.reports import sections, specification, words
 from lq.reports.page import Column, Markup, bullets, table, tag, whole_page
+from lq.results.run import Run
 
 MOST_RUNS = 12  # whose curves can be told apart
 _NOT_NUMBERS = ("seed",)

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 from lq import figures, files, plots, reports
 from lq.errors import BadInput, RunFailed
 from lq.experiments.directories import finished
-from lq.experiments.run import Run, run
+from lq.experiments.run import run
 from lq.experiments.spec import Spec, load
-from lq.experiments.sweep import Sweep, sweep
+from lq.experiments.sweep import sweep
 from lq.plots import together
+from lq.results.run import Run
+from lq.results.sweep import Sweep
 
 TRIES = 3  # of a run or a sweep that is not valid
 _SIZE: dict[str, Any] = {"topology.modems": 4, "topology.hosts_per_modem": 2}

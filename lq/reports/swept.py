@@ -11,14 +11,13 @@ import pandas as pd
 
 from lq import plots
 from lq.errors import BadInput
-from lq.experiments import sweep as sweeping
-from lq.experiments.run import Run
 from lq.experiments.spec import SCENARIOS
-from lq.experiments.sweep import Sweep, aggregate
 from lq.plots.labels import differing
 from lq.plots.sweeps import drawn_of
 from lq.reports import sections, specification, words
 from lq.reports.page import Column, Markup, table, tag
+from lq.results.run import Run
+from lq.results.sweep import Sweep, aggregate, holds_another
 
 MOST_POINTS = 200  # in the table
 MOST_VALUES = 6  # measured, side by side
@@ -149,7 +148,7 @@ def _command(directory: Path, found: pd.DataFrame, keys: Sequence[str], first: R
     grid = {key: list(dict.fromkeys(map(_plain, found[key]))) for key in keys}
     repeats = int(found["repeat"].max())
     try:
-        if sweeping.holds_another(Sweep(spec.scenario, common, grid, repeats), directory):
+        if holds_another(Sweep(spec.scenario, common, grid, repeats), directory):
             return None
     except BadInput:
         return None

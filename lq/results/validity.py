@@ -1,39 +1,6 @@
-"""Whether a run may be believed: what the machine did to the measurement, and the bounds it must keep.
+"""Whether a run may be believed: what was observed of it, judged by bounds.
 
-A starved emulation gives smooth, wrong numbers. Each run therefore measures how late its own traffic was,
-whether its attacks reached their rates, how long its processes waited for a processor, what was dropped where
-nothing should be, and whether the clock jumped. Why the bounds are what they are:
-
-Lateness: a recovery ends with the first probe that is delivered, so it is known to within the probes'
-interval. Half of one more would be an error as large as that. It counts over the run and, since a few late
-probes are lost among those of a long one, in each phase from the takeover to the last recovery by itself.
-
-Attacks: a run stands for its attack's rate, so of the packets that were due at that rate the kernel must
-have taken all but a twentieth. Who cannot keep up sends ever later, and who was held up leaves a gap and then
-sends a burst. What the burst does to a queue shows as drops; a gap of a tenth of a second is short against
-all that an attack is measured by: a takeover, which lasts most of a second, quotas, negative times, the
-phase. What the kernel refuses is lost where nothing should be. The attacker is not among the processes whose
-waiting counts: its lateness says what that did.
-
-Waiting: as a share of the time in which a process wanted a processor, not of the time watched. So an idle
-stretch hides nothing, and the share says by how much the process was slowed: with one busy rival on each
-core it is a half, whatever the load. A controller that starts, which computes for most of a second, shows
-a rival best, and is watched by itself: on an otherwise idle machine of 2 cores it waited for less than a
-tenth of that, beside one busy process pinned to each core for six tenths (`lq bench fidelity`). A third
-stands between. Where Linux shares processors among sessions first (autogroup), the rivals of one session
-slow it less: those two, in one, made it wait for four tenths, and more cores for less. A process that hardly
-runs waits about as long for each short turn as the turn takes, and nothing is the slower for it: the switch
-among a few probes, say, 28 ms beside 79 in 3 s. So waits of less than a twentieth of the time watched do not
-count. Nor does a process that often runs for a moment, and is held up by the lab's own others for less than
-a tenth of a millisecond each time, such as a server that answers a thousand queries a second: all that is
-measured is counted in milliseconds. There, without a rival, 30 to 80 microseconds a turn were seen; 0.3 ms
-at most for a controller that starts, beside rivals 2.6 to 5 ms. The probes' senders are judged by their
-lateness alone: that is what their waiting does harm by.
-
-Faults of the controller: an exception in it, a message that the switch refused, or its death are no property
-of what is studied.
-
-Stolen time: what a hypervisor takes does not show as waiting in the machine that it takes it from.
+`docs/validity.md` derives the bounds.
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from matplotlib.figure import Figure
 from lq.errors import BadInput, RunFailed
 from lq.experiments import directories, provenance, reuse
 from lq.experiments import sweep as sweeping
-from lq.experiments.run import Run, prepare_directory, run
+from lq.experiments.run import prepare_directory, run
 from lq.experiments.spec import load
-from lq.experiments.sweep import Finished, Sweep, sweep
+from lq.experiments.sweep import sweep
 from lq.progress import silent
+from lq.results.run import Run
+from lq.results.sweep import Finished, Sweep, plan_of
 from tests import support
 
 QUICK = {"topology.modems": 1, "topology.hosts_per_modem": 1, "probes.warmup": 0.2, "reboot.settle": 0.1}
@@ -169,7 +171,7 @@ def test_a_run_that_fails_says_why_in_its_directory(tmp_path):
 def test_a_sweep_that_is_edited_takes_a_fresh_directory_and_reuse_finds_it(here, capsys):
     what = Sweep("reboot", QUICK, {"concentrator.window": [1]})
     shutil.copytree("runs/first", "runs/cell/runs/0001-1")
-    Path("runs/cell/sweep.yaml").write_bytes(sweeping._plan(what.points()))
+    Path("runs/cell/sweep.yaml").write_bytes(plan_of(what.points()))
     first = sweep(what, "runs/cell", progress=silent)
     edited = Sweep("reboot", QUICK, {"concentrator.window": [2]})
     second = sweep(edited, "runs/cell", progress=silent)
@@ -181,7 +183,7 @@ def test_a_sweep_that_is_edited_takes_a_fresh_directory_and_reuse_finds_it(here,
     assert (second.directory / "runs/0001-1/summary.json").stat().st_mtime_ns == written
     manifest = second.directory / "runs/0001-1/manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source": "another"}))
-    assert sweeping._there(sweeping._plan(edited.points())) is None
+    assert sweeping._there(plan_of(edited.points())) is None
 
 
 # -- marks on figures drawn by hand

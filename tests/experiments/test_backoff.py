@@ -10,9 +10,9 @@ import pytest
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.results import messages
+from lq.results.run import Run
 from lq.sandbox.tools import find
 from lq.scenarios import backoff
 from lq.wire import Message, frames

@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from lq.experiments.run import Run, run
+from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.results import phases
+from lq.results.run import Run
 from lq.scenarios import claim
 from tests import support
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.run import Run
 from lq.experiments.spec import load
 from lq.plots import attack_matrix
 from lq.results.evidence import Evidence
+from lq.results.run import Run
 from lq.scenarios.hijack import SCENARIO
 from lq.scenarios.hijack.findings import longest_gap
 from lq.scenarios.trials import ATTACKS

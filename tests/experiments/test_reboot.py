@@ -191,7 +191,7 @@ def test_a_specification_file_repeats_a_run(figure):
 def test_a_real_run_has_a_report_and_can_be_compared(figure, glean_only, tmp_path):
     """In its report is what came of it and no path of this machine, be the run valid or not."""
     runs = [figure.run, glean_only.run]
-    page = runs[0].report(tmp_path / "report.html").read_text()
+    page = reports.write([runs[0].directory], tmp_path / "report.html").read_text()
     assert page.count("<svg") == 5
     assert "3 of 3 subscribers came back after the reboot" in page
     assert "<pre>lq run reboot</pre>" in page

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from lq.errors import BadInput
-from lq.experiments.run import Run, run
+from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.plots import lease_curve
 from lq.results.evidence import Evidence
+from lq.results.run import Run
 from lq.scenarios import starve
 
 QUICK = {

@@ -15,8 +15,8 @@ from pathlib import Path
 from lq import yaml_file
 from lq.errors import BadInput
 from lq.experiments import spec as specification
-from lq.experiments.run import Run
 from lq.plots.runs import reachable
+from lq.results.run import Run
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service

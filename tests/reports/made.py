@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
-from lq.experiments import sweep as sweeping
-from lq.experiments.run import Run
-from lq.experiments.sweep import Sweep, sweep
+from lq.experiments.sweep import sweep
 from lq.progress import silent
+from lq.results.run import Run
+from lq.results.sweep import PLAN, Sweep, plan_of
 from tests.written import write_run
 
 MANIFEST = {
@@ -48,7 +48,7 @@ def swept(directory, plan: Sweep, source: Run):
     """Write a finished sweep, each run of which is a copy of `source` with its own specification."""
     points = plan.points()
     directory.mkdir()
-    (directory / sweeping.PLAN).write_bytes(sweeping._plan(points))
+    (directory / PLAN).write_bytes(plan_of(points))
     for number, point in enumerate(points):
         run = shutil.copytree(source.directory, directory / "runs" / point.name)
         (run / "spec.yaml").write_text(json.dumps(point.spec.model_dump(mode="json")))

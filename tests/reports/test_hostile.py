@@ -11,10 +11,10 @@ import pytest
 
 from lq import plots, reports
 from lq.errors import BadInput
-from lq.experiments.run import Run
 from lq.plots import paper
 from lq.reports import page as pages
 from lq.reports import sections
+from lq.results.run import Run
 from tests.reports.made import MANIFEST, finished
 from tests.reports.page import Page
 from tests.written import TWO
@@ -59,7 +59,7 @@ def attacked(directory, attack):
 def test_no_text_of_a_run_becomes_part_of_the_page(tmp_path, attack):
     name = "run" + re.sub(r"[\x00/\ud800]", "", attack)[:60]
     run = attacked(tmp_path / name, attack)
-    octets = run.report(tmp_path / "report.html").read_bytes()
+    octets = reports.write([run.directory], tmp_path / "report.html").read_bytes()
     text = octets.decode()  # valid UTF-8
     page = Page(text)
     assert set(page.tags) <= ALLOWED
@@ -73,7 +73,9 @@ def test_no_text_of_a_run_becomes_part_of_the_page(tmp_path, attack):
 
 def test_the_attack_has_reached_every_part_of_the_page(tmp_path):
     """Else the test above would say nothing."""
-    page = Page(attacked(tmp_path / "run", ATTACK).report(tmp_path / "report.html").read_text())
+    page = Page(
+        reports.write([attacked(tmp_path / "run", ATTACK).directory], tmp_path / "report.html").read_text()
+    )
     heads = ("Not valid", "Figures", "Numbers", "Phases", "Specification", "Where the figures", "scenario: ")
     starts = [page.text.index(head) for head in heads]
     assert starts == sorted(starts)
@@ -103,7 +105,7 @@ def test_a_report_is_bounded(tmp_path):
         columns=["phase", "start", "ready", "end"],
     )
     phases.to_parquet(run.directory / "phases.parquet")
-    text = run.report(tmp_path / "report.html").read_text()
+    text = reports.write([run.directory], tmp_path / "report.html").read_text()
     assert len(text) < 3_000_000
     page = Page(text)
     assert f"and {5_000 - sections.MOST_REASONS:,} reasons more" in page.text
@@ -118,14 +120,14 @@ def test_a_specification_that_is_too_long_is_refused(tmp_path):
     spec["concentrator"]["trusted_circuits"] = ["x" * 9_000] * 10
     (run.directory / "spec.yaml").write_text(json.dumps(spec))
     with pytest.raises(BadInput, match=r"spec\.yaml is too long"):
-        run.report()
+        reports.write([run.directory])
 
 
 def test_a_page_that_is_too_large_is_refused(tmp_path, monkeypatch):
     run = finished(tmp_path / "run")
     monkeypatch.setattr(pages, "MOST_OCTETS", 50_000)
     with pytest.raises(BadInput, match="would be larger than"):
-        run.report()
+        reports.write([run.directory])
     assert not (run.directory / "report.html").exists()
 
 

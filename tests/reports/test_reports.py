@@ -15,8 +15,8 @@ from lq.errors import BadInput
 from lq.experiments import run as running
 from lq.experiments import sweep as sweeping
 from lq.experiments.spec import SCENARIOS, load
-from lq.experiments.sweep import Sweep
 from lq.reports import specification, words
+from lq.results.sweep import Sweep, holds_another
 from tests.reports.made import finished, swept
 from tests.reports.page import Page
 from tests.written import REASON, TWO
@@ -121,8 +121,11 @@ def test_identifiers_of_several_figures_do_not_collide(tmp_path, plain):
 
 def test_a_report_is_written_into_the_run_or_where_one_says(tmp_path, monkeypatch):
     run = finished(tmp_path / "run")
-    assert run.report() == run.directory / "report.html"
-    assert run.report(tmp_path / "mine.html").read_bytes() == (run.directory / "report.html").read_bytes()
+    assert reports.write([run.directory]) == run.directory / "report.html"
+    assert (
+        reports.write([run.directory], tmp_path / "mine.html").read_bytes()
+        == (run.directory / "report.html").read_bytes()
+    )
     other = finished(tmp_path / "other")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["report", str(run.directory), str(other.directory)])
@@ -147,7 +150,7 @@ def test_a_report_is_not_written_through_a_link(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("precious")
     (run.directory / "report.html").symlink_to(precious)
-    run.report()
+    reports.write([run.directory])
     assert precious.read_text() == "precious"
     assert not (run.directory / "report.html").is_symlink()
 
@@ -215,7 +218,7 @@ def a_sweep(tmp_path_factory, plain):
 
 
 def test_a_sweep_has_a_report(a_sweep):
-    page = Page(a_sweep.report().read_text())
+    page = Page(reports.write([a_sweep.directory]).read_text())
     for said in (
         "sweep of reboot, 8 runs",
         "8 runs have finished: 4 points of a grid over 2 settings, 2 repeats at most.",
@@ -241,7 +244,7 @@ def test_the_command_of_a_sweep_goes_on_with_it(monkeypatch, a_sweep):
     monkeypatch.setattr(sweeping, "sweep", play)
     CliRunner().invoke(app, shlex.split(command)[1:])
     (what,) = seen
-    assert not sweeping.holds_another(what, a_sweep.directory)
+    assert not holds_another(what, a_sweep.directory)
 
 
 def test_a_sweep_of_which_a_point_is_missing_names_its_files(tmp_path, plain):

@@ -1,4 +1,4 @@
-from lq.experiments.run import Run
+from lq.results.run import Run
 
 # "A client renews after half of its lease, which here is half an hour."
 assert with_leasequery.spec.server.lease_time / 2 == 30 * 60
