@@ -15,6 +15,7 @@ from typing import Any
 
 from controllers import openflow
 from controllers.flows import ROUTE, Tables, Temporary, Wiring
+from controllers.held import HeldPackets
 from controllers.record import Recorder
 from controllers.settings import Settings
 from controllers.temporary import Temporaries
@@ -25,7 +26,6 @@ from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
 from lq.wire.options import MalformedMessage, address_of
 
-MAXIMUM_HELD = 16384  # packets; one for each address
 # Flows that drop something for a while, of each kind at most:
 MAXIMUM_REFUSED = 1 << 17  # addresses that are refused, in one direction or both
 MAXIMUM_SPOOFED = 1 << 14  # sources that failed verification
@@ -52,7 +52,7 @@ class Forwarder:
         self._circuit_tags = 2 if settings.stacked_tags else 1
         self._tables: Tables | None = None
         self._solicit_at: float | None = None
-        self._held: dict[int, tuple[bytes, int]] = {}
+        self._held = HeldPackets(wiring.access)
         self._unicast = b""  # the DHCP frame for a server that the engine is asked about
         self._forget_temporary()
         servers = {*settings.servers, *self.engine.config.queried_servers}
@@ -230,11 +230,7 @@ class Forwarder:
 
     def _ask(self, event: Event, address: IPv4Address, data: bytes, in_port: int, now: float) -> None:
         """Give a packet's event to the engine, and hold the packet unless the engine drops it."""
-        held, key = self._held, int(address)
-        if key not in held:
-            if len(held) >= MAXIMUM_HELD:
-                del held[next(iter(held))]  # the oldest: its answer may never come
-            held[key] = (data, in_port)
+        self._held.hold(address, data, in_port)
         self._carry_out(self.engine.handle(event, now), now)
 
     def _give(self, event: Event, now: float) -> None:
@@ -310,7 +306,7 @@ class Forwarder:
             self.counts["not_ethernet"] += 1
             return
         self.record.permit(now, location.address, location.circuit.tags, location.expires)
-        held, tables = self._held.pop(int(location.address), None), self._tables
+        held, tables = self._held.take(location.address), self._tables
         if tables is not None:
             self.to_switch += tables.permit(location)
             if held is not None:
@@ -339,14 +335,14 @@ class Forwarder:
         )
         if effect.quiet:
             return
-        held = self._held.pop(int(effect.address), None)
+        held = self._held.take(effect.address)
         upstream = held is not None and held[1] == self._access
         self._for_a_while(self._refused, Tables.refuse(effect.address, upstream=upstream), effect.until)
 
     def _drop(self, effect: events.Drop) -> None:
         """Discard what is held, and have the switch drop by itself what the engine need not see."""
         if effect.address is not None:
-            self._let_go(effect.address, effect.chaddr)
+            self._held.discard(effect.address, effect.chaddr)
         match effect.unseen:
             case None:
                 pass
@@ -372,7 +368,7 @@ class Forwarder:
         self._output(asked, self._access)
 
     def _abandon(self, effect: events.Abandon, now: float) -> None:
-        self._held.pop(int(effect.address), None)
+        self._held.take(effect.address)
         self.record.write("abandon", now, address=effect.address)
 
     def _answered(self, effect: events.Answered, now: float) -> None:
@@ -388,18 +384,6 @@ class Forwarder:
             effect.client,
             effect.refresh,
         )
-
-    def _let_go(self, address: IPv4Address, chaddr: bytes | None) -> None:
-        """Discard the packet held for an address, if it is the dropped one's: from that host, or to any.
-
-        So nobody who bears another's address makes us discard what is held for its owner.
-        """
-        held = self._held.get(int(address))
-        if held is None:
-            return
-        upstream = held[1] == self._access
-        if upstream is (chaddr is not None) and (not upstream or held[0][6:12] == chaddr):
-            del self._held[int(address)]
 
     # -- out
 

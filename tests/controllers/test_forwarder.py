@@ -169,7 +169,7 @@ def test_the_record_tells_of_all_of_it_in_one_piece(make, record, server):
 
 
 def test_no_more_than_so_many_packets_are_held(make, record, server, monkeypatch):
-    monkeypatch.setattr("controllers.forwarder.MAXIMUM_HELD", 10)
+    monkeypatch.setattr("controllers.held.MAXIMUM_HELD", 10)
     forwarder = make(record)
     for number in range(HOSTS):
         forwarder.packet_in(packet_in(FIRST + number), 1.0)
