@@ -9,22 +9,23 @@ for each address that is being asked about is held, and sent on its way when the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
 from controllers import openflow
 from controllers.flows import ROUTE, Tables, Temporary, Wiring
+from controllers.held import HeldPackets
 from controllers.record import Recorder
 from controllers.settings import Settings
 from controllers.temporary import Temporaries
 from lq.concentrator import events
 from lq.concentrator.engine import Concentrator
+from lq.concentrator.events import Effect, Event, assert_never
 from lq.wire import frames, registration
 from lq.wire.message import CLIENT_PORT, SERVER_PORT, decode
 from lq.wire.options import MalformedMessage, address_of
 
-MAXIMUM_HELD = 16384  # packets; one for each address
 # Flows that drop something for a while, of each kind at most:
 MAXIMUM_REFUSED = 1 << 17  # addresses that are refused, in one direction or both
 MAXIMUM_SPOOFED = 1 << 14  # sources that failed verification
@@ -51,25 +52,12 @@ class Forwarder:
         self._circuit_tags = 2 if settings.stacked_tags else 1
         self._tables: Tables | None = None
         self._solicit_at: float | None = None
-        self._held: dict[int, tuple[bytes, int]] = {}
+        self._held = HeldPackets(wiring.access)
         self._unicast = b""  # the DHCP frame for a server that the engine is asked about
         self._forget_temporary()
         servers = {*settings.servers, *self.engine.config.queried_servers}
         self._server_named = {str(server): server for server in servers}
         self._place_of_server = {int(server): (str(server), SERVER_PORT) for server in servers}
-        self._carriers: dict[type[Any], Callable[[Any, float], None]] = {
-            events.ToServer: self._to_server,
-            events.ToClient: self._to_client,
-            events.PassOn: self._pass_on,
-            events.Probe: self._probe,
-            events.Permit: self._permit,
-            events.Withdraw: self._withdraw,
-            events.Refuse: self._refuse,
-            events.Drop: self._drop,
-            events.BroadcastArp: self._broadcast_arp,
-            events.Abandon: self._abandon,
-            events.Answered: self._answered,
-        }
         for modem in settings.modems:
             circuit = events.Circuit(wiring.access, modem.tags)
             self._give(events.ModemRegistered(bytes.fromhex(modem.mac.replace(":", "")), circuit), 0.0)
@@ -240,22 +228,42 @@ class Forwarder:
 
     # -- the engine
 
-    def _ask(self, event: Any, address: IPv4Address, data: bytes, in_port: int, now: float) -> None:
+    def _ask(self, event: Event, address: IPv4Address, data: bytes, in_port: int, now: float) -> None:
         """Give a packet's event to the engine, and hold the packet unless the engine drops it."""
-        held, key = self._held, int(address)
-        if key not in held:
-            if len(held) >= MAXIMUM_HELD:
-                del held[next(iter(held))]  # the oldest: its answer may never come
-            held[key] = (data, in_port)
+        self._held.hold(address, data, in_port)
         self._carry_out(self.engine.handle(event, now), now)
 
-    def _give(self, event: Any, now: float) -> None:
+    def _give(self, event: Event, now: float) -> None:
         self._carry_out(self.engine.handle(event, now), now)
 
-    def _carry_out(self, effects: Iterable[Any], now: float) -> None:
-        carriers = self._carriers
+    def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
+        """Do what the engine has decided, in order."""
         for effect in effects:
-            carriers[type(effect)](effect, now)
+            match effect:
+                case events.ToServer():
+                    self._to_server(effect, now)
+                case events.Answered():
+                    self._answered(effect, now)
+                case events.Permit():
+                    self._permit(effect, now)
+                case events.Drop():
+                    self._drop(effect)
+                case events.Refuse():
+                    self._refuse(effect, now)
+                case events.Withdraw():
+                    self._withdraw(effect, now)
+                case events.Abandon():
+                    self._abandon(effect, now)
+                case events.ToClient():
+                    self._to_client(effect)
+                case events.PassOn():
+                    self._pass_on()
+                case events.Probe():
+                    self._probe(effect, now)
+                case events.BroadcastArp():
+                    self._broadcast_arp(effect)
+                case _:
+                    assert_never(effect)
 
     def _to_server(self, effect: events.ToServer, now: float) -> None:
         place = self._place_of_server[int(effect.server)]
@@ -266,7 +274,7 @@ class Forwarder:
                 now, place[0], query.address, query.form, query.attempt, query.client, query.refresh
             )
 
-    def _to_client(self, effect: events.ToClient, now: float) -> None:
+    def _to_client(self, effect: events.ToClient) -> None:
         """Put a server's reply on the client's circuit, as RFC 2131, 4.1 says where."""
         message = effect.message
         destination = frames.BROADCAST if effect.broadcast else message.yiaddr
@@ -277,7 +285,7 @@ class Forwarder:
         frame = frames.ethernet(mac, self._access_mac, effect.circuit.tags, frames.ETHERTYPE_IPV4, packet)
         self._output([frame], effect.circuit.port)
 
-    def _pass_on(self, effect: events.PassOn, now: float) -> None:
+    def _pass_on(self) -> None:
         """Send a host's message to a server on its way."""
         if self._tables is not None:
             self.to_switch.append(self._tables.to_network(self._unicast))
@@ -298,7 +306,7 @@ class Forwarder:
             self.counts["not_ethernet"] += 1
             return
         self.record.permit(now, location.address, location.circuit.tags, location.expires)
-        held, tables = self._held.pop(int(location.address), None), self._tables
+        held, tables = self._held.take(location.address), self._tables
         if tables is not None:
             self.to_switch += tables.permit(location)
             if held is not None:
@@ -322,31 +330,35 @@ class Forwarder:
         direction come, the engine says Drop. In a large scan the packet may be held no more: most such
         come from the network side. Nothing is held in the switch for an address that no packet was for.
         """
-        self.record.write("refuse", now, address=effect.address, reason=effect.reason, until=effect.until)
+        self.record.write(
+            "refuse", now, address=effect.address, reason=effect.reason.value, until=effect.until
+        )
         if effect.quiet:
             return
-        held = self._held.pop(int(effect.address), None)
+        held = self._held.take(effect.address)
         upstream = held is not None and held[1] == self._access
         self._for_a_while(self._refused, Tables.refuse(effect.address, upstream=upstream), effect.until)
 
-    def _drop(self, effect: events.Drop, now: float) -> None:
-        self.counts[f"dropped: {effect.reason}"] += 1
-        address, circuit, chaddr = effect.address, effect.circuit, effect.chaddr
-        if effect.reason == "message-limit" and circuit is not None and effect.until is not None:
-            self._for_a_while(self._exhausted, Tables.muted(circuit), effect.until)
-        if address is not None:
-            self._let_go(address, chaddr)
-        if effect.until is None or address is None:
-            return
-        if effect.reason == "query-limit":  # one flow, not one for each address that is tried
-            self._for_a_while(self._exhausted, Tables.exhausted(circuit), effect.until)
-        elif effect.reason == "refused":
-            refusal = Tables.refuse(address, upstream=circuit is not None)
-            self._for_a_while(self._refused, refusal, effect.until)
-        elif circuit is not None and chaddr is not None:
-            self._for_a_while(self._spoofed, Tables.drop(circuit, chaddr, address), effect.until)
+    def _drop(self, effect: events.Drop) -> None:
+        """Discard what is held, and have the switch drop by itself what the engine need not see."""
+        if effect.address is not None:
+            self._held.discard(effect.address, effect.chaddr)
+        match effect.unseen:
+            case None:
+                pass
+            case events.SpoofedSource() as unseen:
+                self._for_a_while(self._spoofed, Tables.drop(*unseen), effect.until)
+            case events.RefusedAddress(refused, upstream):
+                flow = Tables.refuse(refused, upstream=upstream)
+                self._for_a_while(self._refused, flow, effect.until)
+            case events.ExhaustedCircuit(exhausted):  # one flow, not one for each address that is tried
+                self._for_a_while(self._exhausted, Tables.exhausted(exhausted), effect.until)
+            case events.MutedCircuit(muted):
+                self._for_a_while(self._exhausted, Tables.muted(muted), effect.until)
+            case _:
+                assert_never(effect.unseen)
 
-    def _broadcast_arp(self, effect: events.BroadcastArp, now: float) -> None:
+    def _broadcast_arp(self, effect: events.BroadcastArp) -> None:
         """Ask on every circuit, one frame for each (R4.1-1)."""
         mac, giaddr = self._access_mac, self.settings.giaddr
         asked = [
@@ -356,7 +368,7 @@ class Forwarder:
         self._output(asked, self._access)
 
     def _abandon(self, effect: events.Abandon, now: float) -> None:
-        self._held.pop(int(effect.address), None)
+        self._held.take(effect.address)
         self.record.write("abandon", now, address=effect.address)
 
     def _answered(self, effect: events.Answered, now: float) -> None:
@@ -372,18 +384,6 @@ class Forwarder:
             effect.client,
             effect.refresh,
         )
-
-    def _let_go(self, address: IPv4Address, chaddr: bytes | None) -> None:
-        """Discard the packet held for an address, if it is the dropped one's: from that host, or to any.
-
-        So nobody who bears another's address makes us discard what is held for its owner.
-        """
-        held = self._held.get(int(address))
-        if held is None:
-            return
-        upstream = held[1] == self._access
-        if upstream is (chaddr is not None) and (not upstream or held[0][6:12] == chaddr):
-            del self._held[int(address)]
 
     # -- out
 

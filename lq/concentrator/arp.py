@@ -20,6 +20,7 @@ from lq.concentrator.config import ConcentratorConfig
 from lq.concentrator.events import Abandon, ArpReply, BroadcastArp, Drop, Effect, Location, Upstream
 from lq.concentrator.places import Places
 from lq.concentrator.query import MAXIMUM_SOURCES
+from lq.concentrator.reasons import DropReason, RefusalReason
 from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timers import Timers
 
@@ -57,7 +58,7 @@ class ArpSearches:
 
     def begin(
         self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]
-    ) -> str | None:
+    ) -> DropReason | None:
         """Ask all hosts who has the address; return why not, which never is."""
         limit = self._config.waiting_limit
         if len(self._searches) >= limit:
@@ -80,7 +81,7 @@ class ArpSearches:
         if search is None:
             location = self._places.locations.get(key, now)
             contradicts = location is not None and not location.admits(event.circuit, event.chaddr)
-            reason = "arp-contradiction" if contradicts else "arp-unasked"
+            reason = DropReason.ARP_CONTRADICTION if contradicts else DropReason.ARP_UNASKED
             out.append(Drop(reason, event.address, event.circuit, event.chaddr))
             return
         modem = self._places.modems.relay_info(event.circuit).remote_id
@@ -102,7 +103,7 @@ class ArpSearches:
             if search.attempts >= config.arp_attempts:
                 del self._searches[key]
                 until = now + config.arp_refused_time
-                self._places.refuse(search.address, "no-arp-reply", until, now, out)
+                self._places.refuse(search.address, RefusalReason.NO_ARP_REPLY, until, now, out)
                 continue
             self._timers.set(key, now + config.arp_retry * 2.0**search.attempts)
             search.attempts += 1

@@ -48,12 +48,13 @@ from lq.concentrator.events import (
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.query import MAXIMUM_SOURCES
+from lq.concentrator.reasons import DropReason
 from lq.concentrator.timed_set import TimedSet
 from lq.concentrator.timers import NEVER
 from lq.wire import Message, MessageType
 
-Verdict = Literal["passes", "waits", "spoofed", "moved"]
-"""What becomes of a message; "spoofed" and "moved" are reasons to drop it."""
+Verdict = Literal["passes", "waits"] | DropReason
+"""What becomes of a message: it passes, it waits, or it is dropped for a reason."""
 
 Pass = Callable[[Circuit, Message, float, list[Effect]], None]
 """Pass a client's message on."""
@@ -176,19 +177,19 @@ class Claims:
         gives_up = message.message_type != MessageType.REQUEST
         location = places.locations.get(key, now)
         if location is not None and location.circuit == circuit:
-            return "spoofed" if gives_up and location.chaddr != message.chaddr else "passes"
+            return DropReason.SPOOFED if gives_up and location.chaddr != message.chaddr else "passes"
         if location is not None and gives_up:
-            return "spoofed"
+            return DropReason.SPOOFED
         if moves == "always":
             return "passes"
         if location is not None:
             if moves == "when-gone" and self._present.until(key, now) is None:
                 return "waits"
-            return "moved"
+            return DropReason.MOVED
         waiting = places.awaiting.get(key, now)
         if waiting is not None and waiting.modem != places.modems.modem_on(circuit):
             gone = moves == "when-gone" and now >= (self._began or 0.0) + self._config.modem_patience
-            return "passes" if gone else "moved"
+            return "passes" if gone else DropReason.MOVED
         if key not in places.hosts or places.negative_cache.get(key, now) is not None:
             return "passes"
         asked = self._leasequery is not None and self._leasequery.claim(address, now, out)
@@ -215,7 +216,7 @@ class Claims:
                 self._count -= 1
                 break
         if len(claim.messages) >= MAXIMUM_SOURCES:
-            out.append(Drop("moved", None, circuit, message.chaddr))
+            out.append(Drop(DropReason.MOVED, None, circuit, message.chaddr))
             return
         claim.messages.append((circuit, message))
         self._count += 1
@@ -265,7 +266,7 @@ class Claims:
 
     def _drop(self, claim: _Claim, out: list[Effect]) -> None:
         self._end(claim)
-        out += [Drop("moved", None, circuit, message.chaddr) for circuit, message in claim.messages]
+        out += [Drop(DropReason.MOVED, None, circuit, message.chaddr) for circuit, message in claim.messages]
 
     def _end(self, claim: _Claim) -> None:
         del self.waiting[int(claim.address)]

@@ -15,9 +15,8 @@ Hosts are found by leasequery, or for comparison by broadcast ARP or not at all 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import IPv4Address
-from typing import Any
 
 from lq.concentrator import gleaning
 from lq.concentrator.arp import ArpSearches
@@ -33,68 +32,35 @@ from lq.concentrator.events import (
     Drop,
     Effect,
     Event,
+    ExhaustedCircuit,
     FromClient,
     FromLocated,
     FromServer,
     ModemRegistered,
+    MutedCircuit,
     PassOn,
     Permit,
     Probe,
     Refuse,
+    RefusedAddress,
     ToClient,
     ToServer,
+    Unseen,
     Upstream,
     Withdraw,
+    assert_never,
 )
 from lq.concentrator.exchanges import wanted
 from lq.concentrator.gleaning import Gleaning
 from lq.concentrator.leasequery import LeaseQuery
 from lq.concentrator.places import Places
 from lq.concentrator.quota import Quota
+from lq.concentrator.reasons import DropReason
 from lq.concentrator.relay import Relay
 from lq.concentrator.source_verification import SourceVerification
-from lq.concentrator.timers import NEVER
+from lq.concentrator.timers import LONG_AGO, NEVER
 from lq.wire import SERVER_PORT, MalformedMessage, Message, MessageType
 
-REASONS = {
-    "out-of-range": "the address is none of a host on the attached access networks (R6.2-7, R7-4)",
-    "spoofed": "the source does not match the address's location (R1-5)",
-    "refused": "the address is in the negative cache (R7-3)",
-    "query-limit": "the circuit, or the network side, has used up its share of queries",
-    "unlocated": "the location is unknown and no way to find it is in use",
-    "unanswerable": "no server answers this form of query about this address (R6.5-5, R6.5-6)",
-    "arp-contradiction": "an answer by ARP that contradicts the address's location (R4.1-1)",
-    "arp-unasked": "an answer by ARP that nobody asked for, or a second one",
-    "rogue-server": "a server's message from the access side",
-    "not-a-client's": "a message type from the access side that no client sends",
-    "spoofed-giaddr": "giaddr set by a client",
-    "spoofed-option-82": "option 82 set by a client, or by an access node that is not trusted",
-    "spoofed-unicast": "a host's message to a server itself that the host may not send",
-    "two-addresses": "a client's message that names two addresses",
-    "message-limit": "the circuit has used up its share of DHCP messages",
-    "moved": "a client's message about an address that another circuit has",
-    "hops": "passed too many relays",
-    "unknown-server": "from none of the configured servers",
-    "server-port": "from a server's address, but not from port 67",
-    "unasked-reply": "a reply that answers no open request, or one that was answered",
-    "foreign-circuit": "an answer with option 82 that this concentrator cannot have written",
-    "unmatched": "an answer to no query under way",
-    "malformed": "a message that cannot be read, or cannot be passed on",
-    "not-a-reply": "a relayed message that is no reply to us",
-    "no-circuit": "a reply whose client's circuit is unknown",
-}
-"""Why packets and messages are dropped."""
-
-_NAMES: dict[type[Any], str] = {
-    Permit: "permits",
-    ToClient: "returned",
-    BroadcastArp: "arp_requests",
-    Probe: "arp_probes",
-    PassOn: "passed_on",
-    Withdraw: "withdrawals",
-    Refuse: "refusals",
-    Abandon: "abandoned",
-}
 _NETWORK_SIDE = "network"
 _CLAIMING = frozenset({MessageType.REQUEST, MessageType.DECLINE, MessageType.RELEASE})
 
@@ -132,22 +98,29 @@ class Concentrator:
         self._circuit_quota = Quota(config.circuit_queries, config.quota_interval)
         self._network_quota = Quota(config.network_queries, config.quota_interval)
         self._message_quota = Quota(config.circuit_messages, config.quota_interval)
-        self._handlers: dict[type[Any], Callable[[Any, float, list[Effect]], None]] = {
-            Downstream: self._downstream,
-            Upstream: self._upstream,
-            FromServer: self._from_server,
-            FromClient: self._from_client,
-            FromLocated: self._from_located,
-            ModemRegistered: self._places.modem_registered,
-            ArpReply: self._arp_reply,
-        }
 
     # -- what the caller does
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event in; return what is to be done."""
         out: list[Effect] = []
-        self._handlers[type(event)](event, now, out)
+        match event:
+            case FromServer():
+                self._from_server(event, now, out)
+            case Downstream():
+                self._downstream(event, now, out)
+            case Upstream():
+                self._upstream(event, now, out)
+            case FromClient():
+                self._from_client(event, now, out)
+            case FromLocated():
+                self._from_located(event, now, out)
+            case ArpReply():
+                self._arp_reply(event, now, out)
+            case ModemRegistered():
+                self._places.modem_registered(event, now, out)
+            case _:
+                assert_never(event)
         if self._claims.waiting:
             self._claims.settle(tuple(out), now, out)
         self._leasequery.pump(now, out)
@@ -182,7 +155,7 @@ class Concentrator:
     def _count(self, out: Iterable[Effect]) -> None:
         counters = self.counters
         for effect in out:
-            counters[_NAMES.get(type(effect)) or _name(effect)] += 1
+            counters[_name(effect)] += 1
 
     # -- packets
 
@@ -208,37 +181,41 @@ class Concentrator:
             if until is None:
                 out.append(self._verification.spoofed(event, now))
             else:
-                out.append(Drop("query-limit", event.address, event.circuit, event.chaddr, until))
+                out.append(_exhausted(event.address, event, until))
 
     def _want(self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]) -> None:
         """Find an unlocated address, unless it is being found, or may not be looked for."""
         key, finder = int(address), self._finder
-        inside = key in self._places.hosts
-        if inside and finder is not None and finder.join(key, source, now, out):
+        if key not in self._places.hosts:
+            out.append(_dropped(DropReason.OUT_OF_RANGE, address, source))
             return
-        reason, until = self._obstacle(key, source, now) if inside else ("out-of-range", None)
-        if reason is None:
-            waiting = self._places.awaiting.get(key, now)
-            if waiting is not None:  # all is known but its modem's circuit: asking again is no use
-                self._places.await_modem(waiting, now, out)
-                return
-            reason = "unlocated" if finder is None else finder.begin(address, source, now, out)
+        if finder is not None and finder.join(key, source, now, out):
+            return
+        obstacle = self._obstacle(address, source, now)
+        if obstacle is not None:
+            out.append(obstacle)
+            return
+        waiting = self._places.awaiting.get(key, now)
+        if waiting is not None:  # all is known but its modem's circuit: asking again is no use
+            self._places.await_modem(waiting, now, out)
+            return
+        reason = DropReason.UNLOCATED if finder is None else finder.begin(address, source, now, out)
         if reason is not None:
-            circuit, chaddr = (None, None) if source is None else (source.circuit, source.chaddr)
-            out.append(Drop(reason, address, circuit, chaddr, until))
+            out.append(_dropped(reason, address, source))
 
-    def _obstacle(self, key: int, source: Upstream | None, now: float) -> tuple[str | None, float | None]:
-        """Return why the address must not be asked about now, and until when."""
-        refusal = self.negative_cache.get(key, now)
+    def _obstacle(self, address: IPv4Address, source: Upstream | None, now: float) -> Drop | None:
+        """Return what happens to a packet whose address must not be asked about now, None if it may be."""
+        refusal = self.negative_cache.get(int(address), now)
         if refusal is not None:
-            return "refused", refusal.until
+            unseen = RefusedAddress(address, upstream=source is not None)
+            return _dropped(DropReason.REFUSED, address, source, refusal.until, unseen)
         if self._finder is None:
-            return None, None
+            return None
         if source is None:
-            until_share = self._network_quota.take(_NETWORK_SIDE, now)
+            until = self._network_quota.take(_NETWORK_SIDE, now)
         else:
-            until_share = self._circuit_quota.take(source.circuit, now)
-        return (None, None) if until_share is None else ("query-limit", until_share)
+            until = self._circuit_quota.take(source.circuit, now)
+        return None if until is None else _exhausted(address, source, until)
 
     # -- DHCP
 
@@ -246,7 +223,7 @@ class Concentrator:
         """A server's answer to a query, or its reply to a client."""
         message, server = event.message, event.server
         if event.port != SERVER_PORT and self.config.verify_replies:
-            out.append(Drop("server-port"))
+            out.append(Drop(DropReason.SERVER_PORT))
             return
         reply = self._leasequery.kind(message)
         try:
@@ -255,21 +232,21 @@ class Concentrator:
             elif server in self._known_servers:
                 self._gleaning.learn(self._relay.from_server(server, message, now, out), server, now, out)
             else:
-                out.append(Drop("unknown-server"))
+                out.append(Drop(DropReason.UNKNOWN_SERVER))
         except MalformedMessage:
-            out.append(Drop("malformed"))
+            out.append(Drop(DropReason.MALFORMED))
 
     def _from_client(self, event: FromClient, now: float, out: list[Effect]) -> None:
         """A client's broadcast message: passed on, once it is known whose the address is that it names."""
         circuit, message = event.circuit, event.message
         until = self._message_quota.take(circuit, now)
         if until is not None:
-            out.append(Drop("message-limit", None, circuit, message.chaddr, until))
+            out.append(_muted(circuit, message, until))
             return
         try:
             obstacle = self._relay.obstacle(circuit, message)
         except MalformedMessage:
-            obstacle = "malformed"
+            obstacle = DropReason.MALFORMED
         if obstacle is not None:
             out.append(Drop(obstacle, None, circuit, message.chaddr))
         elif message.message_type in _CLAIMING and int(wanted(message)):
@@ -281,7 +258,7 @@ class Concentrator:
         try:
             gleaned = self._relay.pass_on(circuit, message, now, out)
         except MalformedMessage:
-            out.append(Drop("malformed", None, circuit, message.chaddr))
+            out.append(Drop(DropReason.MALFORMED, None, circuit, message.chaddr))
             return
         self._gleaning.left(gleaned, now, out)
 
@@ -290,11 +267,14 @@ class Concentrator:
         address, message = event.address, event.message
         location = self.locations.get(int(address), now)
         if self.config.verify_unicast:
-            until = None if location is None else self._message_quota.take(location.circuit, now)
-            obstacle = self._relay.unicast_obstacle(location, message) if until is None else "message-limit"
+            circuit = None if location is None else location.circuit
+            until = None if circuit is None else self._message_quota.take(circuit, now)
+            if circuit is not None and until is not None:
+                out.append(_muted(circuit, message, until))
+                return
+            obstacle = self._relay.unicast_obstacle(location, message)
             if obstacle is not None:
-                circuit = None if location is None else location.circuit
-                out.append(Drop(obstacle, None, circuit, message.chaddr, until))
+                out.append(Drop(obstacle, None, circuit, message.chaddr))
                 return
         out.append(PassOn(address))
         self._gleaning.left(gleaning.from_located(message, location), now, out)
@@ -305,17 +285,61 @@ class Concentrator:
             if self._finder is self._arp:
                 self._arp.reply(event, now, out)
             else:
-                out.append(Drop("arp-unasked", None, event.circuit, event.chaddr))
+                out.append(Drop(DropReason.ARP_UNASKED, None, event.circuit, event.chaddr))
+
+
+def _dropped(
+    reason: DropReason,
+    address: IPv4Address,
+    source: Upstream | None,
+    until: float = LONG_AGO,
+    unseen: Unseen | None = None,
+) -> Drop:
+    """Return the drop of a packet for the address, or from it if there is a source."""
+    circuit, chaddr = (None, None) if source is None else (source.circuit, source.chaddr)
+    return Drop(reason, address, circuit, chaddr, until, unseen)
+
+
+def _exhausted(address: IPv4Address, source: Upstream | None, until: float) -> Drop:
+    """Return the drop of a packet whose circuit, or the network side, has used up its share of queries."""
+    circuit = None if source is None else source.circuit
+    return _dropped(DropReason.QUERY_LIMIT, address, source, until, ExhaustedCircuit(circuit))
+
+
+def _muted(circuit: Circuit, message: Message, until: float) -> Drop:
+    """Return the drop of a DHCP message of a circuit that has used up its share."""
+    return Drop(DropReason.MESSAGE_LIMIT, None, circuit, message.chaddr, until, MutedCircuit(circuit))
 
 
 def _name(effect: Effect) -> str:
-    """Return what an effect counts as that has no name by its type alone."""
-    if isinstance(effect, ToServer):
-        if effect.query is None:
-            return "relayed"
-        if effect.query.refresh:
-            return "queries_refresh"
-        return "queries_sent" if effect.query.attempt == 1 else "queries_resent"
-    if isinstance(effect, Answered):
-        return ("refresh_" if effect.refresh else "replies_") + effect.reply
-    return "dropped_" + effect.reason if isinstance(effect, Drop) else type(effect).__name__
+    """Return the counter of an effect."""
+    match effect:
+        case ToServer():
+            query = effect.query
+            if query is None:
+                return "relayed"
+            if query.refresh:
+                return "queries_refresh"
+            return "queries_sent" if query.attempt == 1 else "queries_resent"
+        case Answered():
+            return ("refresh_" if effect.refresh else "replies_") + effect.reply
+        case Permit():
+            return "permits"
+        case Drop():
+            return "dropped_" + effect.reason.value
+        case Refuse():
+            return "refusals"
+        case Withdraw():
+            return "withdrawals"
+        case ToClient():
+            return "returned"
+        case PassOn():
+            return "passed_on"
+        case Probe():
+            return "arp_probes"
+        case BroadcastArp():
+            return "arp_requests"
+        case Abandon():
+            return "abandoned"
+        case _:
+            assert_never(effect)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
+from lq.concentrator.reasons import DropReason, RefusalReason
+from lq.concentrator.timers import LONG_AGO
 from lq.wire import Message, decode
 from lq.wire.message import SERVER_PORT
 
@@ -202,30 +204,60 @@ class Withdraw:
 class Refuse:
     """Drop traffic for and from this address until then, and what was held for it.
 
-    Reasons: "known", "unknown" (the servers' answers), "no-location" (a lease without option 82),
-    "foreign-circuit" (option 82 names no circuit of ours), "modem-absent" (its modem is not registered),
-    "no-arp-reply" (mode "arp": nobody has it). `quiet`: no packet asked, so there is no traffic yet to drop.
+    `quiet`: no packet asked, so there is no traffic yet to drop.
     """
 
     address: IPv4Address
     until: float
-    reason: str
+    reason: RefusalReason
     quiet: bool = False
+
+
+class SpoofedSource(NamedTuple):
+    """Packets with this source address from this circuit and hardware address (R1-5)."""
+
+    circuit: Circuit
+    chaddr: bytes
+    address: IPv4Address
+
+
+class RefusedAddress(NamedTuple):
+    """Packets from (`upstream`) or for an address of the negative cache (R7-3)."""
+
+    address: IPv4Address
+    upstream: bool
+
+
+class ExhaustedCircuit(NamedTuple):
+    """Packets from this circuit, or from the network side (None), that would cause a query."""
+
+    circuit: Circuit | None
+
+
+class MutedCircuit(NamedTuple):
+    """DHCP messages from this circuit."""
+
+    circuit: Circuit
+
+
+Unseen = SpoofedSource | RefusedAddress | ExhaustedCircuit | MutedCircuit
+"""What the switch may drop by itself for a while, as long as no Permit says otherwise."""
 
 
 @dataclass(slots=True)
 class Drop:
-    """Drop the packet of this event. `reason` is counted; see `engine.REASONS`.
+    """Drop the packet or message of this event, and what is held for this address.
 
-    With `until`, more of the same kind (these `circuit`, `chaddr` and `address`) may be dropped
-    unseen until then, as long as no Permit says otherwise.
+    The packet came from `circuit` and `chaddr`; both are None if it came from the network side. `unseen`
+    says what may be dropped without the engine until the time `until`.
     """
 
-    reason: str
+    reason: DropReason
     address: IPv4Address | None = None
     circuit: Circuit | None = None
     chaddr: bytes | None = None
-    until: float | None = None
+    until: float = LONG_AGO
+    unseen: Unseen | None = None
 
 
 @dataclass(slots=True)
@@ -265,3 +297,8 @@ Effect = (
     | Abandon
     | Answered
 )
+
+
+def assert_never(value: NoReturn) -> NoReturn:
+    """Stand where no event or effect is left: the type checker holds that each has its case."""
+    raise AssertionError(f"no case for {value!r}")

@@ -30,12 +30,14 @@ from lq.concentrator.events import (
     Drop,
     Effect,
     Location,
+    RefusedAddress,
     Reply,
     Upstream,
 )
 from lq.concentrator.location import NOWHERE
 from lq.concentrator.places import Places
 from lq.concentrator.query import MAXIMUM_SOURCES, Query, Transaction
+from lq.concentrator.reasons import DropReason, RefusalReason
 from lq.concentrator.server_state import RESPONSIVE
 from lq.concentrator.source_verification import SourceVerification
 from lq.concentrator.timed_set import TimedSet
@@ -81,7 +83,7 @@ class LeaseQuery:
 
     def begin(
         self, address: IPv4Address, source: Upstream | None, now: float, out: list[Effect]
-    ) -> str | None:
+    ) -> DropReason | None:
         """Ask about an address that nothing is known of; return why not, if there is nobody to ask."""
         if source is not None and self._by_mac:
             if self._strangers.until(_number(source.chaddr), now) is not None:
@@ -124,11 +126,11 @@ class LeaseQuery:
         out: list[Effect],
         *,
         quiet: bool = False,
-    ) -> str | None:
+    ) -> DropReason | None:
         key = int(address)
         servers, reserve = self._authorities.order(key, now)
         if not servers:
-            return "unanswerable"
+            return DropReason.UNANSWERABLE
         query = Query(key, "ip", now, address, sources=sources, reserve=reserve, quiet=quiet)
         self._replace(query)
         self.queries.ask(query, servers, now, out)
@@ -200,17 +202,20 @@ class LeaseQuery:
         for source in query.sources:
             key = int(source.address)
             asked, refusal = self.queries.get(key), places.negative_cache.get(key, now)
-            reason, until = "refused", None if refusal is None else refusal.until
             if asked is not None and not asked.settled:
                 asked.add_source(source)
                 continue
             if places.locations.get(key, now) is not None:
                 self._verification.verify((source,), now, out)
                 continue
-            if refusal is None:
-                reason = self._begin_by_address(source.address, (source,), now, out) or ""
-            if reason:
-                out.append(Drop(reason, source.address, source.circuit, source.chaddr, until))
+            bearer = source.address, source.circuit, source.chaddr
+            if refusal is not None:
+                unseen = RefusedAddress(source.address, upstream=True)
+                out.append(Drop(DropReason.REFUSED, *bearer, refusal.until, unseen))
+                continue
+            reason = self._begin_by_address(source.address, (source,), now, out)
+            if reason is not None:
+                out.append(Drop(reason, *bearer))
 
     # -- what the relay learns
 
@@ -252,7 +257,7 @@ class LeaseQuery:
         queries = self.queries
         transaction = queries.match(server, message.xid)
         if transaction is None or not _fits(transaction.query, message, reply):
-            out.append(Drop("unmatched"))
+            out.append(Drop(DropReason.UNMATCHED))
             return
         query = transaction.query
         answer = self._reader.read(message, reply, now)
@@ -304,7 +309,7 @@ class LeaseQuery:
                 out.append(Abandon(address))
         else:
             time = min(config.unknown_time, config.server_timer_last) if undecided else config.unknown_time
-            self._places.refuse(address, "unknown", now + time, now, out, quiet=query.quiet)
+            self._places.refuse(address, RefusalReason.UNKNOWN, now + time, now, out, quiet=query.quiet)
 
     def _accept(self, query: Query, answer: Answer, now: float, out: list[Effect]) -> None:
         """Act on ACTIVE or KNOWN (R6.5-1, R6.5-2, R6.5-3)."""
@@ -313,7 +318,7 @@ class LeaseQuery:
             self._accept_client(query, answer, now, out)
         elif answer.expires is None or not answer.chaddr:
             until = now + self._config.known_time
-            places.refuse(address, "known", until, now, out, quiet=query.quiet)
+            places.refuse(address, RefusalReason.KNOWN, until, now, out, quiet=query.quiet)
         else:
             self._place(query, answer, now, out)
             if query.sources and places.locations.get(int(address), now) is not None:
@@ -374,20 +379,20 @@ class LeaseQuery:
         elif config.locate_by_source:
             circuit = next((each.circuit for each in query.sources if each.chaddr == answer.chaddr), None)
         if query.left and (circuit, answer.chaddr) in query.left:
-            places.refuse(answer.address, "known", now + config.known_time, now, out)
+            places.refuse(answer.address, RefusalReason.KNOWN, now + config.known_time, now, out)
             return
         location = Location(answer.address, answer.htype, answer.chaddr, circuit or NOWHERE, modem, expires)
         if circuit is not None:
             places.locate(location, now, out)
         elif info is not None and places.modems.foreign(info):
-            places.refuse(answer.address, "foreign-circuit", now + config.known_time, now, out)
-            out.append(Drop("foreign-circuit", answer.address))
+            places.refuse(answer.address, RefusalReason.FOREIGN_CIRCUIT, now + config.known_time, now, out)
+            out.append(Drop(DropReason.FOREIGN_CIRCUIT, answer.address))
         elif modem is not None:
             places.await_modem(location, now, out)
         else:
             # A packet from the host itself may still locate it, if that is allowed.
             time = config.modem_wait if config.locate_by_source else config.known_time
-            places.refuse(answer.address, "no-location", now + time, now, out)
+            places.refuse(answer.address, RefusalReason.NO_LOCATION, now + time, now, out)
 
     def _still(self, answer: Answer, now: float) -> Location | None:
         """Return the location that an answer confirms without saying where it is, None if there is none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lq.concentrator.reasons import RefusalReason
 from lq.concentrator.timed_set import TimedSet
 
 
@@ -17,7 +18,7 @@ class Refusal(NamedTuple):
 
     address: int
     until: float
-    reason: str
+    reason: RefusalReason
 
 
 class NegativeCache:
@@ -25,7 +26,7 @@ class NegativeCache:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._caches: dict[str, TimedSet] = {}
+        self._caches: dict[RefusalReason, TimedSet] = {}
 
     def __len__(self) -> int:
         return sum(len(cache) for cache in self._caches.values())
@@ -36,7 +37,7 @@ class NegativeCache:
             for address, until in cache:
                 yield Refusal(address, until, reason)
 
-    def add(self, address: int, until: float, reason: str, now: float) -> None:
+    def add(self, address: int, until: float, reason: RefusalReason, now: float) -> None:
         """Enter an address for one reason, instead of any other."""
         self.discard(address)
         cache = self._caches.get(reason)

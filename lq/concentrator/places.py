@@ -25,6 +25,7 @@ from lq.concentrator.events import (
 from lq.concentrator.location import Awaiting, Locations
 from lq.concentrator.negative_cache import NegativeCache
 from lq.concentrator.option_82 import Modems, OwnCircuits
+from lq.concentrator.reasons import RefusalReason
 from lq.concentrator.timers import NEVER
 
 _LONGEST_LEAD = 10.0  # seconds
@@ -73,7 +74,7 @@ class Places:
     def refuse(
         self,
         address: IPv4Address,
-        reason: str,
+        reason: RefusalReason,
         until: float,
         now: float,
         out: list[Effect],
@@ -89,7 +90,7 @@ class Places:
         if former is not None:
             out.append(Withdraw(former))
         self.awaiting.remove(key)
-        if reason != "modem-absent" and not self._config.negative_cache:
+        if reason is not RefusalReason.MODEM_ABSENT and not self._config.negative_cache:
             out.append(Abandon(address))
             return
         self.negative_cache.add(key, until, reason, now)
@@ -97,7 +98,7 @@ class Places:
 
     def await_modem(self, location: Location, now: float, out: list[Effect]) -> None:
         """All is known of the host but the circuit of its modem."""
-        self.refuse(location.address, "modem-absent", now + self._config.modem_wait, now, out)
+        self.refuse(location.address, RefusalReason.MODEM_ABSENT, now + self._config.modem_wait, now, out)
         self.awaiting.put(location)
 
     def forget(

@@ -11,6 +11,7 @@ from lq.concentrator.events import Circuit, Drop, Effect, Location, ToClient, To
 from lq.concentrator.exchanges import Exchange, Exchanges, wanted
 from lq.concentrator.gleaning import Gleaned
 from lq.concentrator.option_82 import Modems
+from lq.concentrator.reasons import DropReason
 from lq.wire import BOOTREPLY, BOOTREQUEST, Message, MessageType, OptionCode, RelayInfo
 
 _NO_ADDRESS = IPv4Address(0)
@@ -39,23 +40,23 @@ class Relay:
 
     # -- from clients
 
-    def obstacle(self, circuit: Circuit, message: Message) -> str | None:
+    def obstacle(self, circuit: Circuit, message: Message) -> DropReason | None:
         """Return why a client's broadcast message must not be passed on, None if it may be."""
         kind = message.message_type
         if message.op != BOOTREQUEST:
-            return "rogue-server"
+            return DropReason.ROGUE_SERVER
         if kind not in _FROM_CLIENTS:
-            return "not-a-client's"
+            return DropReason.NOT_A_CLIENTS
         if message.giaddr != _NO_ADDRESS:
-            return "spoofed-giaddr"
+            return DropReason.SPOOFED_GIADDR
         if message.hops >= self._config.maximum_hops:
-            return "hops"
+            return DropReason.HOPS
         value = message.options.get(OptionCode.RELAY_AGENT_INFORMATION)
         if value is not None and not self._modems.inserted_rightly(circuit, value):
-            return "spoofed-option-82"
+            return DropReason.SPOOFED_OPTION_82
         return _two_addresses(message)
 
-    def unicast_obstacle(self, location: Location | None, message: Message) -> str | None:
+    def unicast_obstacle(self, location: Location | None, message: Message) -> DropReason | None:
         """Return why a located host must not send this to a server itself, None if it may.
 
         It speaks for itself alone: about its own address, with its own hardware address, and through
@@ -70,7 +71,7 @@ class Relay:
             and message.ciaddr == location.address
             and message.chaddr == location.chaddr
         )
-        return _two_addresses(message) if rightful else "spoofed-unicast"
+        return _two_addresses(message) if rightful else DropReason.SPOOFED_UNICAST
 
     def pass_on(self, circuit: Circuit, message: Message, now: float, out: list[Effect]) -> Gleaned | None:
         """Pass a client's message on to all servers, with giaddr and option 82 (RFC 3046, 2.1).
@@ -102,7 +103,7 @@ class Relay:
         value = options.pop(OptionCode.RELAY_AGENT_INFORMATION, None)
         info = None if value is None else RelayInfo.decode(value)
         if message.op != BOOTREPLY or message.giaddr != self._config.giaddr:
-            out.append(Drop("not-a-reply"))
+            out.append(Drop(DropReason.NOT_A_REPLY))
             return None
         exchange = self._exchanges.sender(message, info, now)
         circuit = self._circuit(exchange, server, message, info, out)
@@ -127,17 +128,17 @@ class Relay:
         if self._config.verify_replies:
             if exchange is not None and self._exchanges.answered(exchange, server, message):
                 return exchange.circuit
-            out.append(Drop("unasked-reply"))
+            out.append(Drop(DropReason.UNASKED_REPLY))
             return None
         circuit = None if info is None else self._modems.circuit(info)
         if circuit is None and exchange is not None:
             circuit = exchange.circuit
         if circuit is None:
-            out.append(Drop("no-circuit"))
+            out.append(Drop(DropReason.NO_CIRCUIT))
         return circuit
 
 
-def _two_addresses(message: Message) -> str | None:
+def _two_addresses(message: Message) -> DropReason | None:
     """Refuse a message that names two addresses: servers differ in which of them they take.
 
     Option 50 of another length than 4 octets names none for one server, and one for another.
@@ -146,6 +147,6 @@ def _two_addresses(message: Message) -> str | None:
     if value is None or message.message_type not in _NAMING:
         return None
     if len(value) != 4:
-        return "malformed"
+        return DropReason.MALFORMED
     same = message.ciaddr == _NO_ADDRESS or message.ciaddr.packed == value
-    return None if same else "two-addresses"
+    return None if same else DropReason.TWO_ADDRESSES

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lq.concentrator.config import ConcentratorConfig
-from lq.concentrator.events import Drop, Effect, Upstream
+from lq.concentrator.events import Drop, Effect, SpoofedSource, Upstream
 from lq.concentrator.location import Locations
+from lq.concentrator.reasons import DropReason
 
 
 class SourceVerification:
@@ -30,4 +31,6 @@ class SourceVerification:
 
     def spoofed(self, source: Upstream, now: float) -> Drop:
         """Return the effect on a source that does not have the address that it bears."""
-        return Drop("spoofed", source.address, source.circuit, source.chaddr, now + self._drop_time)
+        until = now + self._drop_time
+        unseen = SpoofedSource(source.circuit, source.chaddr, source.address)
+        return Drop(DropReason.SPOOFED, source.address, source.circuit, source.chaddr, until, unseen)

@@ -54,7 +54,7 @@ def queries(effects: list[Effect]) -> list[ToServer]:
 def drops(effects: list[Effect]) -> list[str]:
     from lq.concentrator.events import Drop
 
-    return [each.reason for each in of_type(Drop, effects)]
+    return [each.reason.value for each in of_type(Drop, effects)]
 
 
 def answer(query: ToServer, kind: str, server: IPv4Address | None = None, **fields: Any) -> FromServer:

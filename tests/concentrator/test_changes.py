@@ -15,6 +15,7 @@ from lq.concentrator.events import (
     Upstream,
     Withdraw,
 )
+from lq.concentrator.reasons import RefusalReason
 from lq.wire import MessageType, OptionCode
 from tests.concentrator.helpers import (
     CIRCUIT,
@@ -93,7 +94,7 @@ def test_an_answer_on_its_way_does_not_revive_what_was_given_up_meanwhile(kind):
     relayed(concentrator, kind, 0.1)
     effects = concentrator.handle(active(query), 0.2)
     assert of_type(Permit, effects) == []
-    assert of_type(Refuse, effects) == [Refuse(HOST, 30.2, "known")]
+    assert of_type(Refuse, effects) == [Refuse(HOST, 30.2, RefusalReason.KNOWN)]
     [permit] = of_type(Permit, acknowledged(concentrator, 1.0))
     assert permit.location.admits(CIRCUIT, MAC), "a new lease counts at once"
 
@@ -128,7 +129,7 @@ def test_a_host_that_leaves_while_its_modem_is_absent_is_not_located_when_the_mo
     concentrator = engine()
     concentrator.handle(ModemRegistered(b"\x02another", CIRCUIT), 0.0)
     effects = concentrator.handle(active(ask(concentrator), option82=info(CIRCUIT, MODEM)), 0.1)
-    assert [each.reason for each in of_type(Refuse, effects)] == ["modem-absent"]
+    assert [each.reason.value for each in of_type(Refuse, effects)] == ["modem-absent"]
     relayed(concentrator, MessageType.RELEASE, 0.2, OTHER_CIRCUIT)
     assert of_type(Permit, concentrator.handle(ModemRegistered(MODEM, OTHER_CIRCUIT), 1.0)) == []
     ask(concentrator, 6.0)

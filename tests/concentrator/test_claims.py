@@ -246,7 +246,7 @@ def test_each_circuit_has_its_share_of_messages():
     sent = [concentrator.handle(FromClient(CIRCUIT, discover), 0.0) for _ in range(8)]
     assert [len(relayed(each)) for each in sent] == [1] * 5 + [0] * 3
     [drop] = sent[-1]
-    assert (drop.reason, drop.circuit, drop.until) == ("message-limit", CIRCUIT, 10.0)
+    assert (drop.reason.value, drop.circuit, drop.until) == ("message-limit", CIRCUIT, 10.0)
     assert len(relayed(concentrator.handle(FromClient(OTHER_CIRCUIT, discover), 0.0))) == 1, "its neighbour"
     assert len(relayed(concentrator.handle(FromClient(CIRCUIT, discover), 10.0))) == 1
 

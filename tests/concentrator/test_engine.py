@@ -12,9 +12,12 @@ from lq.concentrator.events import (
     ModemRegistered,
     Permit,
     Refuse,
+    RefusedAddress,
+    SpoofedSource,
     Upstream,
     Withdraw,
 )
+from lq.concentrator.reasons import DropReason, RefusalReason
 from lq.wire import DRAFT_03, RFC4388, Message, OptionCode, decode
 from lq.wire.options import FOREVER
 from tests.concentrator.helpers import (
@@ -162,7 +165,7 @@ def test_a_lease_that_cannot_be_located_is_refused_for_a_while(chaddr):
     concentrator = engine(known_time=30.0)
     effects = concentrator.handle(active(ask(concentrator), option82=None, chaddr=chaddr), 1.0)
     [refuse] = of_type(Refuse, effects)
-    assert refuse == Refuse(HOST, 31.0, "no-location" if chaddr else "known")
+    assert refuse == Refuse(HOST, 31.0, RefusalReason.NO_LOCATION if chaddr else RefusalReason.KNOWN)
     assert queries(concentrator.handle(Downstream(HOST), 30.9)) == []
     ask(concentrator, now=31.0)
 
@@ -181,10 +184,10 @@ def test_a_host_whose_modem_is_not_registered_is_located_when_it_is_and_not_aske
     concentrator = engine(modem_wait=5.0)
     concentrator.handle(ModemRegistered(OTHER_MODEM, CIRCUIT), 0.0)  # has the circuit now
     effects = concentrator.handle(active(ask(concentrator), option82=info(CIRCUIT, MODEM)), 0.1)
-    assert of_type(Refuse, effects) == [Refuse(HOST, 5.1, "modem-absent")]
+    assert of_type(Refuse, effects) == [Refuse(HOST, 5.1, RefusalReason.MODEM_ABSENT)]
     assert drops(concentrator.handle(Downstream(HOST), 5.0)) == ["refused"]
     again = concentrator.handle(Downstream(HOST), 5.1)
-    assert again == [Refuse(HOST, 10.1, "modem-absent")]
+    assert again == [Refuse(HOST, 10.1, RefusalReason.MODEM_ABSENT)]
     [permit] = concentrator.handle(ModemRegistered(MODEM, OTHER_CIRCUIT), 7.0)
     assert (permit.location.circuit, permit.location.expires) == (OTHER_CIRCUIT, 0.1 + LEASE)
     assert concentrator.handle(Downstream(HOST), 7.1) == [permit]
@@ -194,7 +197,7 @@ def test_a_host_whose_modem_is_not_registered_is_located_when_it_is_and_not_aske
 def test_where_only_registered_modems_count_a_circuit_id_alone_locates_nobody():
     concentrator = engine(registered_only=True)
     effects = concentrator.handle(active(ask(concentrator), option82=info(CIRCUIT, MODEM)), 0.1)
-    assert [refusal.reason for refusal in of_type(Refuse, effects)] == ["modem-absent"]
+    assert [refusal.reason.value for refusal in of_type(Refuse, effects)] == ["modem-absent"]
     [permit] = concentrator.handle(ModemRegistered(MODEM, CIRCUIT), 1.0)
     assert (permit.location.circuit, permit.location.modem) == (CIRCUIT, MODEM)
     assert concentrator.counters["queries_sent"] == 1
@@ -236,7 +239,9 @@ def test_a_located_source_must_match_hardware_address_port_and_circuit():
     assert concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 1.0) == [permit]
     for circuit, chaddr in ((OTHER_CIRCUIT, MAC), (CIRCUIT, OTHER_MAC)):
         [drop] = concentrator.handle(Upstream(circuit, chaddr, HOST), 1.0)
-        assert drop == Drop("spoofed", HOST, circuit, chaddr, 1.0 + concentrator.config.drop_time)
+        until = 1.0 + concentrator.config.drop_time
+        unseen = SpoofedSource(circuit, chaddr, HOST)
+        assert drop == Drop(DropReason.SPOOFED, HOST, circuit, chaddr, until, unseen)
 
 
 @pytest.mark.requirement("R1-5")
@@ -284,8 +289,10 @@ def test_the_network_side_can_be_limited_too():
 def test_known_is_cached():
     concentrator = engine(known_time=30.0)
     effects = concentrator.handle(answer(ask(concentrator), "known"), 1.0)
-    assert of_type(Refuse, effects) == [Refuse(HOST, 31.0, "known")]
-    assert concentrator.handle(Downstream(HOST), 30.9) == [Drop("refused", HOST, until=31.0)]
+    assert of_type(Refuse, effects) == [Refuse(HOST, 31.0, RefusalReason.KNOWN)]
+    assert concentrator.handle(Downstream(HOST), 30.9) == [
+        Drop(DropReason.REFUSED, HOST, until=31.0, unseen=RefusedAddress(HOST, upstream=False))
+    ]
     assert drops(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 30.9)) == ["refused"]
     ask(concentrator, now=31.0)
 
@@ -295,7 +302,7 @@ def test_known_is_cached():
 def test_unknown_is_cached_for_its_own_time():
     concentrator = engine(known_time=30.0, unknown_time=90.0)
     effects = concentrator.handle(answer(ask(concentrator), "unknown"), 1.0)
-    assert of_type(Refuse, effects) == [Refuse(HOST, 91.0, "unknown")]
+    assert of_type(Refuse, effects) == [Refuse(HOST, 91.0, RefusalReason.UNKNOWN)]
     assert queries(concentrator.handle(Downstream(HOST), 90.9)) == []
     ask(concentrator, now=91.0)
 
@@ -351,7 +358,7 @@ def test_an_unassigned_address_is_refused_though_no_client_is_named(dialect):
     concentrator = engine(dialect=dialect, known_time=50.0)
     effects = concentrator.handle(answer(ask(concentrator), "known"), 1.0)
     [refuse] = of_type(Refuse, effects)
-    assert (refuse.address, refuse.reason, refuse.until) == (HOST, "known", 51.0)
+    assert (refuse.address, refuse.reason.value, refuse.until) == (HOST, "known", 51.0)
 
 
 @pytest.mark.requirement("R6.4-5")

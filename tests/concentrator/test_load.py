@@ -103,7 +103,7 @@ def test_a_scan_of_65536_addresses_is_held_whole_and_costs_one_query_each():
         network.run(network.now + 0.01)
         refusals += sum(isinstance(effect, Refuse) for _, effect in network.record)
         network.record.clear()
-    assert {each.reason for each in concentrator.negative_cache} == {"known", "unknown"}
+    assert {each.reason.value for each in concentrator.negative_cache} == {"known", "unknown"}
     assert refusals == len(concentrator.negative_cache) == 65536
     assert set(model.received.values()) == {1}
     sent = concentrator.counters["queries_sent"]

@@ -15,6 +15,7 @@ from lq.concentrator.events import (
     Upstream,
     Withdraw,
 )
+from lq.concentrator.reasons import DropReason, RefusalReason
 from lq.wire import MessageType, OptionCode
 from tests.concentrator.helpers import (
     CIRCUIT,
@@ -82,7 +83,7 @@ def test_a_host_that_answers_for_its_neighbour_first_gets_its_traffic():
     concentrator.handle(Downstream(HOST), 0.0)
     [permit] = concentrator.handle(LIE, 0.1)
     assert permit.location.admits(OTHER_CIRCUIT, OTHER_MAC)
-    assert concentrator.handle(ANSWER, 0.2) == [Drop("arp-contradiction", HOST, CIRCUIT, MAC)]
+    assert concentrator.handle(ANSWER, 0.2) == [Drop(DropReason.ARP_CONTRADICTION, HOST, CIRCUIT, MAC)]
     assert drops(concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 0.3)) == ["spoofed"]
     assert concentrator.counters["dropped_arp-contradiction"] == 1
 
@@ -108,7 +109,7 @@ def test_broadcasts_back_off_and_an_address_that_nobody_answers_for_is_refused_f
         (13.5, BroadcastArp),
         (17.5, Refuse),
     ]
-    assert record[-1][1] == Refuse(HOST, 47.5, "no-arp-reply")
+    assert record[-1][1] == Refuse(HOST, 47.5, RefusalReason.NO_ARP_REPLY)
     assert drops(concentrator.handle(ANSWER, 18.0)) == ["arp-unasked"], "too late"
     assert drops(concentrator.handle(Downstream(HOST), 47.4)) == ["refused"]
     assert concentrator.handle(Downstream(HOST), 47.5) == [BroadcastArp(HOST)]
@@ -122,7 +123,7 @@ def test_a_source_has_to_be_who_answers():
     assert concentrator.handle(Upstream(CIRCUIT, MAC, HOST), 0.0) == []
     effects = concentrator.handle(ANSWER, 0.1)
     assert [type(each) for each in effects] == [Permit, Drop]
-    assert (effects[1].reason, effects[1].circuit) == ("spoofed", OTHER_CIRCUIT)
+    assert (effects[1].reason.value, effects[1].circuit) == ("spoofed", OTHER_CIRCUIT)
 
 
 @pytest.mark.requirement("R7-4")

@@ -129,7 +129,7 @@ def test_known_and_unknown_end_it_at_once(kind):
     at, query = refresh(concentrator, 54.5)
     effects = concentrator.handle(answer(query, kind), at + 0.1)
     assert [type(each) for each in effects] == [Answered, Withdraw, Refuse]
-    assert effects[2].reason == kind
+    assert effects[2].reason.value == kind
     assert concentrator.locations.get(int(HOST), at + 0.1) is None
 
 

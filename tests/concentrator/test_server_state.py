@@ -63,7 +63,6 @@ def test_the_diagrams_show_the_steps_of_the_table():
     for (state, happening), following in NEXT.items():
         label = "timer (poll)" if state is following is ServerState.SILENT else happening.value
         assert f"    {state.name} --> {following.name}: {label}\n" in drawn
-    assert drawn.count(" --> ") == len(
-        NEXT
-    )  # the two of SILENT's timer are one arrow, and the first has no state
+    # SILENT's two timers share one arrow, and the arrow from the start is no step.
+    assert drawn.count(" --> ") == len(NEXT)
     assert all(state.name in server_state.__doc__ for state in ServerState)

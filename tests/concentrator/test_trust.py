@@ -169,7 +169,7 @@ def test_an_answer_with_a_foreign_circuit_locates_nobody(circuit_id, registered)
     foreign = RelayInfo(circuit_id, MODEM if registered else None)
     effects = concentrator.handle(active(query, option82=foreign), 0.1)
     [refusal] = of_type(Refuse, effects)
-    assert refusal.reason == "foreign-circuit"
+    assert refusal.reason.value == "foreign-circuit"
     assert drops(effects) == ["foreign-circuit"]
     assert len(concentrator.locations) == 0
     assert concentrator.counters["dropped_foreign-circuit"] == 1

@@ -7,15 +7,18 @@ import json
 import os
 import struct
 from ipaddress import IPv4Address, IPv4Network
+from typing import get_args
 
 import pytest
 
 from controllers import openflow
 from controllers.record import Recorder
 from controllers.settings import Modem, Settings
+from lq.concentrator import events
+from lq.concentrator.reasons import DropReason, RefusalReason
 from lq.concentrator.timers import SLACK
 from lq.simulation.server import Binding, ServerModel
-from lq.wire import RelayInfo, decode, frames
+from lq.wire import Message, RelayInfo, decode, frames
 from topologies import plan
 
 HOSTS = 300
@@ -166,7 +169,7 @@ def test_the_record_tells_of_all_of_it_in_one_piece(make, record, server):
 
 
 def test_no_more_than_so_many_packets_are_held(make, record, server, monkeypatch):
-    monkeypatch.setattr("controllers.forwarder.MAXIMUM_HELD", 10)
+    monkeypatch.setattr("controllers.held.MAXIMUM_HELD", 10)
     forwarder = make(record)
     for number in range(HOSTS):
         forwarder.packet_in(packet_in(FIRST + number), 1.0)
@@ -262,3 +265,69 @@ def test_values_that_json_does_not_know_are_text(record):
         {**common, "event": "answered", "reply": "known", "rtt": 0.125, "attempts": 2, "refresh": False},
         {"at": 2.5, "event": "permit", "address": "198.18.0.9", "tags": [3, 4], "expires": 1e9},
     ]
+
+
+LOCATION = events.Location(FIRST, 1, octets(plan.host_mac(1)), events.Circuit(2, (1,)), None, 60.0)
+MESSAGE = Message()
+EFFECTS = (
+    events.ToServer(plan.SERVER, b"octets"),
+    events.ToClient(LOCATION.circuit, MESSAGE, LOCATION.chaddr, broadcast=True),
+    events.PassOn(FIRST),
+    events.Probe(LOCATION),
+    events.Permit(LOCATION),
+    events.BroadcastArp(FIRST),
+    events.Withdraw(LOCATION),
+    events.Refuse(FIRST, 60.0, RefusalReason.KNOWN),
+    events.Drop(DropReason.HOPS),
+    events.Abandon(FIRST),
+    events.Answered(FIRST, plan.SERVER, "ip", "active", 0.1, 1),
+)
+UNSEEN = (
+    events.SpoofedSource(LOCATION.circuit, LOCATION.chaddr, FIRST),
+    events.RefusedAddress(FIRST, upstream=True),
+    events.ExhaustedCircuit(LOCATION.circuit),
+    events.MutedCircuit(LOCATION.circuit),
+)
+
+
+def test_every_effect_is_carried_out_and_counted(make, record):
+    assert {type(effect) for effect in EFFECTS} == set(get_args(events.Effect))
+    forwarder = make(record)
+    forwarder._carry_out(EFFECTS, 1.0)
+    assert forwarder.to_servers
+    assert forwarder.to_switch
+    forwarder.engine._count(EFFECTS)
+    assert sum(forwarder.engine.counters.values()) == len(EFFECTS)
+    with pytest.raises(AssertionError, match="no case for"):
+        forwarder._carry_out([object()], 1.0)
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=lambda each: type(each).__name__)
+def test_the_switch_drops_by_itself_what_the_engine_need_not_see(make, record, unseen):
+    assert {type(each) for each in UNSEEN} == set(get_args(events.Unseen))
+    forwarder = make(record)
+    forwarder._carry_out([events.Drop(DropReason.HOPS, unseen=unseen, until=5.0)], 1.0)
+    [_] = forwarder.to_switch
+    assert forwarder.deadline == 5.0
+    forwarder.to_switch.clear()
+    forwarder.wake(5.0)
+    [_] = forwarder.to_switch
+
+
+def test_every_event_is_handled(make, record):
+    """By the engine, whichever reason it may have to drop it."""
+    engine = make(record).engine
+    happenings = (
+        events.FromClient(LOCATION.circuit, MESSAGE),
+        events.FromLocated(FIRST, MESSAGE),
+        events.FromServer(plan.SERVER, MESSAGE),
+        events.Downstream(FIRST),
+        events.Upstream(LOCATION.circuit, LOCATION.chaddr, FIRST + 1),
+        events.ModemRegistered(octets(plan.modem_mac(1)), LOCATION.circuit),
+        events.ArpReply(LOCATION.circuit, LOCATION.chaddr, FIRST),
+    )
+    assert {type(event) for event in happenings} == set(get_args(events.Event))
+    for event in happenings:
+        engine.handle(event, 1.0)
+    with pytest.raises(AssertionError, match="no case for"):
+        engine.handle(object(), 1.0)

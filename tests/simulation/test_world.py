@@ -114,7 +114,7 @@ def test_the_server_model_knows_what_it_manages(state, expected):
     network = World(engine(dialect=RFC4388), {SERVER: model})
     network.give(Downstream(HOST))
     network.run(1.0)
-    assert [each.reason for each in effects(network, Refuse)] == [expected]
+    assert [each.reason.value for each in effects(network, Refuse)] == [expected]
 
 
 @pytest.mark.parametrize("dialect", ["draft-03", "rfc4388"])
