@@ -23,9 +23,9 @@ from lq.errors import BadInput
 from lq.experiments import run as running
 from lq.experiments import sweep as sweeping
 from lq.experiments.sweep import sweep
-from lq.results import run as finished_run
-from lq.results.run import Run
-from lq.results.sweep import PLAN, Sweep, plan_of
+from lq.results import finished_run
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import PLAN, Sweep, plan_of
 from tests import support
 from tests.written import write_run
 

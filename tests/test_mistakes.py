@@ -13,8 +13,8 @@ from lq.errors import BadInput
 from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.experiments.sweep import sweep
-from lq.results.run import Run
-from lq.results.sweep import Sweep, aggregate
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import Sweep, aggregate
 from tests import support
 
 TABLE = pd.DataFrame(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lq.conformance import rows as server
-from lq.requirements import page, rows
+from lq.requirements import document, rows
 from tests.support import ROOT
 
-CODE, TESTS = page.carried_out(ROOT), page.shown(ROOT)
+CODE, TESTS = document.carried_out(ROOT), document.shown(ROOT)
 
 
 def test_every_row_is_there_once():
@@ -34,14 +34,14 @@ def test_nothing_names_a_row_that_there_is_not():
 
 
 def test_every_row_has_a_line_of_the_page():
-    text = page.page(ROOT)
+    text = document.page(ROOT)
     for row in rows.ROWS:
         assert text.count(f"\n| {row.id}<br>") == 1
 
 
 def test_the_page_is_the_current_one():
     """If not, `python -m lq.requirements` makes it anew."""
-    assert (ROOT / page.PAGE).read_text() == page.page(ROOT)
+    assert (ROOT / document.PAGE).read_text() == document.page(ROOT)
 
 
 def test_what_is_found(tmp_path):
@@ -53,7 +53,7 @@ def test_what_is_found(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert page.carried_out(tmp_path) == {
+    assert document.carried_out(tmp_path) == {
         identifier: ["lq/a.py"] for identifier in ("R6.4.2-3", "R6.4.2-4", "R6.4.2-5", "R1-10")
     }
-    assert page.shown(tmp_path) == {"R1-1": ["tests/c.py"], "R1-2": ["tests/c.py"]}
+    assert document.shown(tmp_path) == {"R1-1": ["tests/c.py"], "R1-2": ["tests/c.py"]}

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from lq.experiments.spec import load
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 OUTAGE = 2.0
 INTERVAL = 0.1

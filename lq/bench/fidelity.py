@@ -20,7 +20,7 @@ from lq.experiments import directories
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
 from lq.progress import silent
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 GOAL = 1.0
 LONGEST = 120.0  # seconds after which a busy process ends in any case

@@ -20,7 +20,7 @@ from lq.experiments import directories
 from lq.experiments.run import run as play
 from lq.experiments.spec import Spec
 from lq.results import load
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.scenarios.denial import Attack
 from topologies import plan
 

@@ -42,7 +42,7 @@ def plot(
     """
     from lq import plots, reports
     from lq.plots import paper
-    from lq.results.run import Run
+    from lq.results.finished_run import Run
 
     wanted = paper.read(kinds or [], size, dpi)
     for run_dir in run_dirs:

@@ -54,7 +54,7 @@ def sweep(
     """
     from lq.experiments import spec as specification
     from lq.experiments import sweep as sweeping
-    from lq.results.sweep import holds_another
+    from lq.results.finished_sweep import holds_another
 
     common: dict[str, Any] = dict(specification.parse_setting(text) for text in settings or [])
     if topology is not None:
@@ -125,7 +125,7 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
 def _print(done: Any, keys: list[str]) -> None:
     """Print one line for each point: medians over its repeats, with their intervals."""
     from lq.reports import words  # draws, too
-    from lq.results.sweep import aggregate
+    from lq.results.finished_sweep import aggregate
 
     console = Console()
     if len(done.table):

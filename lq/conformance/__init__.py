@@ -5,6 +5,6 @@ the bindings that they ask about, `requester` does the I/O, `suite` runs it all,
 `peers` does so against servers that it starts in sealed labs.
 """
 
-from lq.conformance.suite import Result, Target, conform
+from lq.conformance.suite import RowResult, Target, conform
 
-__all__ = ["Result", "Target", "conform"]
+__all__ = ["RowResult", "Target", "conform"]

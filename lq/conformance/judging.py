@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from lq.conformance.started import VARIANTS, Wire, running, version
-from lq.conformance.suite import NOT_APPLICABLE, Result, Tell, conform
+from lq.conformance.suite import NOT_APPLICABLE, RowResult, Tell, conform
 from lq.errors import BadInput
 from lq.sandbox.answering import answer
 from lq.sandbox.channel import Channel
 
 
-def judge(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> list[Result]:
+def judge(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> list[RowResult]:
     """`rows`, or all, against a server as it is, and those left open against it configured otherwise."""
     wire = Wire()
     plain, *others = VARIANTS[peer]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lq.conformance.report import Judged
 from lq.conformance.started import PACKAGES, VARIANTS
-from lq.conformance.suite import Result, refuse_unknown
+from lq.conformance.suite import RowResult, refuse_unknown
 from lq.errors import BadInput, RunFailed, unknown
 from lq.sandbox.sealed_lab import SealedLab
 from lq.sandbox.tools import find
@@ -63,7 +63,7 @@ def _in_lab(peer: str, dialect: str, rows: Collection[str], tell: Tell) -> Judge
                 _, done, of = message["progress"]
                 tell(f"{peer} {dialect}", done, of)
             elif "results" in message:
-                results = [Result(**result) for result in message["results"]]
+                results = [RowResult(**result) for result in message["results"]]
                 return Judged(peer, dialect, results, message["version"])
             else:
                 raise RunFailed(f"{peer}: {message['error']}")

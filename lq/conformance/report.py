@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lq import files
 from lq.conformance.rows import ROWS, Row
-from lq.conformance.suite import FAIL, NOT_APPLICABLE, Result
+from lq.conformance.suite import FAIL, NOT_APPLICABLE, RowResult
 from lq.conformance.trial import USUAL
 from lq.errors import BadInput
 from lq.wire import RFC4388
@@ -36,7 +36,7 @@ class Judged:
 
     server: str
     dialect: str
-    results: Sequence[Result]
+    results: Sequence[RowResult]
     version: str = ""
 
     @property
@@ -44,7 +44,7 @@ class Judged:
         """For the head of a column."""
         return f"{self.server}, {self.dialect}"
 
-    def result(self, row: str) -> Result | None:
+    def result(self, row: str) -> RowResult | None:
         """The result of a row, None if it was not asked for."""
         return next((result for result in self.results if result.id == row), None)
 
@@ -89,11 +89,11 @@ def text(judged: Sequence[Judged], width: int | None = None) -> str:
     return "\n".join([*lines, "", *(_summary(each) for each in judged)])
 
 
-def _line(result: Result) -> str:
+def _line(result: RowResult) -> str:
     return f"{result.id:9} {result.level:9} {_verdict(result):5} {result.evidence}"
 
 
-def _verdict(result: Result | None) -> str:
+def _verdict(result: RowResult | None) -> str:
     return "-" if result is None else _SHORT.get(result.verdict, result.verdict)
 
 
@@ -108,7 +108,7 @@ def _summary(each: Judged) -> str:
     )
 
 
-def _rows(judged: Sequence[Judged]) -> list[tuple[Row, list[Result | None]]]:
+def _rows(judged: Sequence[Judged]) -> list[tuple[Row, list[RowResult | None]]]:
     found = [(row, [each.result(row.id) for each in judged]) for row in ROWS]
     return [(row, results) for row, results in found if any(results)]
 

@@ -12,7 +12,7 @@ from lq.conformance.rows import ROWS, Row
 from lq.conformance.trial import NotApplicable, Target, Trial
 from lq.errors import BadInput
 
-__all__ = ["Result", "Target", "conform"]
+__all__ = ["RowResult", "Target", "conform"]
 
 PASS, FAIL, NOT_APPLICABLE = "pass", "fail", "not applicable"
 Tell = Callable[[str, int, int], None]
@@ -20,7 +20,7 @@ Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Result:
+class RowResult:
     """What came of one row. `level` is that of the row, or SHOULD where only such a part of it failed."""
 
     id: str
@@ -51,7 +51,7 @@ def refuse_unknown(rows: Collection[str]) -> None:
 
 def conform(
     target: Target, rows: Collection[str] = (), tell: Tell = lambda what, done, of: None
-) -> list[Result]:
+) -> list[RowResult]:
     """Play clients and a relay agent against a server and judge it, row by row in the draft's order.
 
     `rows` names those wanted, all by default; an unfinished `target` is filled in (giaddr). Raises BadInput
@@ -92,23 +92,23 @@ def _prepare(target: Target, states: PreparedStates, needed: set[str], giaddr: I
         ) from None
 
 
-def _judge(row: Row, check: Callable[[Trial], None], trial: Trial) -> Result:
+def _judge(row: Row, check: Callable[[Trial], None], trial: Trial) -> RowResult:
     if trial.target.without_leasequery and row.id != "R5-3":
-        return Result(row.id, row.level, NOT_APPLICABLE, "the server is said to have no leasequery")
+        return RowResult(row.id, row.level, NOT_APPLICABLE, "the server is said to have no leasequery")
     try:
         check(trial)
     except NotApplicable as reason:
         if not trial.complaints:
-            return Result(row.id, row.level, NOT_APPLICABLE, str(reason))
+            return RowResult(row.id, row.level, NOT_APPLICABLE, str(reason))
     except Unavailable as reason:
         if not trial.complaints:
-            return Result(row.id, row.level, NOT_APPLICABLE, f"the state cannot be made: {reason}")
+            return RowResult(row.id, row.level, NOT_APPLICABLE, f"the state cannot be made: {reason}")
     rule = f". Rule: {row.rfc4388}" if row.rfc4388 and not trial.draft else ""
     if not trial.complaints:
         if not trial.expectations:
-            return Result(row.id, row.level, NOT_APPLICABLE, f"nothing to judge. Seen: {trial.evidence}")
-        return Result(row.id, row.level, PASS, trial.evidence + rule)
+            return RowResult(row.id, row.level, NOT_APPLICABLE, f"nothing to judge. Seen: {trial.evidence}")
+        return RowResult(row.id, row.level, PASS, trial.evidence + rule)
     must = any(complaint.must for complaint in trial.complaints)
     level = row.level if must or not row.level.startswith("MUST") else "SHOULD"
     said = "; ".join(complaint.text for complaint in trial.complaints)
-    return Result(row.id, level, FAIL, f"{said}. Seen: {trial.evidence}{rule}")
+    return RowResult(row.id, level, FAIL, f"{said}. Seen: {trial.evidence}{rule}")

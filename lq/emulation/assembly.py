@@ -25,7 +25,7 @@ from lq.experiments.spec import Spec
 from lq.sandbox import resources
 from lq.sandbox.switch import PrivateSwitch, datapath_type
 from lq.scenarios.network import Pool
-from lq.scenarios.phases import Observed
+from lq.scenarios.outcome import Observed
 from topologies import nodes, plan
 from topologies.cable import CableTopo
 from topologies.dsl import DslTopo

@@ -15,7 +15,7 @@ from lq.emulation.programs.hijacker import ForgeryReport, OnPathReport
 from lq.emulation.programs.starver import StarverPlan
 from lq.sandbox import plans
 from lq.scenarios.network import DhcpFlood, Identities, Kind, Pattern
-from lq.scenarios.phases import AttackReport
+from lq.scenarios.outcome import AttackReport
 from lq.server.bindings import Binding
 from topologies import plan
 

@@ -13,8 +13,8 @@ from controllers.record import read
 from controllers.settings import Modem, Settings
 from lq.emulation.processes import Process, Programs, end, python
 from lq.experiments.spec import Spec
+from lq.scenarios.outcome import Died
 from lq.scenarios.parts.control import Concentrator as Behaviour
-from lq.scenarios.phases import Died
 from topologies import plan
 from topologies.figure import Figure
 from topologies.nodes import Concentrator

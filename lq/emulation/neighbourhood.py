@@ -11,7 +11,7 @@ from lq.emulation.attacks import Reporting
 from lq.emulation.processes import Programs
 from lq.emulation.programs.neighbours import CountPlan, CountReport, SpoofPlan, SpoofReport
 from lq.errors import RunFailed
-from lq.scenarios.phases import Theft
+from lq.scenarios.outcome import Theft
 from topologies import plan
 from topologies.nodes import Subscriber
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from lq.clocks import time_of_day_ahead
 from lq.emulation.usage import udp_count
 from lq.results.validity import Scheduled
-from lq.scenarios.phases import Watched
+from lq.scenarios.outcome import Watched
 
 
 class Watch:

@@ -10,7 +10,7 @@ from lq import files
 from lq.errors import BadInput
 from lq.experiments import directories
 from lq.experiments.provenance import source
-from lq.results.run import MOST_OF_SUMMARY, manifest
+from lq.results.finished_run import MOST_OF_SUMMARY, manifest
 
 
 def find(spec: bytes) -> tuple[Path, str] | None:

@@ -19,7 +19,7 @@ from lq.experiments.spec import Spec
 from lq.progress import Progress, showing
 from lq.results import record, validity
 from lq.results.evidence import Evidence
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.sandbox import tools
 from lq.sandbox.sealed_lab import SealedLab
 

@@ -34,8 +34,8 @@ from lq.experiments.provenance import source
 from lq.experiments.run import run
 from lq.experiments.spec import Spec
 from lq.progress import Progress, showing, silent
-from lq.results.run import Run, manifest
-from lq.results.sweep import PLAN, Finished, Point, Sweep, plan_of
+from lq.results.finished_run import Run, manifest
+from lq.results.finished_sweep import PLAN, Finished, Point, Sweep, plan_of
 from lq.sandbox.sealed_lab import LabError, SealedLab
 
 __all__ = ["Finished", "Sweep", "sweep", "workers_here"]

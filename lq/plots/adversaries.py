@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 from lq import headings
 from lq.figures import BLUE, ORANGE, SKY, VERMILION
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.scenarios.starve import Starve
 from lq.scenarios.trials import MOMENTS
 

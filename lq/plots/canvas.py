@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lq import figures
 from lq.errors import BadInput, expect
 from lq.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 DASHES = ("-", "--", "-.", ":")

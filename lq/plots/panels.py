@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lq import figures, headings
 from lq.plots.canvas import SIZE
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 
 def panels(draw: Callable[[Run, Axes | None], Figure], runs: Mapping[str, Run]) -> Figure:

@@ -1,6 +1,6 @@
 """Figures from run directories: who is reachable again when, and what it costs in queries.
 
-Nothing is computed here that a table does not hold; figures read `lq.results.run.Run`
+Nothing is computed here that a table does not hold; figures read `lq.results.finished_run.Run`
 only. Time is in seconds since the new controller took the switch over, the reboot's moment being
 at minus the outage; without a reboot, since the first phase began. Recovery is that of the first phase, as in
 the summary; what counts packets over time shows the whole run, each of several phases marked. A figure of a
@@ -31,8 +31,8 @@ from lq.plots.adversaries import attack_matrix, lease_curve
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid, need_reboot, seconds
 from lq.plots.panels import panels
 from lq.plots.sequence import sequence_chart
+from lq.results.finished_run import Run
 from lq.results.record import rebooted
-from lq.results.run import Run
 
 MOST_BINS = 60  # in a histogram over time
 MOST_ON_A_LINE = 4  # phases whose names stand on one line each

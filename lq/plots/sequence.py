@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lq.errors import BadInput
 from lq.figures import BLUE, GREEN, ORANGE, VERMILION
 from lq.plots.canvas import canvas, mark_invalid, need_reboot
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from topologies import plan
 
 SERVER = "DHCP server"

@@ -28,9 +28,9 @@ from lq.plots.canvas import COLOURS, DASHES, SIZE, canvas
 from lq.plots.labels import differing, is_number, label, point_names, value_name
 from lq.plots.runs import NOBODY, SINCE_TAKEOVER, reachable
 from lq.results import tables
-from lq.results.run import Run
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import MOST_RUNS, aggregate
 from lq.results.schema import Kind
-from lq.results.sweep import MOST_RUNS, aggregate
 from lq.scenarios.registry import SCENARIOS
 
 CROSS = "\N{MULTIPLICATION X}"

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from lq import headings
 from lq.plots.canvas import COLOURS, DASHES, canvas, mark_invalid
 from lq.plots.runs import probe_counts, since
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 
 def queries_so_far(runs: Mapping[str, Run]) -> Figure:

@@ -14,7 +14,7 @@ from lq.errors import BadInput
 from lq.reports import sections, single, swept
 from lq.reports.compared import Comparison, compare
 from lq.reports.page import Markup, tag, whole_page
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 __all__ = ["Comparison", "compare", "is_sweep", "made", "write"]
 

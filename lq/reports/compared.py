@@ -19,7 +19,7 @@ from lq.plots import together
 from lq.plots.captions import caption
 from lq.reports import sections, specification, words
 from lq.reports.page import Column, Markup, bullets, table, tag, whole_page
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 MOST_RUNS = 12  # whose curves can be told apart
 _NOT_NUMBERS = ("seed",)

@@ -18,8 +18,8 @@ from lq.experiments.run import run
 from lq.experiments.spec import Spec, load
 from lq.experiments.sweep import sweep
 from lq.plots import together
-from lq.results.run import Run
-from lq.results.sweep import Sweep
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import Sweep
 
 TRIES = 3  # of a run or a sweep that is not valid
 _SIZE: dict[str, Any] = {"topology.modems": 4, "topology.hosts_per_modem": 2}

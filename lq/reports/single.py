@@ -12,7 +12,7 @@ from lq.experiments.spec import SCENARIOS
 from lq.plots.canvas import seconds
 from lq.reports import sections, specification, words
 from lq.reports.page import Column, Markup, table, tag
-from lq.results.run import Run
+from lq.results.finished_run import Run
 
 MOST_YAML = 1 << 16  # characters
 MOST_PHASES = 8  # in a table

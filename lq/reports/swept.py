@@ -16,8 +16,8 @@ from lq.plots.labels import differing
 from lq.plots.sweeps import drawn_of
 from lq.reports import sections, specification, words
 from lq.reports.page import Column, Markup, table, tag
-from lq.results.run import Run
-from lq.results.sweep import Sweep, aggregate, holds_another
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import Sweep, aggregate, holds_another
 
 MOST_POINTS = 200  # in the table
 MOST_VALUES = 6  # measured, side by side

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lq import files
-from lq.requirements.page import PAGE, page
+from lq.requirements.document import PAGE, page
 
 if __name__ == "__main__":
     root = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ Column: TypeAlias = pd.Series
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's directory, its `result` (`lq.scenarios.phases.Result` as JSON), and its tables by name.
+    """A run's directory, its `result` (`lq.scenarios.outcome.Result` as JSON), and its tables by name.
 
     Every time in a table is in seconds since the reboot; `result` has moments of the network's clock.
     """

@@ -12,9 +12,9 @@ from lq.progress import Progress
 from lq.results.schema import VERDICT, Column, prefixed
 from lq.scenarios.course import begin, finish, phase, watch_until
 from lq.scenarios.network import Network, Started
+from lq.scenarios.outcome import Phase, Result, Theft
 from lq.scenarios.parts.common import Common
 from lq.scenarios.parts.part import Part
-from lq.scenarios.phases import Phase, Result, Theft
 from lq.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:

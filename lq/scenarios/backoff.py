@@ -22,9 +22,9 @@ from lq.progress import Progress
 from lq.results.schema import VERDICT, WIRE, Column
 from lq.scenarios.course import begin, finish, phase, wait_until_reached
 from lq.scenarios.network import Network
+from lq.scenarios.outcome import Phase, Result
 from lq.scenarios.parts.common import Common
 from lq.scenarios.parts.part import Part
-from lq.scenarios.phases import Phase, Result
 from lq.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from lq.scenarios import denial
 from lq.scenarios.course import begin, finish, phase, restart
 from lq.scenarios.denial import Attack
 from lq.scenarios.network import Network, Pattern
+from lq.scenarios.outcome import Phase, Result
 from lq.scenarios.parts.common import Common
-from lq.scenarios.phases import Phase, Result
 from lq.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lq.progress import Progress
 from lq.scenarios.network import Attack, Network, Pool
-from lq.scenarios.phases import Phase, Result
+from lq.scenarios.outcome import Phase, Result
 
 
 def begin(network: Network, tell: Progress, seconds: float, first: int | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from lq.scenarios import denial
 from lq.scenarios.course import begin, finish, phase, restart
 from lq.scenarios.denial import Attack
 from lq.scenarios.network import Network
-from lq.scenarios.phases import Result
+from lq.scenarios.outcome import Result
 from lq.scenarios.scenario import Scenario
 
 

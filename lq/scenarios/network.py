@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from lq.progress import Progress
 from lq.scenarios.cast import Cast
+from lq.scenarios.outcome import AttackReport, Observed, Theft
 from lq.scenarios.parts.common import Common
-from lq.scenarios.phases import AttackReport, Observed, Theft
 from lq.scenarios.trials import Moment
 from lq.server.bindings import Binding
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lq.progress import Progress
 from lq.scenarios.course import begin, finish, phase, restart, wait_until_reached
 from lq.scenarios.network import Network
-from lq.scenarios.phases import Result
+from lq.scenarios.outcome import Result
 from lq.scenarios.scenario import NoOptions, Scenario
 
 

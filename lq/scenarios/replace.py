@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lq.progress import Progress
 from lq.scenarios.network import Network
-from lq.scenarios.phases import Result
+from lq.scenarios.outcome import Result
 from lq.scenarios.reboot import reboot
 from lq.scenarios.scenario import NoOptions, Scenario
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from lq.progress import Progress
 from lq.results.schema import Column
 from lq.scenarios.network import Network
+from lq.scenarios.outcome import Result
 from lq.scenarios.parts.common import Common
 from lq.scenarios.parts.part import Part
-from lq.scenarios.phases import Result
 
 if TYPE_CHECKING:  # pandas takes long to import, and a lab has no use for it
     from lq.results.evidence import Evidence, Table

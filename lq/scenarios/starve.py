@@ -13,9 +13,9 @@ from lq.results.schema import VERDICT, Column
 from lq.scenarios import adversaries
 from lq.scenarios.course import begin, finish, phase
 from lq.scenarios.network import Attack, DhcpFlood, Identities, Network, Pool
+from lq.scenarios.outcome import Phase, Result
 from lq.scenarios.parts.common import Common
 from lq.scenarios.parts.part import Part, one_is_a_list
-from lq.scenarios.phases import Phase, Result
 from lq.scenarios.scenario import Scenario, Settings
 from lq.server.bindings import State
 

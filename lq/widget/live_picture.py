@@ -10,10 +10,10 @@ from lq.errors import BadInput, RunFailed
 from lq.widget import scene, shapes
 from lq.widget.picture import WIDTH, draw
 from lq.widget.view import View
-from lq.widget.watched import Watched
+from lq.widget.watched import WatchedNetwork
 
 
-def snapshot(lab: Watched, note: str = "") -> str:
+def snapshot(lab: WatchedNetwork, note: str = "") -> str:
     """Return the picture of the network as it is now, as SVG."""
     return shapes.svg(draw(scene.read(lab.view()), note))
 
@@ -23,7 +23,7 @@ class NetworkWidget(View):
 
     button = "Reboot the concentrator"
 
-    def _look(self, lab: Watched) -> None:
+    def _look(self, lab: WatchedNetwork) -> None:
         self._scene = scene.read(lab.view())
 
     def _content(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lq.widget.view import View
-from lq.widget.watched import Watched
+from lq.widget.watched import WatchedNetwork
 
 MOST_ROWS = 64  # shown; all are counted
 
@@ -16,11 +16,11 @@ MOST_ROWS = 64  # shown; all are counted
 class TableWidget(View):
     """What `Lab.watch` returns."""
 
-    def __init__(self, lab: Watched, what: str, every: float) -> None:
+    def __init__(self, lab: WatchedNetwork, what: str, every: float) -> None:
         self._what = what
         super().__init__(lab, every)
 
-    def _look(self, lab: Watched) -> None:
+    def _look(self, lab: WatchedNetwork) -> None:
         frame: pd.DataFrame = getattr(lab, self._what)()
         self._frame = frame
 

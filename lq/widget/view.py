@@ -14,7 +14,7 @@ from typing import Any
 
 from lq.errors import BadInput, RunFailed
 from lq.widget import front
-from lq.widget.watched import Watched
+from lq.widget.watched import WatchedNetwork
 
 NEEDS = "the live one needs a running kernel and ipywidgets"
 _QUIET = 1.0  # seconds without a change before the still picture is made anew
@@ -28,7 +28,7 @@ class View:
 
     button = ""
 
-    def __init__(self, lab: Watched, every: float) -> None:
+    def __init__(self, lab: WatchedNetwork, every: float) -> None:
         if not 0 < every <= threading.TIMEOUT_MAX:
             raise BadInput("what refreshes needs an interval above 0 seconds")
         self._lab = weakref.ref(lab)
@@ -48,7 +48,7 @@ class View:
 
     # -- what kinds of views differ in
 
-    def _look(self, lab: Watched) -> None:
+    def _look(self, lab: WatchedNetwork) -> None:
         """Get the present state. Raises what the lab raises."""
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class Watched(Protocol):
+class WatchedNetwork(Protocol):
     """A network to look at. A table of it is a method without arguments that returns a data frame."""
 
     def view(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def test_each_address_is_asked_about_once_and_those_out_of_range_never():
     assert result["attack_packets"] == 7000
     assert (back["ours"], back["ratio"]) == (2, 1.0)
     assert (outside["ours"], outside["met"]) == (0, True)
-    assert controller["ours"] == result["loads"]["controller"] >= 0
+    assert controller["ours"] == result["loads"]["controller"]
     assert set(result["loads"]) == {"server", "controller", "switch"}
     assert result["valid"] is (not result["invalid_reasons"])
 

@@ -8,17 +8,17 @@ from html.parser import HTMLParser
 import pytest
 
 from lq.conformance.report import Judged, as_html, as_json, exit_status, markdown, text, write
-from lq.conformance.suite import Result
+from lq.conformance.suite import RowResult
 from lq.errors import BadInput
 
-PASSED = Result("R6.4-4", "MUST", "pass", "query by IP 198.18.1.1 -> ACTIVE 198.18.1.1")
-FAILED = Result("R6.4.2-7", "MUST", "fail", "option 82 is <cut> | short. Seen: nothing")
-SHOULD = Result("R6.4.2-8", "SHOULD", "fail", "option 15 is not there")
-OPEN = Result("R7-1", "SHOULD", "not applicable", "needs keys")
+PASSED = RowResult("R6.4-4", "MUST", "pass", "query by IP 198.18.1.1 -> ACTIVE 198.18.1.1")
+FAILED = RowResult("R6.4.2-7", "MUST", "fail", "option 82 is <cut> | short. Seen: nothing")
+SHOULD = RowResult("R6.4.2-8", "SHOULD", "fail", "option 15 is not there")
+OPEN = RowResult("R7-1", "SHOULD", "not applicable", "needs keys")
 ONE = [Judged("198.18.0.2", "rfc4388", [PASSED, FAILED, SHOULD, OPEN])]
 TWO = [
     *ONE,
-    Judged("builtin", "draft-03", [PASSED, Result("R6.4.2-7", "MUST", "pass", "fine"), OPEN], "lq 9"),
+    Judged("builtin", "draft-03", [PASSED, RowResult("R6.4.2-7", "MUST", "pass", "fine"), OPEN], "lq 9"),
 ]
 
 
@@ -72,7 +72,7 @@ def test_json_is_a_list_of_results():
 def test_a_failed_must_decides_the_exit_status():
     assert exit_status(ONE) == exit_status(TWO) == 1
     assert exit_status([Judged("x", "rfc4388", [PASSED, SHOULD, OPEN])]) == 0
-    must_not = Result("R6.4.3-2", "MUST NOT", "fail", "")
+    must_not = RowResult("R6.4.3-2", "MUST NOT", "fail", "")
     assert exit_status([Judged("x", "rfc4388", [must_not])]) == 1
 
 

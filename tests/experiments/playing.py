@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from tests import support
 
 

@@ -21,8 +21,8 @@ from lq.experiments.run import prepare_directory, run
 from lq.experiments.spec import load
 from lq.experiments.sweep import sweep
 from lq.progress import silent
-from lq.results.run import Run
-from lq.results.sweep import Finished, Sweep, plan_of
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import Finished, Sweep, plan_of
 from tests import support
 
 QUICK = {"topology.modems": 1, "topology.hosts_per_modem": 1, "probes.warmup": 0.2, "reboot.settle": 0.1}

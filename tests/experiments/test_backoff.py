@@ -12,7 +12,7 @@ from scapy.utils import wrpcap
 
 from lq.experiments.spec import load
 from lq.results import messages
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.sandbox.tools import find
 from lq.scenarios import backoff
 from lq.wire import Message, frames

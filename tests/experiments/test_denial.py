@@ -8,7 +8,7 @@ import pytest
 from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.results import phases
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.scenarios import claim
 from tests import support
 

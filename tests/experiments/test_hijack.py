@@ -11,7 +11,7 @@ from lq.errors import BadInput
 from lq.experiments.spec import load
 from lq.plots import attack_matrix
 from lq.results.evidence import Evidence
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.scenarios.hijack import SCENARIO
 from lq.scenarios.hijack.findings import longest_gap
 from lq.scenarios.trials import ATTACKS

@@ -12,7 +12,7 @@ from lq.experiments import comparison
 from lq.experiments.provenance import provenance
 from lq.experiments.run import run
 from lq.experiments.spec import load
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.sandbox.tools import find
 from lq.scenarios import servers
 from tests import support

@@ -11,7 +11,7 @@ from lq.experiments.run import run
 from lq.experiments.spec import load
 from lq.plots import lease_curve
 from lq.results.evidence import Evidence
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.scenarios import starve
 
 QUICK = {

@@ -13,7 +13,7 @@ import pytest
 from lq.errors import BadInput, RunFailed
 from lq.experiments import sweep as sweeping
 from lq.experiments.sweep import sweep
-from lq.results.sweep import Sweep, aggregate
+from lq.results.finished_sweep import Sweep, aggregate
 from lq.sandbox.sealed_lab import LabError
 from tests import support
 

@@ -130,7 +130,7 @@ def concentrator(data):
         config, engine = play.engine.config, play.engine
         assert len(engine._claims) <= config.waiting_limit
         assert len(engine.negative_cache) <= 6 * config.refused_limit
-    assert play.engine.deadline is None or play.engine.deadline >= 0
+        assert engine.deadline is None or engine.deadline > 0
 
 
 def step(play, who, where, which, octets):

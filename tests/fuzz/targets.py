@@ -16,7 +16,7 @@ from lq import yaml_file
 from lq.errors import BadInput
 from lq.experiments import spec as specification
 from lq.plots.runs import reachable
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from lq.server.bindings import Binding, State
 from lq.server.config import ConfigError, parse
 from lq.server.service import Service

@@ -7,8 +7,8 @@ import shutil
 
 from lq.experiments.sweep import sweep
 from lq.progress import silent
-from lq.results.run import Run
-from lq.results.sweep import PLAN, Sweep, plan_of
+from lq.results.finished_run import Run
+from lq.results.finished_sweep import PLAN, Sweep, plan_of
 from tests.written import write_run
 
 MANIFEST = {

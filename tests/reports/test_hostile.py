@@ -14,7 +14,7 @@ from lq.errors import BadInput
 from lq.plots import paper
 from lq.reports import page as pages
 from lq.reports import sections
-from lq.results.run import Run
+from lq.results.finished_run import Run
 from tests.reports.made import MANIFEST, finished
 from tests.reports.page import Page
 from tests.written import TWO

@@ -10,7 +10,7 @@ from lq.scenarios.cast import Cast, cast
 from lq.scenarios.course import begin, finish, phase, restart, sleep_until
 from lq.scenarios.hijack.choices import Hijack
 from lq.scenarios.network import Attack, Forgers, Network
-from lq.scenarios.phases import AttackReport, Phase, Result
+from lq.scenarios.outcome import AttackReport, Phase, Result
 from lq.scenarios.trials import EVERY, MOMENTS, Attacker, Moment
 from lq.server.bindings import Binding, State
 from lq.wire import RelayInfo

@@ -17,7 +17,7 @@ from lq import files, yaml_file
 from lq.errors import BadInput, expect, expect_columns, shown
 from lq.experiments import spec as specification
 from lq.experiments.spec import Spec
-from lq.results.run import Drawn
+from lq.results.finished_run import Drawn
 from lq.results.statistics import median
 from lq.scenarios.parts.common import MOST_SEED
 
