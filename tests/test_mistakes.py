@@ -59,7 +59,10 @@ MISTAKES = {
         "use 'builtin', 'dhcpd' or 'dnsmasq': did you mean 'dhcpd'? (got 'dhcp')",
     ),
     "a wrong host": (lambda _: load("reboot", {"capture.nodes": "host9"}), "host1 to host3"),
-    "settings as text": (lambda _: load("reboot", "wan.delay=1"), 'write {"wan.delay": 0.02}'),
+    "settings as text": (
+        lambda _: load("reboot", "wan.delay=1"),
+        'write names with values, such as {"wan.delay": 0.02}',
+    ),
     "a name that is none": (lambda _: load("reboot", {3: 4}), 'write it as "wan.delay"'),
     "a scalar in a grid": (lambda _: points({}, {"wan.delay": 0.1}), "write a list, [0.1]"),
     "text in a grid": (lambda _: points({}, {"server.kind": "dhcpd"}), "write a list, ['dhcpd']"),

@@ -121,7 +121,7 @@ def test_units_are_in_one_style(printed):
 def test_explain_tells_each_setting_with_its_default_values_and_meaning(printed):
     lines = printed("settings", 80).splitlines()
     at = lines.index("wan.delay = 0.0   (0 to 10)")
-    assert lines[at + 1].strip() == "seconds one way"
+    assert lines[at + 1].strip() == "delay in each direction, in seconds"
     assert any(line.startswith("topology.modems = not set   (1 to 65,000)") for line in lines)
 
 

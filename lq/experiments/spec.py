@@ -24,58 +24,68 @@ MOST_SEED = 2**63 - 1  # what a table's whole numbers hold
 MOST_QUERIES = 1_000_000_000
 
 SCENARIOS = {
-    "reboot": "The concentrator loses its memory: how long until each subscriber is reachable again?",
-    "dos": "A flood for or from a great many addresses: what does it cost, and whom?",
-    "claim": "One query for each subscriber after a reboot, whatever is scanned: is that so (R7-5)?",
-    "replace": "Another concentrator takes its place, with other addresses of its own: do the hosts notice?",
-    "backoff": "The server is dead, slow, silent, or comes back: how many queries reach it, and is that "
-    "within the draft's bounds (6.6)?",
-    "failover": "One of two servers dies around the reboot, or they disagree: who comes back, whose answer "
-    "counts (R4.4-1, R6.7-1)?",
-    "arp": "Broadcast ARP or leasequery: what does each host have to process, and can a neighbour steal "
-    "its traffic (R4.1-1)?",
-    "hijack": "Whom do server and concentrator believe: can a subscriber, or somebody on or off the path, "
-    "take over, cut off or spy on another?",
-    "starve": "One subscriber floods with DHCP: do others still get a lease, and answers to leasequery?",
-    "servers": "The built-in server and ISC dhcpd under the same reboot: who answers how well?",
+    "reboot": "The concentrator loses its memory. How long does it take until each subscriber is reachable "
+    "again?",
+    "dos": "A flood goes to, or comes from, a great many addresses. What does it cost, and whom does it "
+    "harm?",
+    "claim": "After a reboot, somebody scans all addresses. Is there still only one query per subscriber "
+    "(R7-5)?",
+    "replace": "Another concentrator, with its own addresses, takes over. Do the hosts notice it?",
+    "backoff": "The server is dead, slow or silent, or it comes back. How many queries reach it, and does "
+    "the concentrator respect the draft's limits (6.6)?",
+    "failover": "One of two servers dies around the reboot, or the two disagree. Which subscribers come "
+    "back, and which answer wins (R4.4-1, R6.7-1)?",
+    "arp": "The same reboot with broadcast ARP and with leasequery. How much must each host process, and "
+    "can a neighbour steal its traffic (R4.1-1)?",
+    "hijack": "An attacker lies to the server and to the concentrator. Can it take over, cut off or spy on a "
+    "subscriber?",
+    "starve": "One subscriber floods the network with DHCP messages. Do the others still get leases, and "
+    "does leasequery still work?",
+    "servers": "The built-in server and ISC dhcpd serve under the same reboot. How well does each one "
+    "answer?",
 }
 
 
 class Topology(_Part):
     """Which figure, and how large."""
 
-    figure: Literal["cable", "dsl"] = Field("cable", description="the draft's figure")
+    figure: Literal["cable", "dsl"] = Field(
+        "cable", description="the figure of the draft that the network follows"
+    )
     modems: int | None = Field(
         None,
         ge=1,
         le=65000,
-        description="modems; the figure's own number if not given (arp: 8); at most 1000 unless a population",
+        description="number of modems; default: the figure's own number (arp: 8); at most 1,000 unless "
+        "topology.population=true",
     )
     hosts_per_modem: int | None = Field(
         None,
         ge=1,
         le=250,
-        description="hosts behind each modem; the figure's own numbers if not given (arp: 3)",
+        description="number of hosts behind each modem; default: the figure's own numbers (arp: 3)",
     )
     population: bool = Field(
         False,
-        description="one process plays all modems and hosts, instead of a device and a namespace for each",
+        description="one process plays all modems and hosts; false: each is a device or a network namespace "
+        "of its own",
     )
     stacked_tags: bool = Field(
-        False, description="two VLAN tags for each circuit; always so beyond 4,094 circuits"
+        False, description="each circuit has two VLAN tags; above 4,094 circuits this is always the case"
     )
     access_node: str = Field(
-        "dslam1", pattern="^[!-~]{1,50}$", description="the DSLAM's name in circuit-ids (dsl)"
+        "dslam1", pattern="^[!-~]{1,50}$", description="name of the DSLAM in the circuit-ids (dsl)"
     )
     ingress_filter: bool = Field(
         True,
-        description="the router drops packets whose source cannot come from where they come (BCP 38)",
+        description="the router drops packets whose source address does not belong to the network they come "
+        "from (BCP 38)",
     )
 
     intermediate_agent: bool = Field(
         False,
-        description="the DSLAM inserts option 82 into the subscribers' messages itself, and the concentrator "
-        "trusts it (dsl; TR-101, RFC 3046)",
+        description="the DSLAM inserts option 82 into the subscribers' messages, and the concentrator trusts "
+        "it (dsl; TR-101, RFC 3046)",
     )
 
     @property
@@ -89,19 +99,19 @@ class Topology(_Part):
     def _fits(self) -> Topology:
         if self.intermediate_agent and self.figure != "dsl":
             raise PydanticCustomError(
-                "agent", "only a DSLAM inserts option 82 itself: set topology.figure=dsl, or leave it out"
+                "agent", "only a DSLAM can insert option 82: set topology.figure=dsl, or leave this out"
             )
         if (self.modems or 0) > MOST_DEVICES and not self.population:
             raise PydanticCustomError(
-                "devices", "at most {most} modems are devices of their own: set topology.population=true",
+                "devices", "at most {most} modems can be devices of their own: set topology.population=true",
                 {"most": MOST_DEVICES},
             )  # fmt: skip
         receptions = (self.modems or 0) * self.subscribers
         if self.figure == "cable" and not self.population and receptions > MOST_RECEPTIONS:
             raise PydanticCustomError(
                 "cable",
-                "{modems} modems with {hosts} hosts are too many devices on one cable (modems times hosts: "
-                "at most {most}): set topology.population=true",
+                "{modems} modems with {hosts} hosts are too many devices on one cable (modems times hosts "
+                "may be {most} at most): set topology.population=true",
                 {"modems": self.modems, "hosts": self.subscribers, "most": MOST_RECEPTIONS},
             )
         if self.subscribers > MOST_SUBSCRIBERS:
@@ -115,49 +125,69 @@ class Modems(_Part):
     """How the concentrator learns which modem is on which circuit."""
 
     registration: Literal["frames", "told"] = Field(
-        "frames", description="the modems register with each new concentrator, or it is told beforehand"
+        "frames",
+        description="frames: the modems register with each new concentrator; told: the concentrator is given "
+        "the list at its start",
     )
     delay: float = Field(
-        0.0, ge=0, le=3600, description="seconds from the concentrator's coming up to the modems' registering"
+        0.0,
+        ge=0,
+        le=3600,
+        description="seconds between the start of the concentrator and the registration of the modems",
     )
 
 
 class Wan(_Part):
     """The way from the network to each server, the same in both directions (`topologies.wan`)."""
 
-    delay: float = Field(0.0, ge=0, le=10, description="seconds one way")
+    delay: float = Field(0.0, ge=0, le=10, description="delay in each direction, in seconds")
     jitter: float = Field(
-        0.0, ge=0, le=10, description="seconds more or less than that, uniform; at most the delay"
+        0.0,
+        ge=0,
+        le=10,
+        description="largest deviation from the delay, in seconds; uniformly distributed; at most wan.delay",
     )
-    loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that is lost, in each direction")
+    loss: float = Field(0.0, ge=0, lt=1, description="share of the packets that are lost, in each direction")
     duplication: float = Field(
-        0.0, ge=0, le=1, description="share of the packets, in each direction, of which a copy comes at once"
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the packets that are duplicated, in each direction; the copy comes at once",
     )
     reordering: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of the packets, in each direction, that leaves at once, ahead of those that wait "
-        "for the delay; needs a delay",
+        description="share of the packets that skip the delay and overtake the others, in each direction; "
+        "needs wan.delay",
     )
-    rate: float = Field(0.0, ge=0, le=1e10, description="bits a second; 0: any")
-    limit: int = Field(1000, ge=1, le=1_000_000, description="packets under way; more are dropped")
+    rate: float = Field(
+        0.0, ge=0, le=1e10, description="rate in each direction, in bits per second; 0: no limit"
+    )
+    limit: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="number of packets that may be under way in each direction; more are dropped",
+    )
     emulator: Literal["auto", "netem", "user-space"] = Field(
         "auto",
-        description="the kernel's netem or a delay line in user space; auto: netem, where what is left to "
-        "chance follows the seed with it",
+        description="netem: the kernel's; user-space: a delay line outside the kernel; auto: netem if the "
+        "kernel has it and its random choices follow the seed, else user-space",
     )
 
     @model_validator(mode="after")
     def _fits(self) -> Wan:
         if self.jitter > self.delay:
             raise PydanticCustomError(
-                "jitter", "jitter is more than the delay, {delay} s", {"delay": self.delay}
+                "jitter",
+                "jitter is larger than the delay of {delay} s: lower wan.jitter or raise wan.delay",
+                {"delay": self.delay},
             )
         if self.reordering and not self.delay:
             raise PydanticCustomError(
                 "reordering",
-                "a reordered packet leaves at once, ahead of those that wait for the delay: give wan.delay",
+                "a reordered packet skips the delay, so there must be a delay: set wan.delay",
             )
         return self
 
@@ -166,41 +196,49 @@ class Server(_Part):
     """The DHCP servers."""
 
     kind: Literal["builtin", "dhcpd", "dnsmasq"] = Field(
-        "builtin", description="which server answers; dnsmasq has no leasequery"
+        "builtin", description="the DHCP server; dnsmasq does not support leasequery"
     )
     count: int = Field(
-        1, ge=1, le=2, description="servers; two share the pool, and the relay forwards to both (failover: 2)"
+        1,
+        ge=1,
+        le=2,
+        description="number of servers; two servers share the pool, and the relay forwards to both "
+        "(failover: 2)",
     )
     dialect: Literal["rfc4388", "draft-03"] = Field(
-        "rfc4388", description="the wire form of leasequery, at both ends; draft-03: built-in server only"
+        "rfc4388", description="wire format of leasequery at both ends; draft-03 needs the built-in server"
     )
-    lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="seconds that a lease lasts")
+    lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="lease time in seconds")
     service_time: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="seconds that each message takes the built-in server, one after the other; 0: its own",
+        description="seconds that the built-in server spends on each message, one message after the other; "
+        "0: no added time",
     )
     verify_source: bool = Field(
         True,
-        description="the built-in server believes a message only from its giaddr, else from its ciaddr",
+        description="the built-in server accepts a message only if it comes from its giaddr, or without "
+        "giaddr from its ciaddr",
     )
     any_requester: bool = Field(
-        False, description="the built-in server answers leasequery of anybody, not of the concentrator alone"
+        False,
+        description="the built-in server answers leasequeries from any requester; false: only from the "
+        "concentrator",
     )
     leases_per_circuit: int | None = Field(
         None,
         ge=0,
         le=65536,
-        description="addresses that the clients of a circuit may use up (built-in server); 0: any number; if "
-        "not given 16, or twice topology.hosts_per_modem if that is more",
+        description="number of addresses that the clients of one circuit may use (built-in server); 0: no "
+        "limit; default: 16, or twice topology.hosts_per_modem if that is more",
     )
     leases_per_client: int = Field(
         8,
         ge=0,
         le=65536,
-        description="addresses that a hardware address or a client identifier may use up (built-in server); "
-        "0: any number",
+        description="number of addresses that one hardware address or one client identifier may use "
+        "(built-in server); 0: no limit",
     )
 
     @model_validator(mode="after")
@@ -219,7 +257,9 @@ class Server(_Part):
 class Controller(_Part):
     """The concentrator's control software."""
 
-    framework: Literal["ryu", "os-ken"] = Field("ryu", description="controller framework")
+    framework: Literal["ryu", "os-ken"] = Field(
+        "ryu", description="the framework that the controller is written for"
+    )
 
 
 class Concentrator(_Part):
@@ -227,68 +267,93 @@ class Concentrator(_Part):
 
     mode: Literal["leasequery", "glean-only", "arp"] = Field(
         "leasequery",
-        description="how lost locations are found again: by asking the server, not at all, by broadcast ARP",
+        description="how the concentrator finds lost locations again; leasequery: it asks the server; "
+        "glean-only: it waits for DHCP messages; arp: it broadcasts ARP requests",
     )
     ask_by: Literal["address", "mac-upstream"] = Field(
         "address",
-        description="what queries are about: IP addresses; or, of an unknown host upstream, its MAC address",
+        description="the key of a query; address: always the IP address; mac-upstream: the MAC address if an "
+        "unknown host sends upstream",
     )
-    window: int = Field(100, ge=1, le=10000, description="queries outstanding to a server at most (6.6)")
+    window: int = Field(100, ge=1, le=10000, description="largest number of open queries to one server (6.6)")
     retry_first: float = Field(
-        1.0, ge=0.01, le=60, description="seconds until a query is sent again; doubles"
+        1.0,
+        ge=0.01,
+        le=60,
+        description="seconds until a query is sent for the second time; each further wait is twice as long",
     )
-    retry_last: float = Field(60.0, ge=0.01, le=600, description="seconds between two transmissions at most")
+    retry_last: float = Field(
+        60.0, ge=0.01, le=600, description="longest time between two transmissions of a query, in seconds"
+    )
     server_timer: float = Field(
-        10.0, ge=0.1, le=60, description="seconds of a server's silence until only one query polls it (6.6)"
+        10.0,
+        ge=0.1,
+        le=60,
+        description="seconds without an answer after which the concentrator polls a server with one query "
+        "only (6.6)",
     )
-    negative_cache: bool = Field(True, description="remember KNOWN and UNKNOWN (R7-3)")
+    negative_cache: bool = Field(
+        True, description="the concentrator remembers the answers KNOWN and UNKNOWN (R7-3)"
+    )
     ciaddr_restriction: bool = Field(
-        True, description="ask only about the attached access networks, not about all routed here (R7-4)"
+        True,
+        description="the concentrator asks only about addresses of the attached access networks; false: "
+        "about all addresses that are routed to it (R7-4)",
     )
-    known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
-    unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    known_time: float = Field(
+        300.0, ge=0.1, le=86400, description="seconds for which the answer KNOWN is cached (6.5)"
+    )
+    unknown_time: float = Field(
+        300.0, ge=0.1, le=86400, description="seconds for which the answer UNKNOWN is cached (6.5)"
+    )
     refresh: bool = Field(
         True,
-        description="ask again before a location ends, since renewals at the server are not gleaned (R4.3-1)",
+        description="the concentrator asks again before a location expires, because it does not see renewals "
+        "that go to the server by unicast (R4.3-1)",
     )
     admit_reserved: bool = Field(
-        False, description="KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
+        False, description="an answer KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
     )
     circuit_queries: int = Field(
         50,
         ge=0,
         le=MOST_QUERIES,
-        description="queries that one circuit may cause in a quota interval; 0: any number",
+        description="number of queries that one circuit may cause in one quota interval; 0: no limit",
     )
     network_queries: int = Field(
         0,
         ge=0,
         le=MOST_QUERIES,
-        description="queries that the network side may cause in a quota interval; 0: any number",
+        description="number of queries that the network side may cause in one quota interval; 0: no limit",
     )
-    quota_interval: float = Field(10.0, ge=0.1, le=3600, description="seconds of a quota interval")
+    quota_interval: float = Field(10.0, ge=0.1, le=3600, description="length of a quota interval in seconds")
     circuit_messages: int | None = Field(
         None,
         ge=0,
         le=MOST_QUERIES,
-        description="DHCP messages of one circuit that are passed on in a quota interval; 0: any number; if "
-        "not given 100, or 20 for each host of a modem if that is more",
+        description="number of DHCP messages of one circuit that are forwarded in one quota interval; 0: no "
+        "limit; default: 100, or 20 for each host of a modem if that is more",
     )
     moves: Literal["when-gone", "always", "never"] = Field(
         "when-gone",
-        description="when a client may take over an address that another circuit has: when the host there no "
-        "longer answers ARP, always, or not before its lease has ended (R1-5)",
+        description="when a client may take over an address of another circuit; when-gone: when the host "
+        "there no longer answers ARP; always: at once; never: only when the lease there has ended (R1-5)",
     )
     verify_replies: bool = Field(
-        True, description="believe a server's reply only as the answer to an open request of a client"
+        True,
+        description="the concentrator accepts a server's reply only if it answers an open request of a "
+        "client",
     )
     verify_unicast: bool = Field(
-        True, description="let hosts send to a server only what they may say, and only for themselves"
+        True,
+        description="the concentrator forwards a host's unicast message to a server only if its type is "
+        "allowed and it is about the host itself",
     )
     trusted_circuits: tuple[str, ...] = Field(
         (),
         max_length=4094,
-        description="circuits whose access node inserts option 82 itself, by their tags (17 or 2.17), or all",
+        description="circuits whose access node inserts option 82, by their tags (17 or 2.17); all: every "
+        "circuit",
     )
 
     @field_validator("trusted_circuits", mode="before")
@@ -304,19 +369,26 @@ class Probes(_Part):
         None,
         ge=0.001,
         le=60,
-        description="seconds between two probes of the same host in a direction, the mean over all hosts; if "
-        "not given 0.05, or what makes 5,000 probes a second for all; at most 100,000 a second for all",
+        description="mean time between two probes of one host in one direction, in seconds; default: 0.05, "
+        "or longer if all hosts together would exceed 5,000 probes per second; the limit is 100,000 per "
+        "second",
     )
     pattern: Literal["steady", "poisson", "zipf"] = Field(
         "steady",
-        description="each host in turn at equal distances; at random moments; or so and some hosts far more "
-        "often than others",
+        description="steady: each host in turn, at equal intervals; poisson: at random times; zipf: at "
+        "random times, some hosts far more often than others",
     )
     exponent: float = Field(
-        1.0, ge=0, le=5, description="of zipf: the host of rank r has a share in proportion to r^-exponent"
+        1.0,
+        ge=0,
+        le=5,
+        description="exponent s of zipf: the host of rank r gets a share of the probes in proportion to "
+        "1/r^s",
     )
     direction: Literal["down", "up", "both"] = Field(
-        "down", description="probes to the hosts, from them, or both: then a host is back with both"
+        "down",
+        description="down: probes go to the hosts; up: they come from the hosts; both: a host counts as back "
+        "when both directions work",
     )
     warmup: float = Field(1.0, ge=0, le=600, description="seconds of traffic before the reboot")
 
@@ -324,15 +396,19 @@ class Probes(_Part):
 class Reboot(_Part):
     """The reboot and the time after it."""
 
-    downtime: float = Field(0.0, ge=0, le=600, description="seconds between the kill and the new start")
+    downtime: float = Field(
+        0.0, ge=0, le=600, description="seconds between the kill of the concentrator and its new start"
+    )
     timeout: float | None = Field(
         None,
         gt=0,
         le=3600,
-        description="seconds to wait for all subscribers to be back, after modems.delay; if not given 10, "
-        "or 180 with loss on the WAN",
+        description="longest wait until all subscribers are back, in seconds, after modems.delay; default: "
+        "10, or 180 if wan.loss is not 0",
     )
-    settle: float = Field(1.0, ge=0, le=600, description="seconds to go on watching after the last came back")
+    settle: float = Field(
+        1.0, ge=0, le=600, description="seconds of watching after the last subscriber is back"
+    )
 
 
 class Attack(_Part):
@@ -340,20 +416,25 @@ class Attack(_Part):
 
     kind: Literal["scan", "spoof"] = Field(
         "scan",
-        description="from the Internet to one address after the other, or from a host, as if from them",
+        description="scan: packets from the Internet to one address after the other; spoof: packets of one "
+        "host with the source address of others",
     )
     pattern: Literal["sequential", "random", "out-of-range", "mixed", "hit-list"] = Field(
         "sequential",
-        description="which addresses (dos): of the range in order or shuffled, of none of the concentrator's "
-        "networks, half of these and half of those, or the subscribers' own",
+        description="which addresses (dos); sequential: the range in order; random: the range shuffled; "
+        "out-of-range: addresses of other networks; mixed: half random, half out-of-range; "
+        "hit-list: the subscribers' addresses",
     )
     addresses: int | None = Field(
-        500, ge=1, le=65519, description="how many of the range, over and over; the whole range if null"
+        500,
+        ge=1,
+        le=65519,
+        description="number of addresses of the range, used again and again; null: the whole range",
     )
     rate: float = Field(1000.0, gt=0, le=100_000, description="packets per second")
-    duration: float = Field(10.0, gt=0, le=3600, description="seconds of the attack")
+    duration: float = Field(10.0, gt=0, le=3600, description="length of the attack in seconds")
     during_reboot: bool = Field(
-        True, description="the concentrator reboots as the attack begins; false: the attack alone (dos)"
+        True, description="the concentrator reboots as the attack begins; false: there is no reboot (dos)"
     )
 
 
@@ -362,18 +443,24 @@ class Backoff(_Part):
 
     server: Literal["dead", "slow", "silent", "returning"] = Field(
         "dead",
-        description="it is killed; answers late; answers no leasequery; is killed and comes back",
+        description="state of the first server; dead: it is killed; slow: it answers late; silent: it "
+        "answers no leasequery; returning: it is killed and comes back",
     )
     heard: bool = Field(
         False,
-        description="it has answered leasequeries before it dies, so it is known to support them; else the "
-        "concentrator reboots when it is dead (not with silent, slow)",
+        description="true: the server answers leasequeries before it dies, so the concentrator knows that "
+        "it supports them (dead, returning); false: the concentrator reboots when the server has failed",
     )
-    duration: float = Field(45.0, gt=0, le=3600, description="seconds for which its packets are counted")
-    after: float = Field(15.0, ge=0, le=3600, description="seconds until it comes back (returning)")
-    late: float = Field(12.0, gt=0, le=20, description="seconds by which its answers are late (slow)")
+    duration: float = Field(
+        45.0, gt=0, le=3600, description="seconds for which the packets that reach the server are counted"
+    )
+    after: float = Field(15.0, ge=0, le=3600, description="seconds until the server comes back (returning)")
+    late: float = Field(12.0, gt=0, le=20, description="delay of the server's answers in seconds (slow)")
     addresses: int = Field(
-        200, ge=0, le=60000, description="addresses of nobody's that there is traffic for, too"
+        200,
+        ge=0,
+        le=60000,
+        description="number of addresses without a host that get traffic, in addition to the subscribers",
     )
 
 
@@ -382,18 +469,21 @@ class Failover(_Part):
 
     case: Literal["death", "disagreement"] = Field(
         "death",
-        description="a server dies; or a host moves, and only one server hears of it",
+        description="death: one server dies; disagreement: a host moves, and only one server learns of it",
     )
     when: Literal["before", "during", "after"] = Field(
         "during",
-        description="the server with the most leases dies before the concentrator does, while it is down, or "
-        "when the new one has taken over (death)",
+        description="when the server with the most leases dies (death); before: before the concentrator is "
+        "killed; during: while it is down; after: after the new one has taken over",
     )
     shared: bool = Field(
-        True, description="each server has a copy of the other's bindings, as a failover pair (death)"
+        True, description="each server has a copy of the other's bindings, as in a failover pair (death)"
     )
     returns: float | None = Field(
-        None, ge=0, le=3600, description="seconds until the dead server comes back; null: it does not (death)"
+        None,
+        ge=0,
+        le=3600,
+        description="seconds until the dead server comes back; null: it stays dead (death)",
     )
 
 
@@ -401,7 +491,7 @@ class Arp(_Part):
     """The scenario `arp`: the same reboot twice, by broadcast ARP and by leasequery."""
 
     spoofer: bool = Field(True, description="the first host answers every ARP request for a neighbour")
-    duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
+    duration: float = Field(5.0, gt=0, le=600, description="seconds of watching after each reboot")
 
 
 class Capture(_Part):
@@ -410,8 +500,8 @@ class Capture(_Part):
     nodes: tuple[str, ...] = Field(
         (),
         max_length=8,
-        description="each gets a file NAME.pcap: host1 (and so on); internet; network, what passes between "
-        "it and the concentrator; concentrator, what passes its access port, with tags",
+        description="nodes that get a file NAME.pcap: host1, host2, ...; internet; network: its link to the "
+        "concentrator; concentrator: its access port, with tags",
     )
 
     @field_validator("nodes", mode="before")
@@ -437,8 +527,10 @@ class Spec(_Part):
     scenario: Literal[
         "reboot", "replace", "dos", "claim", "backoff", "failover", "arp", "hijack", "starve", "servers"
     ] = Field("reboot", description="the experiment")
-    backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
-    seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of everything random")
+    backend: Literal["mininet"] = Field(
+        "mininet", description="the network; mininet: real packets in Mininet"
+    )
+    seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of all random choices")
     topology: Topology = Topology()
     modems: Modems = Modems()
     wan: Wan = Wan()
@@ -494,45 +586,66 @@ class Spec(_Part):
         backoff, failover, population = self.backoff, self.failover, self.topology.population
         never = backoff.server in ("silent", "slow") or self.server.kind == "dnsmasq"
         if self.scenario == "backoff" and backoff.heard and never:
-            return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+            return (
+                "backoff.heard=true needs a server that answers leasequery first: set backoff.server=dead "
+                "or returning, and server.kind=builtin or dhcpd"
+            )
         if self.scenario == "backoff" and backoff.server == "slow" and self.wan.reordering:
-            return "a reordered answer would not be late: leave wan.reordering out, or another backoff.server"
+            return (
+                "a reordered answer would not be late: leave wan.reordering out, or set another "
+                "backoff.server"
+            )
         if self.scenario == "failover":
             if self.server.count != 2:
-                return "failover is between two servers: set server.count=2"
+                return "failover needs two servers: set server.count=2"
             copied = failover.shared or failover.case == "disagreement"
             if copied and self.server.kind != "builtin":
                 return "only the built-in server's bindings can be copied: set failover.shared=false"
             if failover.case == "disagreement" and (population or self.topology.modems == 1):
-                return "a host moves to another modem: at least two modems, and topology.population=false"
+                return (
+                    "a host moves to another modem: set topology.modems=2 or more, and "
+                    "topology.population=false"
+                )
         if self.scenario == "servers" and self.server.dialect != "rfc4388":
-            return "servers compares with ISC dhcpd, which speaks RFC 4388: leave server.dialect out"
+            return "the scenario servers uses ISC dhcpd, which speaks only RFC 4388: leave server.dialect out"
         if self.concentrator.admit_reserved and self.server.dialect != "draft-03":
             return "only draft-03 has the R flag: set server.dialect=draft-03, or admit_reserved=false"
         if self.scenario == "arp" and (population or self.topology.subscribers < 2):
-            return "frames are counted at each host: at least two hosts, and topology.population=false"
+            return (
+                "arp counts frames at each of several hosts: set at least two hosts, and "
+                "topology.population=false"
+            )
         if self.scenario in _ADVERSARIES and (problem := self._too_few_hosts()):
             return problem
         if self.scenario in ("dos", "claim") and self.attack.kind == "spoof" and population:
-            return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
+            return (
+                "a host that spoofs must be a node of its own: set topology.population=false or "
+                "attack.kind=scan"
+            )
         return self._too_many_probes() or self._no_such_capture()
 
     def _too_few_hosts(self) -> str | None:
         """Return why an adversary's scenario cannot have the hosts that it needs."""
         if self.topology.population:
-            return f"{self.scenario}: attackers and victims are nodes, so topology.population=false"
+            return f"{self.scenario}: attackers and victims must be nodes: set topology.population=false"
         if self.server.kind == "dnsmasq":
-            return f"{self.scenario}: leases of dnsmasq are not read; use server.kind=builtin or dhcpd"
+            return (
+                f"{self.scenario} must read the server's leases, and cannot read those of dnsmasq: set "
+                "server.kind=builtin or dhcpd"
+            )
         if self.scenario == "hijack" and (self.probes.direction == "up" or self.probes.pattern != "steady"):
-            return "hijack judges what victims are sent: set probes.pattern=steady and direction=down or both"
+            return (
+                "hijack watches the probes to each victim: set probes.pattern=steady and "
+                "probes.direction=down or both"
+            )
         if self.scenario == "starve" and self.server.count != 1:
-            return "starve fills one server's pool: set server.count=1"
+            return "starve fills the pool of one server: set server.count=1"
         needed = getattr(self, self.scenario).modems(self.topology.hosts_per_modem or 1)
         if (self.topology.modems or 2) >= needed:
             return None
         return (
-            f"{self.scenario} needs hosts of their own behind {needed} modems: leave topology.modems out, "
-            "raise it, or try less"
+            f"{self.scenario} needs {needed} modems: leave topology.modems out, raise it, or choose fewer "
+            "attacks"
         )
 
     def _too_many_probes(self) -> str | None:
@@ -540,8 +653,8 @@ class Spec(_Part):
         if self.probe_interval >= least:
             return None
         return (
-            f"{self._flows / self.probe_interval:,.0f} probes a second for all hosts together, more than "
-            f"{MOST_PROBES_PER_SECOND:,}: set probes.interval to at least {least}"
+            f"{self._flows / self.probe_interval:,.0f} probes per second for all hosts together are more "
+            f"than the limit of {MOST_PROBES_PER_SECOND:,}: set probes.interval to at least {least}"
         )
 
     def _no_such_capture(self) -> str | None:
@@ -553,8 +666,8 @@ class Spec(_Part):
         if wrong is None:
             return None
         there = ", ".join(fixed) + (f", {hosts[0]} to {hosts[-1]}" if hosts else "")
-        why = "" if hosts else "; with topology.population=true hosts are not nodes"
-        return f"capture.nodes: no captures at {wrong!r}, but at {there}{why}"
+        why = "" if hosts else " (with topology.population=true, hosts are not nodes)"
+        return f"capture.nodes: no capture is possible at {wrong!r}; use {there}{why}"
 
     @property
     def leases_per_circuit(self) -> int:
@@ -608,7 +721,12 @@ def load(scenario_or_path: str | Path, settings: Mapping[str, Any] | None = None
     """
     errors.expect(scenario_or_path, (str, Path), "the scenario", 'give its name, such as "reboot"')
     settings = {} if settings is None else settings
-    errors.expect(settings, Mapping, "what is set", 'write {"wan.delay": 0.02}, a name and a value each')
+    errors.expect(
+        settings,
+        Mapping,
+        "the argument for the settings",
+        'write names with values, such as {"wan.delay": 0.02}',
+    )
     for name in settings:
         errors.expect(name, str, "the name of a setting", 'write it as "wan.delay"')
     scenario_or_path, document = str(scenario_or_path), None
@@ -620,7 +738,7 @@ def load(scenario_or_path: str | Path, settings: Mapping[str, Any] | None = None
     else:
         scenarios = ", ".join(SCENARIOS)
         said = errors.unknown("scenario", scenario_or_path, SCENARIOS)
-        raise errors.BadInput(f"{said} (there is: {scenarios}, or give a .yaml file)")
+        raise errors.BadInput(f"{said} (scenarios: {scenarios}; or give a .yaml file)")
     for name, value in settings.items():
         raw = _with(raw, name.split("."), value, name)
     return _validated(raw, document, settings)
@@ -633,7 +751,7 @@ def read(document: yaml_file.Document) -> Spec:
 
 def _mapping(document: yaml_file.Document) -> dict[str, Any]:
     if not isinstance(document.data, dict):
-        said = "expected a mapping of settings, such as `scenario: reboot`"
+        said = "expected settings, such as `scenario: reboot`"
         raise errors.BadInput(document.within([], said))
     return document.data
 
@@ -656,7 +774,9 @@ def _with(raw: Mapping[str, Any], path: Sequence[str], value: Any, name: str) ->
     for part in path[:-1]:
         below = inside.get(part, {})
         if not isinstance(below, dict):
-            raise errors.BadInput(f"{errors.shown(name)}: {errors.shown(part)} is a value and has no parts")
+            raise errors.BadInput(
+                f"{errors.shown(name)}: {errors.shown(part)} is a single value and has no fields"
+            )
         inside[part] = inside = dict(below)
     inside[path[-1]] = value
     return root

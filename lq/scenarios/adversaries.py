@@ -45,37 +45,51 @@ class Part(yaml_file.Section):
 class Hijack(Part):
     """The forgeries of the scenario `hijack` (`lq.scenarios.trials`)."""
 
-    defences: bool = Field(True, description="false switches off every defence that is not set by itself")
+    defences: bool = Field(True, description="false: every defence is off unless it is set explicitly")
     attackers: tuple[Attacker, ...] = Field(
         tuple(ATTACKS),
         min_length=1,
         max_length=len(ATTACKS),
-        description="who attacks: a subscriber; a host of the Internet; somebody on the way to the server",
+        description="the attackers; subscriber: a host of the access network; off-path: a host of the "
+        "Internet; on-path: a node between concentrator and server",
     )
     moments: tuple[Moment, ...] = Field(
         MOMENTS,
         min_length=1,
         max_length=len(MOMENTS),
-        description="when: before the reboot, during it (until the table is full again), after it",
+        description="when the attacks take place; before: before the reboot; during: from the kill until the "
+        "table is full again; after: after the reboot",
     )
     rounds: int = Field(
-        5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
+        5,
+        ge=1,
+        le=100,
+        description="number of times that each attack is tried at each moment, one per second",
     )
     guesses: int = Field(
         3_000,
         ge=1,
         le=100_000,
-        description="transaction identifiers that the attacker off the path guesses, for each of its three "
-        "attacks that need one, at a moment",
+        description="number of transaction identifiers that the off-path attacker guesses at each moment, "
+        "for each of its three attacks that need one",
     )
     grace: float = Field(
-        2.0, ge=0, le=60, description="seconds from the takeover in which lost probes are the reboot's"
+        2.0,
+        ge=0,
+        le=60,
+        description="seconds after the takeover in which lost probes count as the reboot's effect",
     )
     patience: float = Field(
-        1.5, ge=0.1, le=60, description="seconds without any probe, outside that, from which one is cut off"
+        1.5,
+        ge=0.1,
+        le=60,
+        description="seconds without any probe after which a host counts as cut off, outside hijack.grace",
     )
     move_timeout: float = Field(
-        20.0, ge=1, le=600, description="seconds to wait for the honest host that is plugged in elsewhere"
+        20.0,
+        ge=1,
+        le=600,
+        description="longest wait for the honest host that moves to another modem, in seconds",
     )
 
     @property
@@ -99,32 +113,37 @@ class Hijack(Part):
 class Starve(Part):
     """The floods of the scenario `starve`, in turns, each with newcomers and free addresses."""
 
-    defences: bool = Field(True, description="false switches off every limit that is not set by itself")
+    defences: bool = Field(True, description="false: every limit is off unless it is set explicitly")
     floods: tuple[Flood, ...] = Field(
         FLOODS,
         min_length=1,
         max_length=len(FLOODS),
-        description="DISCOVERs; REQUESTs without an offer; those, each followed by DECLINE; INFORMs, each "
-        "with another option",
+        description="the floods; discover: DISCOVERs; request: REQUESTs without an offer; decline: such "
+        "REQUESTs, each followed by a DECLINE; inform: INFORMs, each with another option",
     )
     identities: tuple[Identities, ...] = Field(
         ("one", "many"),
         min_length=1,
         max_length=2,
-        description="whose they are: the attacker's own hardware address with ever other client identifiers, "
-        "or ever other hardware addresses (inform: its own alone)",
+        description="the clients in the flood's messages; one: the attacker's hardware address with many "
+        "client identifiers (inform: the attacker itself); many: many hardware addresses",
     )
-    rate: float = Field(1000.0, gt=0, le=20_000, description="messages a second of a flood")
-    duration: float = Field(8.0, ge=2, le=600, description="seconds of each flood")
+    rate: float = Field(1000.0, gt=0, le=20_000, description="messages per second of a flood")
+    duration: float = Field(8.0, ge=2, le=600, description="length of each flood in seconds")
     clients: int = Field(
         4,
         ge=1,
         le=100,
-        description="new hosts that look for a lease during each flood, each on its own circuit",
+        description="number of new hosts that look for a lease during each flood, each on its own circuit",
     )
-    pool: int = Field(200, ge=20, le=5000, description="addresses that are free as each flood begins")
+    pool: int = Field(
+        200, ge=20, le=5000, description="number of addresses that are free when each flood begins"
+    )
     demand: float = Field(
-        20.0, ge=0, le=1000, description="packets a second for addresses that the concentrator must ask about"
+        20.0,
+        ge=0,
+        le=1000,
+        description="packets per second to addresses that the concentrator must ask about",
     )
 
     @property

@@ -46,12 +46,12 @@ def test_one_size_of_arp_leaves_the_other_as_it_is(settings, subscribers):
 @pytest.mark.parametrize("direction", ["down", "both"])
 def test_the_smallest_interval_is_the_one_that_is_named(direction):
     many = {"topology.modems": 32_117, "topology.population": True, "probes.direction": direction}
-    with pytest.raises(BadInput, match="probes a second") as caught:
+    with pytest.raises(BadInput, match="probes per second") as caught:
         load("reboot", {**many, "probes.interval": 0.01})
     least = float(str(caught.value).rsplit(maxsplit=1)[1])
     flows = 32_117 if direction == "down" else 64_234
     assert load("reboot", {**many, "probes.interval": least}).probe_interval == flows / 100_000
-    with pytest.raises(BadInput, match="probes a second"):
+    with pytest.raises(BadInput, match="probes per second"):
         load("reboot", {**many, "probes.interval": least - 1e-9})
     load("reboot", many)
 

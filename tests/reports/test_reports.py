@@ -79,7 +79,7 @@ def test_a_report_says_what_came_of_the_run(plain, page):
         "3 of 3 subscribers came back after the reboot, half of them within 18.3 ms, the last after 400 ms.",
         "The concentrator sent 3 leasequeries, and 0 repeats.",
         "probes.interval",
-        "seconds between two probes of the same host",
+        "mean time between two probes of one host in one direction, in seconds",
         "lq run reboot --set probes.interval=0.1",
         "6.18.44",
         "0123456789ab",
