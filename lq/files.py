@@ -42,11 +42,11 @@ def open_regular(path: Path | str, most: int) -> BinaryIO:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except ValueError:  # NUL, or half a surrogate pair
-        raise BadInput(f"cannot read {str(path)!r}: no file can have this name") from None
+        raise BadInput(f"cannot read {str(path)!r}: a file cannot have this name; correct it") from None
     try:
         found = os.fstat(fd)
         if kind := _kind(found.st_mode):
-            raise BadInput(f"cannot read {path}: it is {kind}, and has to be a file")
+            raise BadInput(f"cannot read {path}: it is {kind}; name a file")
         if found.st_size > most:
             raise _too_large(path, most)
     except BaseException:
@@ -77,7 +77,7 @@ def read_object(path: Path | str, most: int) -> dict[str, Any]:
     except ValueError as error:  # not JSON, not UTF-8, a number of thousands of digits
         raise BadInput(f"{path} is damaged: not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise BadInput(f"{path} is damaged: it holds no JSON object")
+        raise BadInput(f"{path} is damaged: it does not hold a JSON object")
     return found
 
 
@@ -168,11 +168,14 @@ class Tree:
             except OSError as error:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP) and where.is_symlink():
                     raise BadInput(
-                        f"{where} is a link, and nothing is written through links: put a directory there"
+                        f"{where} is a symbolic link, and lq does not write through links: put a directory "
+                        "there"
                     ) from None
                 raise BadInput(f"cannot write {where}: {error.strerror}") from None
             except ValueError:  # NUL, or half a surrogate pair
-                raise BadInput(f"cannot write {str(where)!r}: no file can have this name") from None
+                raise BadInput(
+                    f"cannot write {str(where)!r}: a file cannot have this name; correct it"
+                ) from None
 
 
 def _kind(mode: int) -> str:
@@ -180,4 +183,4 @@ def _kind(mode: int) -> str:
 
 
 def _too_large(path: Path | str, most: int) -> BadInput:
-    return BadInput(f"cannot read {path}: it is larger than {most:,} octets")
+    return BadInput(f"cannot read {path}: it is larger than the limit of {most:,} octets")

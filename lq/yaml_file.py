@@ -78,7 +78,7 @@ class Section(BaseModel):
         if isinstance(value, bool) and info.field_name is not None:
             kind = cls.model_fields[info.field_name].annotation
             if kind is not bool and "bool" not in str(kind):
-                raise ValueError(f"{str(value).lower()} is no value for this")
+                raise ValueError(f"{str(value).lower()} is not a value for this")
         return value
 
 
@@ -126,10 +126,12 @@ def decode(content: bytes, name: str) -> Document:
 def parse(text: str, name: str) -> Document:
     """Read YAML from text. Raises YamlError."""
     if len(text) > MOST_OCTETS:
-        raise YamlError(name, 1, f"too long: at most {MOST_OCTETS:,} octets")
+        raise YamlError(name, 1, f"too long: use at most {MOST_OCTETS:,} octets")
     if odd := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, odd.start()) + 1
-        raise YamlError(name, line, f"the character U+{ord(odd.group()):04X} has no place in text: remove it")
+        raise YamlError(
+            name, line, f"the character U+{ord(odd.group()):04X} is not allowed in text: remove it"
+        )
     reader = _Reader(name)
     try:
         for event in _events(text):
@@ -208,9 +210,9 @@ class _Reader:
         elif isinstance(event, yaml.CollectionStartEvent):
             kind = "seq" if isinstance(event, yaml.SequenceStartEvent) else "map"
             if _tag(event, self._fault) not in (None, kind):
-                raise self._fault(event, "the tag does not fit what it stands before: leave it out")
+                raise self._fault(event, "the tag does not fit the value after it: leave it out")
             if len(self._open) >= MOST_DEPTH:
-                raise self._fault(event, f"nested too deeply: at most {MOST_DEPTH} levels")
+                raise self._fault(event, f"nested too deeply: use at most {MOST_DEPTH} levels")
             self._grow(event, 1)
             self._open.append(_Open(event))
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -222,7 +224,7 @@ class _Reader:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise self._fault(event, "a second document begins: keep one, without `---` in between")
+                raise self._fault(event, "a second document begins here: keep one, without `---` in between")
 
     def _put(self, event: Any, value: _Value, anchor: str | None = None) -> None:
         """Put a whole value where it belongs."""
@@ -249,11 +251,11 @@ class _Reader:
         if key is _MERGE:
             return key
         if isinstance(key, bool) or not isinstance(key, str | int):
-            raise self._fault(event, f"{shown(key)} is no key: use text, in quotation marks if need be")
+            raise self._fault(event, f"{shown(key)} is not a key: use text, in quotation marks if necessary")
         if key in inside.data:
-            raise self._fault(event, f"{shown(key)} is there twice: keep one of the two")
+            raise self._fault(event, f"{shown(key)} occurs twice: keep one of the two")
         if len(inside.data) >= MOST_KEYS:
-            raise self._fault(event, f"too many keys: at most {MOST_KEYS:,} in one mapping")
+            raise self._fault(event, f"too many keys: use at most {MOST_KEYS:,} in one mapping")
         return key
 
     def _merge(self, event: Any, inside: _Open, value: Any) -> None:
@@ -263,12 +265,14 @@ class _Reader:
             raise self._fault(event, "`<<` takes a mapping, or a list of mappings")
         inside.merged += some
         if sum(map(len, inside.merged)) > MOST_KEYS:
-            raise self._fault(event, f"too many keys: at most {MOST_KEYS:,} in one mapping")
+            raise self._fault(event, f"too many keys: use at most {MOST_KEYS:,} in one mapping")
 
     def _grow(self, event: Any, size: int) -> None:
         self._size += size
         if self._size > MOST_VALUES:
-            said = f"too many values: at most {MOST_VALUES:,}, each alias counted as what it stands for"
+            said = (
+                f"too many values: use at most {MOST_VALUES:,}; each alias counts as all that it stands for"
+            )
             raise self._fault(event, said)
 
     def _fault(self, event: Any, said: str) -> YamlError:
@@ -281,7 +285,7 @@ def _tag(event: Any, fault: Any) -> str | None:
         return "str" if event.tag == "!" and isinstance(event, yaml.ScalarEvent) else None
     if event.tag not in _TAGS:
         tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
-        raise fault(event, f"the tag {shown(tag)} is not known here: leave it out")
+        raise fault(event, f"the tag {shown(tag)} is unknown: leave it out")
     return _TAGS[event.tag]
 
 
@@ -289,10 +293,10 @@ def _scalar(event: Any, fault: Any) -> Any:
     """The value of a scalar: by its tag, else by its form if it is plain, else text."""
     text: str = event.value
     if len(text) > MOST_TEXT:
-        raise fault(event, f"text of {len(text):,} characters: at most {MOST_TEXT:,}")
+        raise fault(event, f"text of {len(text):,} characters is too long: use at most {MOST_TEXT:,}")
     if odd := _UNPRINTABLE.search(text):
         code = ord(odd.group())
-        raise fault(event, f"the character U+{code:04X} has no place in text: write octets as 0x{code:02x}")
+        raise fault(event, f"the character U+{code:04X} is not allowed in text: write octets as 0x{code:02x}")
     tag = _tag(event, fault)
     if tag is None and not event.implicit[0]:  # in quotation marks, or a block
         return text
@@ -320,22 +324,22 @@ def _plain(text: str) -> tuple[Any, str]:
     if text == "<<":
         return _MERGE, "str"
     if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"{text} is no number that can be used: write one, or text in quotation marks")
+        raise ValueError(f"{text} is not a usable number: write another, or text in quotation marks")
     whole = _INT.fullmatch(text)
     if not whole and not _FLOAT.fullmatch(text):
         return text, "str"
     if len(text) > MOST_DIGITS:
-        said = f"a number of {len(text):,} characters: at most {MOST_DIGITS}"
+        said = f"a number of {len(text):,} characters is too long: use at most {MOST_DIGITS}"
         raise ValueError(f"{said}, or text in quotation marks")
     if _OCTAL_OF_OLD.fullmatch(text):
-        said = f"{text} is one number to some and another to others: leave out the zeros before it"
+        said = f"{text} is read as different numbers by different programs: leave out the zeros before it"
         raise ValueError(f"{said}, or put it in quotation marks if it is text")
     if whole:
         whole_number = int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
         return _as_written(whole_number, _Whole(whole_number), text), "int"
     real = float(text) + 0.0  # a zero has no sign
     if math.isinf(real):
-        raise ValueError(f"{text} is larger than any number that can be used")
+        raise ValueError(f"{text} is larger than any usable number: use a smaller one")
     return _as_written(real, _Real(real), text), "float"
 
 

@@ -39,7 +39,7 @@ mirror() { # where this machine gets Debian from
         sed -n 's/^Debian Debian main //p' | head -n 1
 }
 
-get() { # RELEASE: have its kernel in $store/RELEASE; else a line that says why not
+get() { # RELEASE: get its kernel into $store/RELEASE; else set a line that says why not
     place=$store/$1
     [ ! -e "$place/complete" ] || return 0
     command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 || { why="this system has no apt"; return 1; }
@@ -77,7 +77,7 @@ release_name() { [ "$1" = own ] && echo "this release" || echo "Debian $1"; }
 
 # -- the guest
 
-first_program() { # what the guest's kernel starts: lay out the file system, run the command, tell its status, end
+first_program() { # the guest's kernel starts this: lay out the file system, run the command, write its status, end
     cat <<X
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
@@ -142,7 +142,7 @@ boot() { # RELEASE: run the command there; return once the guest has ended
     guest=
 }
 
-complaint() { # why the guest did not begin, in its own words
+complaint() { # the guest's own message about why it did not start
     grep -m 1 'ptrace\|panic\|not permitted' "$run/console" || tail -n 1 "$run/console"
 }
 
@@ -152,7 +152,7 @@ end() { # the guest, and what it has left
 }
 
 [ $# -gt 0 ] || { say "usage: setup/kernel.sh COMMAND [ARGUMENT]..."; exit 2; }
-case $tree in *[!A-Za-z0-9/._+@%:=-]*) say "a kernel cannot be given the path $tree"; exit $NEITHER ;; esac
+case $tree in *[!A-Za-z0-9/._+@%:=-]*) say "the path $tree has characters that a kernel cannot take: move the checkout"; exit $NEITHER ;; esac
 command=$(quoted "$@")
 user=$(id -u) group=$(id -g) as_user="--user --map-current-user" closed=
 if [ "$user" = 0 ]; then
@@ -162,7 +162,7 @@ if [ "$user" = 0 ]; then
     done
 fi
 mkdir -p "$store"
-for old in "$store"/run.*; do [ -d "/proc/${old##*.}" ] || rm -rf "$old"; done # of one that was killed
+for old in "$store"/run.*; do [ -d "/proc/${old##*.}" ] || rm -rf "$old"; done # left by a killed one
 run=$store/run.$$ guest=
 mkdir "$run"
 trap end EXIT
@@ -172,7 +172,7 @@ trap 'exit 143' TERM
 why=
 for release in own testing; do
     exec 9<"$store"
-    flock 9 # another one may be getting the same
+    flock 9 # another process may be getting the same
     get "$release" || { say "$why"; continue; }
     exec 9<&-
     boot "$release"

@@ -10,7 +10,7 @@ unset CDPATH
 cd "$(dirname "$0")/.."
 NAMES="/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 python3.10"
 RANGE="3.10 to 3.14"
-STAMP=.venv/.installed # what is installed; an environment without it was not finished
+STAMP=.venv/.installed # names what is installed; without it an environment is incomplete
 SYSTEM_CERTIFICATES="/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem"
 
 say() { echo "setup: $*" >&2; }
@@ -18,10 +18,10 @@ fail() { say "$@"; exit 1; }
 
 # -- the interpreter
 
-shortcoming() { # what keeps the interpreter $1 from making the environment; nothing where it fits
+shortcoming() { # prints why the interpreter $1 cannot make the environment; prints nothing if it can
     short=$("$1" -c '
 import sys
-number = "Python %d.%d.%d" % sys.version_info[:3]  # understood by old ones, too
+number = "Python %d.%d.%d" % sys.version_info[:3]  # old versions understand this, too
 if not (3, 10) <= sys.version_info[:2] <= (3, 14):
     sys.exit(number)
 try:
@@ -30,16 +30,16 @@ except ImportError:
     sys.exit(number + " without its venv module")' 2>&1 >/dev/null) && return
     case $short in
     "Python "*) echo "$short" ;;
-    *) echo "not a Python that runs" ;;
+    *) echo "not a working Python" ;;
     esac
 }
 
-# The system's own interpreter first: every user may execute it, which a private one in a home does not promise.
+# The system's own interpreter comes first: every user may execute it. A private one in a home may be closed to others.
 find_python() {
     if [ -n "${PYTHON-}" ]; then
         command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON: no such program"
         short=$(shortcoming "$PYTHON")
-        [ -z "$short" ] || fail "PYTHON=$PYTHON is $short; needed is Python $RANGE with its venv module"
+        [ -z "$short" ] || fail "PYTHON=$PYTHON is $short; use Python $RANGE with its venv module"
         command -v "$PYTHON"
         return
     fi
@@ -61,7 +61,7 @@ fi
 
 # -- is there anything to do?
 
-# What was installed, with what, and where to: an environment cannot be moved, and it ends with its interpreter.
+# The stamp names packages, interpreter and place: an environment cannot be moved, and needs its interpreter.
 wanted() { # the stamp of an environment of the interpreter $1
     "$1" -c 'import sys; print(sys.version, sys.base_prefix)' && pwd -P &&
         cat requirements.txt pyproject.toml setup/uv.txt setup/build.txt setup/python.sh | cksum
@@ -73,18 +73,18 @@ current() {
 
 ! current || exit 0
 
-# A second set-up waits, also for what goes on of one whose shell was killed: its programs keep the lock.
+# A second set-up waits. If the shell of the first was killed, its programs still hold the lock.
 exec 9<setup
 flock -n 9 || { say "waiting for another set-up of this directory"; flock 9; }
 ! current || exit 0
 
-# -- the environment, always from the beginning: what an interrupted set-up left cannot be trusted
+# -- the environment, always made from the start: remains of an interrupted set-up cannot be trusted
 
 python=$(find_python)
-[ -d .venv ] || rm -f .venv # a link that leads nowhere
+[ -d .venv ] || rm -f .venv # a dangling link
 for place in . .venv; do
     [ ! -d $place ] || [ -w $place ] ||
-        fail "$PWD/.venv is missing or out of date, and $place cannot be written: its owner has to run make setup"
+        fail "$PWD/.venv is missing or out of date, and you may not write $place: ask its owner to run make setup"
 done
 say "making .venv with $python"
 rm -f "$STAMP"
@@ -93,17 +93,17 @@ find .venv/ -mindepth 1 -delete
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
 export TMPDIR="$PWD/.venv/tmp" # pip and uv leave files there
 mkdir "$TMPDIR"
-# Whatever pip is told of other places than this environment is for other occasions.
+# Settings of pip that name other places do not apply here.
 unset PIP_TARGET PIP_PREFIX PIP_ROOT UV_REQUIRE_HASHES
 export PIP_USER=no
 "$python" -m venv .venv
 say "installing the Python packages of requirements.txt into .venv"
 .venv/bin/python -m pip install --quiet --require-hashes -r setup/uv.txt
 
-# uv reads no settings of pip and brings certificates of its own. Here it asks the index that pip asks, and trusts
-# whom pip or else the system trusts: behind a proxy that inspects TLS nothing else works.
+# uv ignores pip's settings and has its own certificates. Here it uses pip's index, and pip's certificates or else
+# the system's: behind a proxy that inspects TLS nothing else works.
 settings=$(.venv/bin/python -m pip config list 2>/dev/null || true)
-setting() { # of pip, from its files or the environment, which comes first
+setting() { # prints a setting of pip, from the environment or else from pip's files
     for source in ':env:' install global; do
         value=$(echo "$settings" | sed -n "s/^$source\.$1='\(.*\)'$/\1/p")
         [ -z "$value" ] || { echo "$value"; return; }
@@ -122,11 +122,11 @@ if [ -z "${SSL_CERT_FILE-}${SSL_CERT_DIR-}" ]; then
     fi
 fi
 cache=$(.venv/bin/uv cache dir) && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
-    export UV_NO_CACHE=1 # a home that is not to be written
+    export UV_NO_CACHE=1 # a home that may not be written
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --build-constraints setup/build.txt "$@"; }
-uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write what Python compiles
+uv --require-hashes --compile-bytecode -r requirements.txt  # a lab cannot write compiled files
 uv --no-deps --editable .
-.venv/bin/python -m compileall -qq lq controllers topologies || true # users who may not write here cannot do it
+.venv/bin/python -m compileall -qq lq controllers topologies || true # other users may not write here
 rm -rf "$TMPDIR"
 wanted .venv/bin/python >"$STAMP.new"
 mv "$STAMP.new" "$STAMP"

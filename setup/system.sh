@@ -7,10 +7,10 @@
 set -eu
 unset CDPATH
 cd "$(dirname "$0")/.."
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # where daemons are; not in every user's PATH
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # daemons are there; not in every user's PATH
 POLICY=/usr/sbin/policy-rc.d
 TRIED=.venv/.peers-tried
-PATIENCE=300 # seconds, for others who install packages
+PATIENCE=300 # seconds to wait for others who install packages
 MARK="# left by setup/system.sh of leasequery-lab: safe to remove"
 
 # COMMAND PACKAGE, for a run
@@ -23,7 +23,7 @@ ifconfig     net-tools
 ping         iputils-ping
 unshare      util-linux
 "
-# COMMAND PACKAGE, for tests; a test whose peer is not to be had says so and is skipped
+# COMMAND PACKAGE, for tests; a test without its peer is skipped and says so
 PEERS="
 tshark       tshark
 dhcpd        isc-dhcp-server
@@ -45,7 +45,7 @@ missing() { # PACKAGE of every "COMMAND PACKAGE" line of $1 whose COMMAND is not
         awk '$1 !~ /^(installed|not-installed|config-files)$/ { print $2 }'
 }
 
-interrupted() { # an installation that was killed has left this
+interrupted() { # a killed installation leaves this
     grep -qxF "$MARK" "$POLICY" 2>/dev/null
 }
 
@@ -60,7 +60,7 @@ available() { # the packages among the arguments that apt could install
     true
 }
 
-disable_services() { # of the packages that set-up brought, unless they run: then somebody wants them
+disable_services() { # those of newly installed packages, unless they run: then somebody wants them
     for package; do
         files=$(dpkg -L "$package" 2>/dev/null) || continue
         if command -v systemctl >/dev/null; then
@@ -75,7 +75,7 @@ disable_services() { # of the packages that set-up brought, unless they run: the
     done >/dev/null 2>&1
 }
 
-announce_wait() { # apt waits for another one that installs packages, and says nothing of it
+announce_wait() { # apt waits silently while another program installs packages
     for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
         inode=$(stat -c %i "$lock" 2>/dev/null) && grep -qs ":$inode " /proc/locks || continue
         say "another program is installing packages: waiting for it, at most $PATIENCE s"
@@ -89,10 +89,10 @@ install() {
     umask 022 # packages' scripts make files for everybody
     exec 8</var/lib/dpkg
     # also those of one that was killed: its apt keeps the lock
-    flock -n 8 || { say "waiting for another set-up's packages, at most $PATIENCE s"; flock -w $PATIENCE 8 || true; }
+    flock -n 8 || { say "another set-up is installing packages: waiting for it, at most $PATIENCE s"; flock -w $PATIENCE 8 || true; }
     brought=
     if interrupted; then
-        say "mending an installation that was interrupted"
+        say "repairing an interrupted installation"
         brought=$(sed -n 's/^# installing: //p' "$POLICY")
         dpkg --configure -a >/dev/null || true
     fi
@@ -113,7 +113,7 @@ install() {
     trap 'exit 143' TERM
     [ -z "$(dpkg --audit)" ] || dpkg --configure -a >/dev/null || true
     [ $# -gt 1 ] || return 0
-    apt-get -qq -o DPkg::Lock::Timeout=$PATIENCE update || say "apt-get update failed; trying with what apt knows"
+    apt-get -qq -o DPkg::Lock::Timeout=$PATIENCE update || say "apt-get update failed; continuing with the old package lists"
 
     wanted= optional=
     while [ $# -gt 0 ] && [ "$1" != -- ]; do wanted="$wanted $1"; shift; done
@@ -128,7 +128,7 @@ install() {
     for package in "$@"; do
         case " $(echo $optional) " in
         *" $package "*) ;;
-        *) say "no package source of this system has $package: the tests that compare with it are skipped" ;;
+        *) say "no package source of this system has $package: the tests that need it will be skipped" ;;
         esac
     done
     [ -n "$wanted$optional" ] || return 0
@@ -147,22 +147,22 @@ fi
 needed=$({ missing "$NEEDED"; python_package; } | sort -u)
 optional=
 [ "${1-demo}" = demo ] || optional=$(missing "$PEERS" | sort -u)
-[ "$optional" != "$(cat "$TRIED" 2>/dev/null)" ] || optional= # once is enough to learn that there is none
+[ "$optional" != "$(cat "$TRIED" 2>/dev/null)" ] || optional= # one try is enough
 [ -n "$needed$optional" ] || interrupted || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     [ -n "$needed" ] || exit 0
-    fail "this system has no apt: install what Debian calls" $needed "with its package manager, then try again"
+    fail "this system has no apt: install the packages that Debian calls" $needed "with its own package manager, then try again"
 fi
 if [ "$(id -u)" = 0 ]; then
     become=
 elif command -v sudo >/dev/null 2>&1; then
     become=sudo
-    say "sudo is for apt-get only:" ${needed:-$(interrupted && echo "to mend what was interrupted")} $optional
-    [ -n "$needed" ] || sudo true || { say "sudo refuses: tests that need these packages are skipped"; exit 0; }
+    say "sudo is only for apt-get:" ${needed:-$(interrupted && echo "to repair an interrupted installation")} $optional
+    [ -n "$needed" ] || sudo true || { say "sudo failed: the tests that need these packages will be skipped"; exit 0; }
 else
     [ -n "$needed" ] || exit 0
-    fail "as root, please: apt-get install --no-install-recommends" $needed
+    fail "run this as root, then try again: apt-get install --no-install-recommends" $needed
 fi
 $become sh setup/system.sh --as-root $needed -- $optional
 [ ! -w .venv ] || missing "$PEERS" | sort -u >"$TRIED"

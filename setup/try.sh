@@ -114,7 +114,7 @@ inside() {
     mount --make-rprivate /
     exec 5<"$base" # it lies beside the place that is mounted over
     mount -t tmpfs -o mode=755,size=90% try "$root"
-    populate >&3 2>&1 || fail "the system could not be made (see the log)" >&4
+    populate >&3 2>&1 || fail "cannot make the system (see the log)" >&4
     enter
     say "$(. /etc/os-release; echo "$PRETTY_NAME") ($(cat /etc/debian_version)), as an ordinary user" >&4
     worst=0
@@ -161,7 +161,7 @@ stop() {
 
 find_mirror() { # sets $mirror and $components
     known=$(origins)
-    [ -n "$known" ] || fail "apt's sources name no mirror of Debian or Ubuntu; name one: TRY_MIRROR=URL"
+    [ -n "$known" ] || fail "apt's sources do not name a mirror of Debian or Ubuntu: set TRY_MIRROR=URL"
     release=$(mktemp)
     for mirror in $(echo "$known" | awk '{ print $2 }'); do
         if /usr/lib/apt/apt-helper download-file "${mirror%/}/dists/$suite/InRelease" "$release" >/dev/null 2>&1; then
@@ -188,7 +188,7 @@ EOF
     contained --mount-proc sh -c 'mount -t tmpfs -o mode=1777 base /tmp && cd / && TMPDIR=/tmp exec mmdebstrap "$@"' sh \
         --variant=apt --components="$components" --include="$(echo $BASE | tr ' ' ,)" "$@" \
         "$suite" - "$mirror" >"$base.new" 2>&3 3>&- 4>&- 7<&- # apt handles no two-digit descriptors
-    [ "$status" = 0 ] || { rm -f "$base.new"; tail -n 5 "$log" >&2; fail "no base system could be made"; }
+    [ "$status" = 0 ] || { rm -f "$base.new"; tail -n 5 "$log" >&2; fail "cannot make the base system"; }
     mv "$base.new" "$base"
 }
 
@@ -210,17 +210,17 @@ main() {
     mkdir -p build "$TRY_CACHE" # and the cache: they shall be the user's
     if [ "$(id -u)" != 0 ]; then
         : >"$log"
-        say "sudo is needed to make a system of its own"
+        say "this needs sudo, to make a separate system"
         exec sudo -E env "PATH=$PATH" sh setup/try.sh "$suite" "$@"
     fi
     [ $# -gt 0 ] || set -- "make demo" "make test"
-    command -v apt-get >/dev/null || fail "this system has no apt"
+    command -v apt-get >/dev/null || fail "this system has no apt: use Debian or Ubuntu"
     if ! command -v mmdebstrap >/dev/null; then
         say "installing mmdebstrap"
         DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends mmdebstrap >/dev/null
     fi
     changed=$(git -c safe.directory='*' status --porcelain | wc -l)
-    [ "$changed" = 0 ] || say "not tried is what is not committed: $changed files"
+    [ "$changed" = 0 ] || say "only committed files are tried; $changed changed files are left out"
     exec 3>"$log" 4>&1
     say "the log is $log"
     base=$TRY_CACHE/$suite.tar
@@ -234,7 +234,7 @@ main() {
     [ -n "$(find "$base" -mtime "-$KEEP_DAYS" 2>/dev/null)" ] || make_base
     exec 7<&-
     contained sh setup/try.sh --inside "$suite" "$base" "$root" "$@"
-    say "$([ "$status" = 0 ] && echo "all well" || echo "NOT WELL"), the log is $log"
+    say "$([ "$status" = 0 ] && echo "all passed" || echo "FAILED"), the log is $log"
     exit "$status"
 }
 

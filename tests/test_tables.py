@@ -107,7 +107,7 @@ def test_units_are_in_one_style(printed):
         "server's processor time": "710 ms",
         "server memory max": "3.0 MiB",
         "share of the subscribers' probes lost": "25 %",
-        "queries in each second": "0.478 /s",
+        "queries per second": "0.478 /s",
         "subscribers": "12,000",
         "seed": "1234567",
         "time until all modems had registered": "-",

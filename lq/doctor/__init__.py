@@ -75,14 +75,14 @@ def check() -> list[Check]:
 def _platform() -> Check:
     system = platform.system()
     fits = system == "Linux"
-    fix = "" if fits else "run it on Linux, a virtual machine included: the lab is made of kernel namespaces"
+    fix = "" if fits else "run it on Linux, for example in a virtual machine: the lab needs kernel namespaces"
     return Check("platform", fits, True, f"{system} {platform.release()}, {platform.machine()}", fix)
 
 
 def _python() -> Check:
     first, last = (".".join(map(str, version)) for version in PYTHON)
     fits = PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]
-    fix = "" if fits else f"make clean setup PYTHON=...  (a Python from {first} to {last})"
+    fix = "" if fits else f"make clean setup PYTHON=...  (with a Python from {first} to {last})"
     return Check("Python", fits, True, f"{platform.python_version()}, {sys.executable}", fix)
 
 
@@ -99,10 +99,10 @@ def how_to_get(package: str) -> str:
         command, environment = ["apt-cache", "policy", package], {**os.environ, "LC_ALL": "C"}
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
     except OSError:
-        return f"install what Debian calls {package} with this system's package manager"
+        return f"install the package that Debian calls {package} with this system's package manager"
     if re.search(r"^  Candidate: [^(]", said, re.MULTILINE):
         return f"sudo apt-get install --no-install-recommends {package}"
-    return f"apt has no {package}: try sudo apt-get update, but not every release has it"
+    return f"apt has no package {package}: try sudo apt-get update (some releases do not have the package)"
 
 
 @contextlib.contextmanager
@@ -127,25 +127,33 @@ def _tun() -> Check:
     """Report on TAP devices: this design needs none, but programs that a user starts in the lab may."""
     device = Path("/dev/net/tun")
     if not device.exists():
-        return Check("/dev/net/tun", False, False, "not there; the lab does without", "sudo modprobe tun")
+        return Check("/dev/net/tun", False, False, "missing; the lab works without it", "sudo modprobe tun")
     if os.access(device, os.R_OK | os.W_OK):
-        return Check("/dev/net/tun", True, False, "accessible; the lab does without")
+        return Check("/dev/net/tun", True, False, "accessible; the lab works without it")
     return Check(
-        "/dev/net/tun", False, False, "not accessible; the lab does without", f"sudo chmod 0666 {device}"
+        "/dev/net/tun", False, False, "not accessible; the lab works without it", f"sudo chmod 0666 {device}"
     )
 
 
 def open_files() -> Check:
     """Say for how many hosts the hard limit of open files is enough; the lab raises the soft one itself."""
     limit, hosts = resource.getrlimit(resource.RLIMIT_NOFILE)[1], limits.hosts_possible()
-    fix = "" if hosts >= HOSTS else "raise the hard limit: sudo prlimit --nofile=4096 --pid $$, then again"
+    fix = (
+        ""
+        if hosts >= HOSTS
+        else "raise the hard limit with sudo prlimit --nofile=4096 --pid $$, then try again"
+    )
     return Check("open files", hosts >= HOSTS, False, f"{limit} at once: enough for {hosts:,} hosts", fix)
 
 
 def _processors() -> Check:
     """Count the processors that this process may use."""
     count = len(os.sched_getaffinity(0))
-    fix = "" if count > 1 else "give it two: on one, large runs disturb themselves and say so (valid: false)"
+    fix = (
+        ""
+        if count > 1
+        else "give the machine two processors: on one, large runs disturb themselves (and say valid: false)"
+    )
     return Check("processors", count > 1, False, str(count), fix)
 
 
@@ -153,7 +161,9 @@ def _memory() -> Check:
     """Read the memory that is available without swapping (proc(5))."""
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     octets = int(lines["MemAvailable"].split()[0]) * 1024
-    fix = "" if octets >= MEMORY else f"free some: {MEMORY >> 30} GiB is comfortable for the draft's figures"
+    fix = (
+        "" if octets >= MEMORY else f"free some memory: the draft's figures run well with {MEMORY >> 30} GiB"
+    )
     return Check("memory", octets >= MEMORY, False, f"{octets / (1 << 30):.1f} GiB available", fix)
 
 
@@ -189,7 +199,9 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
     checks.append(_tried("interfaces", answers.get("veth", unfinished), "veth pairs", "sudo modprobe veth"))
     checks += [
         _tried("nodes", answers.get("node", unfinished), "namespaces with links", why_forbidden()),
-        _tried("files", answers.get("locked", unfinished), "the machine's are read-only in a lab", *_LOCKED),
+        _tried(
+            "files", answers.get("locked", unfinished), "the machine's files are read-only in a lab", *_LOCKED
+        ),
         _tried("/sys", answers.get("sysfs", unfinished), "shows the lab's own interfaces", *_SYSFS),
     ]
     if switch_installed:
@@ -199,12 +211,14 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
                 "private switch",
                 answers.get("switch", unfinished),
                 f"passes frames; datapath {where}",
-                "sudo apt-get install --reinstall openvswitch-switch, and look into its log above",
+                "sudo apt-get install --reinstall openvswitch-switch, then read its log above",
             )
         )
     else:
         missing = "not tried: Open vSwitch is not installed"
-        checks.append(Check("private switch", False, True, missing, "install Open vSwitch as said above"))
+        checks.append(
+            Check("private switch", False, True, missing, "install Open vSwitch as described above")
+        )
     checks.append(
         _tried("netem", answers.get("netem", unfinished), "delays frames", "sudo modprobe sch_netem", False)
     )
@@ -214,8 +228,12 @@ def _in_the_lab(switch_installed: bool) -> list[Check]:
 FILTER = "start the container with --security-opt seccomp=unconfined: its filter forbids namespaces"
 UNMASK = "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)"
 # What mends it, and that a run does without.
-_LOCKED = ("run it as a user who may make user namespaces; until then mind what you run in the lab", False)
-_SYSFS = ("in a container: --security-opt systempaths=unconfined; the lab does without", False)
+_LOCKED = (
+    "run lq as a user who may make user namespaces; until then, programs in the lab can write to the "
+    "machine's files",
+    False,
+)
+_SYSFS = ("in a container, use --security-opt systempaths=unconfined; the lab works without it", False)
 
 
 def _tried(name: str, answer: dict[str, str], found: str, fix: str, needed: bool = True) -> Check:
@@ -232,13 +250,13 @@ def why_forbidden(proc: Path = Path("/proc")) -> str:
         return path.read_text().strip() if path.exists() else ""
 
     if not (proc / "self/ns/user").exists():
-        return "run lq under sudo: this kernel was built without user namespaces"
+        return "run lq with sudo: this kernel has no user namespaces"
     if setting("user.max_user_namespaces") == "0":
-        return "sudo sysctl user.max_user_namespaces=10000, or run lq under sudo"
+        return "sudo sysctl user.max_user_namespaces=10000, or run lq with sudo"
     if setting("kernel.unprivileged_userns_clone") == "0":
-        return "sudo sysctl kernel.unprivileged_userns_clone=1, or run lq under sudo"
+        return "sudo sysctl kernel.unprivileged_userns_clone=1, or run lq with sudo"
     if setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
-        return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run lq under sudo"
+        return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run lq with sudo"
     if "\nSeccomp:\t2" in (proc / "self/status").read_text():
         return FILTER
-    return "run lq under sudo; in a container, start that with --privileged"
+    return "run lq with sudo; in a container, start the container with --privileged"

@@ -69,7 +69,7 @@ def _stay_read_only() -> None:
     """Try to make the machine's files writable again."""
     with contextlib.suppress(OSError):
         namespace.set_read_only("/", False)
-        raise RuntimeError("read-only, but not locked: a program that wants to can write them")
+        raise RuntimeError("read-only, but not locked: a program can make them writable again")
 
 
 def _pass_frame(directory: Path) -> None:

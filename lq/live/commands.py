@@ -62,7 +62,7 @@ class Job:
         if self._over is None:
             self._take("wait_for_job", timeout=timeout)
         if self._over is None:
-            raise RunFailed(f"{self.command!r} on {self.node} goes on after {timeout:g} s")
+            raise RunFailed(f"{self.command!r} on {self.node} is still running after {timeout:g} s")
         return Done(**self._over)
 
     def stop(self) -> Done:

@@ -73,7 +73,9 @@ class Connection:
         if self._closed:
             raise self._why()
         if os.getpid() != self._process:
-            raise RunFailed("the lab is another process's, from which this one was forked: open one here")
+            raise RunFailed(
+                "this lab belongs to another process, of which this one is a fork: open a lab here"
+            )
         return self._caller.ask(what, details, hear)
 
     @property
@@ -90,7 +92,7 @@ class Connection:
         """Have a view refresh in the place of the former one of its name."""
         former, self.views[name] = self.views.get(name), view
         if former is not None:
-            former.stop("shown anew elsewhere: refreshed no more here")
+            former.stop("shown in another place: this picture is no longer refreshed")
 
     def refresh(self) -> None:
         """Have all views show the present state now."""

@@ -74,7 +74,10 @@ class Traffic(Tables):
         positive("rate", rate)
         positive("packets", packets)
         if packets < 1 or (pattern == "hit-list" and not addresses):
-            raise BadInput("an attack needs a packet at least, and a hit-list its addresses")
+            raise BadInput(
+                "an attack needs at least one packet, and a hit-list needs addresses: set packets or "
+                "addresses"
+            )
         for address in addresses:
             _test_address(address)
         self._ask(
@@ -126,7 +129,7 @@ class Traffic(Tables):
             if not files:
                 with contextlib.suppress(RunFailed):  # once the lab is closed nobody knows its nodes
                     self._ask("kind", node=node)
-                raise BadInput(f"{node} is not captured: start_capture({node!r}) begins to")
+                raise BadInput(f"there is no capture at {node}: start one with start_capture({node!r})")
         return captured.table(files, self._connection.opened)
 
     def wireshark(self, node: str, interface: str | None = None) -> captured.Line:
@@ -144,4 +147,6 @@ def _test_address(address: str) -> None:
             return
     except AddressValueError:
         pass
-    raise BadInput(f"{address} is no address of {TEST_NETWORK}, where all of a lab's are")
+    raise BadInput(
+        f"{address} is not an address of {TEST_NETWORK}: use one from there, as all of the lab's are"
+    )

@@ -69,7 +69,7 @@ class Channel:
         except RecursionError:
             raise ValueError("its JSON is nested too deeply") from None
         if not isinstance(message, dict):
-            raise ValueError("it holds no JSON object")
+            raise ValueError("it does not hold a JSON object")
         return message
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

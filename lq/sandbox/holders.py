@@ -45,7 +45,7 @@ class Holders:
         self._due -= 1
         line = self._made.readline()
         if not line.strip().isdigit():
-            raise RuntimeError(f"no network namespace could be made: {line.strip() or 'the maker ended'}")
+            raise RuntimeError(f"cannot make a network namespace: {line.strip() or 'the maker ended'}")
         return int(line)
 
     def _start_workers(self) -> None:

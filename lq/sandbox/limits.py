@@ -31,7 +31,7 @@ def allow_open_files(hosts: int, bridges: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if needed > hard:
         raise RuntimeError(
-            f"this network needs {needed} open files, and the limit is {hard}: "
-            f"raise it (ulimit -Hn {needed}, as root), or take fewer hosts and modems"
+            f"this network needs {needed} open files, and the limit is {hard}: raise it (ulimit -Hn "
+            f"{needed}, as root), or use fewer hosts and modems"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, _ROOM * needed)), hard))

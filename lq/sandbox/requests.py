@@ -187,7 +187,7 @@ class Service:
     def _begin(self, message: Mapping[str, Any]) -> None:
         request = Request(self._channel, message["number"])
         if len(self._under_way) >= MOST_AT_ONCE:
-            request.say(error=f"{MOST_AT_ONCE} requests are under way: wait for one of them")
+            request.say(error=f"{MOST_AT_ONCE} requests are already open: wait for one of them")
             return
         self._under_way[request.number] = request
         request.thread = threading.Thread(target=self._carry_out, args=(request, message), daemon=True)

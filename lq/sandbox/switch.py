@@ -120,7 +120,7 @@ class PrivateSwitch:
 
     def _last_words(self, name: str) -> str:
         lines = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "no message"
 
     @staticmethod
     def _run(*command: str) -> str:

@@ -87,20 +87,21 @@ class Clock:
         behind = own - now.time
         if behind > _TRIFLE:
             self.said = (
-                f"the system clock is {span(behind)} behind the leases': it was set back; "
-                "their clock goes on from the last commit, and they end as they were to"
+                f"the system clock is {span(behind)} behind the clock of the leases: it was set back; the "
+                "leases' clock continues from the last commit, and each lease keeps its remaining time"
             )
             return own
         if same_boot and -behind > _TRIFLE:
             self.said = (
-                f"the system clock is {span(-behind)} ahead of the leases': it was set forward; "
-                "their clock goes on by the time that has passed, and they end as they were to"
+                f"the system clock is {span(-behind)} ahead of the clock of the leases: it was set forward; "
+                "the leases' clock advances by the time that has passed, and each lease keeps its remaining "
+                "time"
             )
             return own
         if -behind > _LONG:
             self.said = (
-                f"the last commit was {span(-behind)} ago by the system clock, which is believed: "
-                "if it is wrong, stop the server, set it, and start again"
+                f"by the system clock, the last commit was {span(-behind)} ago, and the server trusts this; "
+                "if the clock is wrong, stop the server, set the clock, and start the server again"
             )
         return max(now.time, last.time)
 
@@ -112,7 +113,7 @@ class Clock:
         """`said`, and how many leases have ended between the last commit and now."""
         now = self()
         ended = sum(self._last < each.expires <= now and each.state == State.LEASED for each in bindings)
-        return f"{self.said} ({ended} leases have ended since)"
+        return f"{self.said} ({ended} leases have ended since then)"
 
     def moment(self) -> Moment:
         """The present moment, to be noted by a commit."""

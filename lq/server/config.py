@@ -50,12 +50,12 @@ def _pool(value: object) -> object:
 
 def _options(value: object) -> object:
     if not isinstance(value, dict):
-        raise ValueError("expected a mapping of option names to values, as in {routers: [198.18.0.1]}")
+        raise ValueError("expected a mapping of option names to values, such as {routers: [198.18.0.1]}")
     found: dict[int, bytes] = {}
     for name, content in value.items():
         code, encoded = encode_option(name, content)
         if code in found:
-            raise ValueError(f"option {code} is there twice, by two names: keep one of the two")
+            raise ValueError(f"option {code} occurs twice, with two names: keep one of the two")
         found[code] = encoded
     return found
 
@@ -110,7 +110,7 @@ class Subnet(Leases):
         for first, last in self.pools:
             if first not in self.network or last not in self.network:
                 raise ValueError(
-                    f"pool {first}-{last} is not inside {self.network}: move it or widen network"
+                    f"pool {first}-{last} is not inside {self.network}: move the pool or enlarge the network"
                 )
         return self
 
@@ -171,7 +171,8 @@ class Leasequery(Section):
     def _by_address_always(cls, forms: tuple[Form, ...]) -> tuple[Form, ...]:
         if "address" not in forms:
             raise ValueError(
-                "every server with leasequery answers by address: add address (or enabled: false)"
+                "every server with leasequery answers queries by IP address: add address (or set enabled: "
+                "false)"
             )
         return forms
 
@@ -222,9 +223,9 @@ class ServerConfig(Leases):
     @model_validator(mode="after")
     def _consistent(self) -> ServerConfig:
         if self.dialect == "rfc4388" and (self.unimplemented_type or self.r_flag):
-            raise ValueError("unimplemented_type and r_flag belong to dialect draft-03: leave them out")
+            raise ValueError("unimplemented_type and r_flag belong to the dialect draft-03: leave them out")
         if not self.links:
-            raise ValueError("there is nothing to serve: add subnets")
+            raise ValueError("the server has nothing to serve: add subnets")
         networks = sorted(subnet.network for link in self.links for subnet in link.subnets)
         for one, other in pairwise(networks):
             if one.overlaps(other):
@@ -236,11 +237,11 @@ class ServerConfig(Leases):
         seen: set[IPv4Address] = set()
         for each in self.reservations:
             if each.address in seen:
-                raise ValueError(f"{each.address} is reserved twice: keep one of the reservations")
+                raise ValueError(f"{each.address} is reserved twice: keep one of the two reservations")
             seen.add(each.address)
             place = bisect.bisect(networks, each.address, key=lambda network: network.network_address)
             if not place or each.address not in networks[place - 1]:
-                raise ValueError(f"reservation {each.address} lies in no subnet: add the subnet")
+                raise ValueError(f"reservation {each.address} is in no subnet: add the subnet")
         return self
 
     @cached_property
@@ -300,7 +301,7 @@ def _one_line(error: ValidationError, document: yaml_file.Document) -> str:
         message = "unknown key: remove it or correct its spelling"
     elif problem["type"] == "ip_v4_network":
         found = shown(problem["input"])
-        message = f"{found} is no network: write its first address and length, as in 198.18.0.0/16"
+        message = f"{found} is not a network: write its first address and length, such as 198.18.0.0/16"
     elif problem["type"] != "value_error" and not isinstance(problem["input"], dict | list):
         message = f"{message}, found {shown(problem['input'])}"
     key = ".".join(map(str, keys))

@@ -66,9 +66,11 @@ class Daemon:
         gc.freeze()
         outside = self.service.counters["bindings outside the configured pools"]
         if outside:
-            _log.warning("%d stored bindings are outside the configured pools and left alone", outside)
+            _log.warning(
+                "%d stored bindings are outside the configured pools; the server leaves them alone", outside
+            )
         if self.config.leasequery.enabled and not self.config.leasequery.requesters:
-            _log.warning("no leasequery is answered: name those who may ask in leasequery.requesters")
+            _log.warning("leasequery is on, but nobody may ask: name the requesters in leasequery.requesters")
         if self._clock.said:
             _log.warning("%s", self._clock.told(self.service.bindings))
         _log.info("serving with %d bindings", len(self.service.bindings))
@@ -217,10 +219,12 @@ def serve(config_path: Path | str, counters_json: Path | str | None = None, log:
         output.write(str(error), _PATIENCE)
         return 2
     except PermissionError as error:
-        output.write(f"{where}: {error.strerror}; run as root or choose a port above 1023", _PATIENCE)
+        output.write(
+            f"{where}: {error.strerror}; run the server as root or choose a port above 1023", _PATIENCE
+        )
         return 2
     except OSError as error:
-        fix = "`listen` is to be an address of this machine on which no other server runs"
+        fix = "set `listen` to an address of this machine on which no other server runs"
         output.write(f"{where}: {error.strerror}; {fix}", _PATIENCE)
         return 2
     try:

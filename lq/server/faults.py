@@ -18,16 +18,16 @@ def cannot_write(path: Path, error: OSError | sqlite3.Error) -> str:
 def _advice(path: Path, number: int, said: str) -> str:
     match number:
         case errno.EROFS:
-            return "the file system is read-only: mount it for writing or name another file"
+            return "the file system is read-only: mount it for writing, or name another file"
         case errno.EACCES | errno.EPERM:
-            return f"no permission to write {_forbidden(path) or path.parent}: give it or name another file"
+            return f"no permission to write {_forbidden(path) or path.parent}: grant it, or name another file"
         case errno.ENOSPC | errno.EDQUOT:
-            return "the disk is full: free some of it; nothing is damaged"
+            return "the disk is full: free some space; no data is damaged"
         case errno.ENOENT | errno.ENOTDIR:
-            return f"the directory {path.parent} is missing: make it or name another file"
+            return f"the directory {path.parent} does not exist: make it, or name another file"
         case errno.EISDIR:
             return "it is a directory: name a file"
-    return f"{said}; is there a limit on the size of files, or does the disk fail?"
+    return f"{said}; check whether a limit on the size of files applies, or whether the disk fails"
 
 
 def _cause(path: Path, said: str) -> int:

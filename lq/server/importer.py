@@ -70,7 +70,7 @@ class Imported:
     def __str__(self) -> str:
         said = f"{self.stored} bindings imported"
         if self.older:
-            said += f", {self.older} left alone, for which the database has as new ones or newer"
+            said += f", {self.older} left alone because the database has as new ones or newer"
         if self.left_out:
             said += f", {len(self.left_out)} left out"
         return "\n".join((*self.left_out, said))
@@ -135,7 +135,7 @@ class _Lease:
                 self._transaction = lease_file.moment(when)
             case ["binding", "state", name]:
                 if name not in _STATES:
-                    raise ValueError(f"{name!r} is no binding state")
+                    raise ValueError(f"{name!r} is not a binding state")
                 self._state = _STATES[name]
                 self._standing |= name in _WITHOUT_END
             case ["abandoned"]:
@@ -155,7 +155,7 @@ class _Lease:
                 vendor = lease_file.octets(value)
                 self._kept.sent = bytes((60, len(vendor))) + vendor
             case ["starts" | "ends" | "cltt" | "binding" | "hardware" | "uid", *_]:
-                raise ValueError(f"{' '.join(statement.words)!r} does not read")
+                raise ValueError(f"{' '.join(statement.words)!r} cannot be read")
 
     def binding(self, packed: bytes) -> Binding:
         """The binding of the lease. Raises ValueError if the statements do not go together."""
@@ -166,11 +166,11 @@ class _Lease:
             binding.expires = FOREVER
         binding.last_transaction = self._starts if self._transaction == NEVER else self._transaction
         if len(self._relay_info) > 255:
-            raise ValueError(f"option 82 of {len(self._relay_info)} octets does not fit a message")
+            raise ValueError(f"option 82 of {len(self._relay_info)} octets does not fit into a message")
         binding.relay_info = self._relay_info or None
         if binding.state == State.LEASED:
             if binding.expires == NEVER:
-                raise ValueError("it is active and has no end")
+                raise ValueError("it is active and does not have an end")
             begin = max(self._starts, 0.0)
             binding.renews = begin + (binding.expires - begin) / 2
             binding.rebinds = begin + (binding.expires - begin) * 7 / 8
@@ -204,7 +204,7 @@ def fill(config_path: Path | str, leases: Path | str) -> Imported:
         now = clock()
         found = read(text, now, str(leases))
         if not found.is_one:
-            raise LeaseFileError(f"{leases} has no lease: name a lease file of ISC dhcpd")
+            raise LeaseFileError(f"{leases} holds no lease: name a lease file of ISC dhcpd")
         storage.begin(clock.moment)
         # By a clock that is wrong a lease could be newer than any. It may not take an address from another.
         past = [each for each in found.bindings if each.last_transaction <= now]

@@ -54,7 +54,7 @@ class CutShort(Exception):
     """The text ends within a declaration or a string; `line` is where that begins."""
 
     def __init__(self, what: str, line: int) -> None:
-        super().__init__(f"{what} without its end: is the file cut short?")
+        super().__init__(f"the end of {what} is missing: is the file cut short?")
         self.line = line
 
 
@@ -118,7 +118,7 @@ def octets(token: str, most: int = 255) -> bytes:
     else:
         raise ValueError(f"{token!r} is neither a string nor hexadecimal octets")
     if not 0 < len(value) <= most:
-        raise ValueError(f"{len(value)} octets where 1 to {most} fit")
+        raise ValueError(f"{len(value)} octets where there is room for 1 to {most}")
     return value
 
 
@@ -132,13 +132,13 @@ def _unescaped(text: str) -> bytes:
         if sign == "x":
             digits = text[position : position + 2]
             if not re.fullmatch(r"[0-9a-fA-F]{2}", digits):
-                raise ValueError(f"'\\x{digits}' is no hexadecimal octet")
+                raise ValueError(f"'\\x{digits}' is not a hexadecimal octet")
             pieces.append(bytes.fromhex(digits))
             position += 2
         elif sign.isdigit():
             digits = text[found + 1 : found + 4]
             if not re.fullmatch(r"[0-3][0-7]{2}", digits):
-                raise ValueError(f"'\\{digits}' is no octal octet")
+                raise ValueError(f"'\\{digits}' is not an octal octet")
             pieces.append(bytes((int(digits, 8),)))
             position = found + 4
         else:
@@ -156,7 +156,7 @@ def moment(words: list[str]) -> float:
             return min(float(int(number[:20])), FOREVER)
         case [_, date, day_time] | [_, date, day_time, "UTC"]:
             return float(calendar.timegm(time.strptime(f"{date} {day_time}", "%Y/%m/%d %H:%M:%S")))
-    raise ValueError(f"{' '.join(words)!r} is no time")
+    raise ValueError(f"{' '.join(words)!r} is not a time")
 
 
 def htype(kind: str) -> int:
@@ -165,7 +165,7 @@ def htype(kind: str) -> int:
         return _HTYPES[kind]
     number = kind.removeprefix("unknown-")
     if number == kind or not number.isdecimal() or len(number) > 4 or int(number) > 255:
-        raise ValueError(f"{kind!r} is no hardware type: they have 8 bits")
+        raise ValueError(f"{kind!r} is not a hardware type: these have 8 bits")
     return int(number)
 
 
@@ -176,12 +176,12 @@ def sub_option(name: str, token: str) -> bytes:
     if not code and number != name and number.isdecimal() and len(number) <= 3:
         code = int(number)
     if not 0 < code < 256:
-        raise ValueError(f"agent.{name} is no sub-option of option 82")
+        raise ValueError(f"agent.{name} is not a sub-option of option 82")
     if kind == "address":
         value = IPv4Address(token).packed
     elif kind == "number":
         if not token.isdecimal() or len(token) > 10 or int(token) >= 2**32:
-            raise ValueError(f"{token!r} is no number of 32 bits")
+            raise ValueError(f"{token!r} is not a number of 32 bits")
         value = int(token).to_bytes(4, "big")
     else:
         value = octets(token)

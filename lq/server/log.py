@@ -35,7 +35,10 @@ class Bounded(logging.Filter):
             return False
         self._passed += 1
         if self._left_out:
-            record.msg, record.args = f"{record.getMessage()} ({self._left_out} lines before left out)", None
+            record.msg, record.args = (
+                f"{record.getMessage()} ({self._left_out} lines before this were left out)",
+                None,
+            )
             self._left_out = 0
         return True
 
@@ -59,7 +62,7 @@ class Output:
         """Write lines, waiting `patience` seconds at most in all for somebody to read."""
         deadline = time.monotonic() + patience
         for line in text.splitlines():
-            told = f" ({self._untold} lines before were not read)" if self._untold else ""
+            told = f" ({self._untold} lines before this were not read)" if self._untold else ""
             if self._put(f"{line}{told}\n".encode(errors="replace"), deadline):
                 self._untold = 0
             else:

@@ -86,7 +86,7 @@ class _Tail:
                 return
             raise DamagedLog(f"frame {number} is damaged")
         if self._ended or page in self._pages:
-            raise DamagedLog(f"frame {self._bad} is damaged, and later commits stand behind it")
+            raise DamagedLog(f"frame {self._bad} is damaged, and later commits follow it")
         self._pages.add(page)
         if ends:
             self._ended = number

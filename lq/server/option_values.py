@@ -25,7 +25,7 @@ def option_code(name: str | int) -> int:
             code = OptionCode[text.upper().replace("-", "_")]
         except KeyError:
             raise ValueError(
-                f"unknown option {name!r}: use a name such as routers or domain-name-servers, or its number"
+                f"unknown option {name!r}: use its number, or a name such as routers or domain-name-servers"
             ) from None
     if not 0 < code < 255 or code in FRAMING:
         raise ValueError(f"{name!r} is not the code of an option: use 1 to 254")
@@ -35,7 +35,7 @@ def option_code(name: str | int) -> int:
 def octets(value: object) -> bytes:
     """Octets from `0x...` or colon-separated hexadecimal, else from the text itself. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("expected text, or octets as 0x0102 or '01:02'")
+        raise ValueError("expected text, or octets such as 0x0102 or '01:02'")
     text = str(value)
     parts = text.split(":")
     try:

@@ -85,8 +85,8 @@ class QueryResult:
     def __str__(self) -> str:
         if self.reply is None:
             return (
-                f"no answer after {self.attempts} attempts in {self.seconds:.1f} s: "
-                "the server has no leasequery, does not allow this giaddr, or cannot be reached"
+                f"no answer after {self.attempts} attempts in {self.seconds:.1f} s: the server does not "
+                "support leasequery, does not allow this giaddr, or cannot be reached"
             )
         return f"{self.reply}\nanswered in {self.seconds * 1000:.1f} ms, attempt {self.attempts}"
 
@@ -107,7 +107,7 @@ def build(
 ) -> Message:
     """A query in exactly one of the three forms (R6.2-1 to R6.2-6). Raises QueryError with the fix."""
     if sum(item is not None for item in (address, hardware, client_id)) != 1:
-        raise QueryError("ask for exactly one of address, hardware address and client identifier")
+        raise QueryError("ask about exactly one of address, hardware address and client identifier")
     try:
         message = Message(xid=random.getrandbits(32), giaddr=IPv4Address(giaddr))
         message.message_type = dialect.leasequery
@@ -166,8 +166,8 @@ def ask(
             return _exchange(udp, message, sending, destination, dialect, timeout, attempts)
         except OSError as error:
             raise QueryError(
-                f"cannot ask {server} from {giaddr}:{port}: {error.strerror}; giaddr is to be an address of "
-                "this machine whose port no other program holds, and ports below 1024 need root"
+                f"cannot ask {server} from {giaddr}:{port}: {error.strerror}; set giaddr to an address of "
+                "this machine whose port is free; ports below 1024 need root"
             ) from None
 
 

@@ -80,8 +80,8 @@ class Storage:
             ) from None
         if has_log and not self._hold.size():
             raise StorageError(
-                f"{self.path} is empty, but its log {self._log} is not: "
-                "restore a copy of both, or remove the log, too, to begin anew"
+                f"{self.path} is empty, but its log {self._log} is not: restore a copy of both, or remove "
+                "the log to start anew"
             )
         return has_log
 
@@ -96,7 +96,7 @@ class Storage:
         if writing and isinstance(error, sqlite3.Error):
             return StorageError(cannot_write(self.path, error))
         return StorageError(
-            f"{self.path} is damaged or no database ({said}): restore a copy or name another file"
+            f"{self.path} is damaged or not a database ({said}): restore a copy or name another file"
         )
 
     def _prepare(self, has_log: bool) -> None:
@@ -112,7 +112,8 @@ class Storage:
             raise StorageError(f"{self.path} is another program's database: name another file")
         if tables and version not in (1, schema.VERSION):
             raise StorageError(
-                f"{self.path} is of another version ({version}) of this server: use that or name another file"
+                f"{self.path} belongs to another version ({version}) of this server: use that version or "
+                "name another file"
             )
         run("PRAGMA journal_mode = WAL")
         run("BEGIN IMMEDIATE")
@@ -126,7 +127,7 @@ class Storage:
             os.fsync(directory)
             os.close(directory)
         if not schema.is_ours(database):
-            raise ValueError("its tables are not as they were made")
+            raise ValueError("its tables are not as this server made them")
         tally = run("SELECT closed, clock, uptime, boot, checksum FROM tally").fetchall()
         if len(tally) != 1:
             raise ValueError(f"its tally has {len(tally)} rows")
@@ -135,8 +136,8 @@ class Storage:
         self._closed = closed == 1
         if not self._closed and not has_log:
             raise StorageError(
-                f"{self.path} was not closed in order, and its log {self._log} is missing, with what was "
-                "acknowledged last: put the log back, restore a copy of both, or accept the loss with "
+                f"{self.path} was not closed in order, and its log {self._log} is missing, with the latest "
+                "acknowledged leases: put the log back, restore a copy of both, or accept the loss with "
                 f"sqlite3 {self.path} 'UPDATE tally SET closed = 1'"
             )
 
@@ -149,9 +150,9 @@ class Storage:
                 yield reader.binding(row)
             count, total = self._database.execute("SELECT bindings, total FROM tally").fetchone()
             if reader.count != count:
-                raise ValueError(f"it has {reader.count} bindings where {count} were stored")
+                raise ValueError(f"it has {reader.count} bindings, and {count} were stored")
             if reader.total != total:
-                raise ValueError("its bindings are not those stored last")
+                raise ValueError("its bindings are not the ones that were stored last")
         except (sqlite3.Error, ValueError, OverflowError) as error:
             raise self._refusal(error) from None
 
@@ -237,7 +238,7 @@ class Storage:
     def _fold_log(self) -> None:
         busy, pages, done = self._database.execute("PRAGMA wal_checkpoint").fetchone()
         if busy or pages != done:
-            raise sqlite3.OperationalError(f"disk I/O error: {done} of {pages} pages of the log stored")
+            raise sqlite3.OperationalError(f"disk I/O error: {done} of {pages} pages of the log were stored")
 
     def _undo(self) -> None:
         with suppress(sqlite3.Error):

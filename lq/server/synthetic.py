@@ -29,7 +29,9 @@ def bindings(config: ServerConfig, count: int, now: float, lease_time: float = 8
     pools = sorted(config.pools)
     size = sum(int(last) - int(first) + 1 for first, last in pools)
     if not 0 <= count <= size:
-        raise ConfigError(f"the pools hold {size} addresses, not {count}: widen pools or ask for fewer")
+        raise ConfigError(
+            f"the pools hold {size} addresses, fewer than {count}: enlarge the pools or ask for fewer"
+        )
     return _generate(pools, count, now, lease_time)
 
 

@@ -1,5 +1,5 @@
-// The live picture or table in the page. Python sends what it shows, and counts a beat each time. Where no
-// beat comes for a while the kernel, the lab or the connection is gone: only the page can say so then.
+// The live picture or table in the page. Python sends its contents, and counts a beat each time. Without a beat
+// for a while, the kernel, the lab or the connection is gone: then only the page can say so.
 
 const PARTS = `
   <div class="lq-bar"><button class="lq-button jupyter-button" type="button"></button>
@@ -8,13 +8,13 @@ const PARTS = `
   <div class="lq-figure"></div>
   <div class="lq-spoken" aria-live="polite"></div>`;
 const OLD = (seconds) =>
-  `No news for ${seconds} s: the kernel, the lab or the connection is gone, or busy. What is below is old. ` +
+  `No news for ${seconds} s: the kernel, the lab or the connection is gone or busy. The picture below is old. ` +
   "To see the network live again, run this notebook from the cell that opens the lab.";
 
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "lq-live";
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // keys on the button are the button's
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // keys on the button belong to the button
   root.innerHTML = PARTS;
   el.append(root);
   const part = (name) => root.querySelector(`.lq-${name}`);
@@ -24,7 +24,7 @@ function render({ model, el }) {
 
   const say = (name, text) => {
     const place = part(name);
-    if (place.textContent !== text) place.textContent = text; // what is the same is not spoken again
+    if (place.textContent !== text) place.textContent = text; // a screen reader would speak the same text again
   };
   const show = () => {
     const ended = model.get("ended");

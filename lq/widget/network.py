@@ -56,7 +56,7 @@ class NetworkWidget(View):
         try:
             if (lab := self._lab()) is not None:
                 lab.reboot()
-            self.front.message = "the new controller holds the switch"
+            self.front.message = "the new controller has the switch"
         except (BadInput, RunFailed) as error:
             self.front.message = str(error)
         finally:

@@ -45,7 +45,7 @@ def draw(scene: Scene, note: str = "", width: float = WIDTH) -> Drawing:
     shapes += _core(scene, top, bottom, width)
     below, height = _access(scene, bottom, width)
     shapes += below
-    notes = [f"{scene.total - MOST_DRAWN} more hosts not drawn"] if scene.total > MOST_DRAWN else []
+    notes = [f"{scene.total - MOST_DRAWN} more hosts are not drawn"] if scene.total > MOST_DRAWN else []
     notes += textwrap.wrap(clean(note, 400), round((width - 2 * _EDGE) / 6.2))
     for line in notes:
         height += 16

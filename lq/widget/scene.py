@@ -124,7 +124,7 @@ def words(scene: Scene) -> str:
     reached = scene.counts["reached"]
     counts = ", ".join(f"{scene.counts[state]} {state}" for state in STATES if scene.counts[state])
     told.append(f"{scene.total} hosts: {counts or 'none'}")
-    told.append(f"probes reach {reached} of them" if reached else "no probe has arrived a moment ago")
+    told.append(f"probes reach {reached} of them" if reached else "no probe has arrived in the last moment")
     return "; ".join(told) + "."
 
 

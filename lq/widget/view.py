@@ -18,7 +18,7 @@ from lq.widget import front
 if TYPE_CHECKING:
     from lq.live import Lab
 
-NEEDS = "the live one needs a running kernel and ipywidgets"
+NEEDS = "a live picture needs a running kernel and ipywidgets"
 _QUIET = 1.0  # seconds without a change before the still picture is made anew
 
 
@@ -32,7 +32,7 @@ class View:
 
     def __init__(self, lab: Lab, every: float) -> None:
         if not 0 < every <= threading.TIMEOUT_MAX:
-            raise BadInput("what refreshes needs an interval above 0 seconds")
+            raise BadInput("a picture that refreshes needs an interval above 0 seconds")
         self._lab = weakref.ref(lab)
         self._ended = threading.Event()
         self._why = ""  # it has ended
@@ -75,7 +75,7 @@ class View:
 
     # -- what they share
 
-    def stop(self, why: str = "refreshed no more") -> None:
+    def stop(self, why: str = "no longer refreshed") -> None:
         """Refresh no more, and say why."""
         if not self._ended.is_set():
             self._why = why  # first: a still picture that is being made elsewhere may be the last
@@ -119,7 +119,7 @@ class View:
     def still(self) -> dict[str, Any]:
         """Return what is shown where there is no kernel, by MIME type; images other than SVG in base64."""
         why = f"{self._why}; " if self._why else ""
-        return self._still(f"{why}a still picture, of {time.strftime('%H:%M:%S')}: {NEEDS}")
+        return self._still(f"{why}a still picture of {time.strftime('%H:%M:%S')}: {NEEDS}")
 
     def _ipython_display_(self) -> None:
         """Show the still picture and the live view: only one of them is seen."""

@@ -117,7 +117,7 @@ def test_a_run_that_is_not_valid_says_why(tmp_path):
 
 def test_phases_have_a_table(tmp_path):
     page = page_of(finished(tmp_path / "two", phases=TWO).directory)
-    assert "Phases: one after the other" in page.text
+    assert "Phases in order" in page.text
     assert "takeover at" in page.text
 
 
@@ -308,6 +308,6 @@ def test_names_of_keys_have_no_units_and_no_underscores(plain):
 
 def test_a_manifest_is_json_of_any_kind(tmp_path):
     run = finished(tmp_path / "odd", manifest={"versions": [1, {"a": None}], "seed": {"b": [2]}, "wan": 3.5})
-    assert "Where the figures come from" in page_of(run.directory).text
+    assert "Origin of the figures" in page_of(run.directory).text
     assert json.loads((run.directory / "manifest.json").read_text())["wan"] == 3.5
     assert files.exists(run.directory)

@@ -217,4 +217,4 @@ def test_a_server_without_requesters_says_so_once(tmp_path, relay):  # noqa: F81
     relay.send(query("198.18.1.0", giaddr=IPv4Address(GIADDR)))
     process.terminate()
     _, errors = process.communicate(timeout=10)
-    assert errors.count("no leasequery is answered: name those who may ask in leasequery.requesters") == 1
+    assert errors.count("leasequery is on, but nobody may ask: name the requesters in leasequery.requesters") == 1
