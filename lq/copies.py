@@ -39,7 +39,7 @@ def fill(originals: Path, folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "no directory can have this name"
-        raise BadInput(f"cannot make {folder}: {said}; name a directory of yours") from None
+        raise BadInput(f"cannot make {folder}: {said}; name a directory that you may write to") from None
     tree = files.Tree(folder)
     made = files.read_object(folder / RECORD, MOST) if tree.has(RECORD) else {}
     done, copied = [], 0
@@ -53,11 +53,11 @@ def fill(originals: Path, folder: Path) -> list[str]:
             there = _digest(folder / name)
             if there == made.get(name):
                 tree.write(name, content)
-                done.append(f"{name}: the new version")
+                done.append(f"{name}: replaced by the new version")
             elif there != new:
                 beside = _beside(tree, name)
                 tree.write(beside, content)
-                done.append(f"{name}: yours is left as it is; the new version is {beside}")
+                done.append(f"{name}: yours is unchanged; the new version is {beside}")
         made[name] = new
     tree.write(RECORD, json.dumps(made, indent=1).encode())
     return [*([f"{copied} files copied into {folder}"] if copied else []), *done]

@@ -39,18 +39,18 @@ Elided = int | None  # a number from 1, or None where "..." stands for several
 def draw(topology: str, modems: int | None, hosts_per_modem: int | None, path: Path) -> None:
     """Draw a topology into a file, .png or .svg by its name. Raises BadInput with the fix."""
     if path.suffix not in FORMATS:
-        raise BadInput(f"cannot draw {path}: give it a name that ends in {' or '.join(FORMATS)}")
+        raise BadInput(f"cannot draw {path}: use a name that ends in {' or '.join(FORMATS)}")
     figure = picture(topology, modems, hosts_per_modem)
     try:
         files.write(path, figures.written(figure, path.suffix.removeprefix(".")))
     except BadInput as error:
-        raise BadInput(f"{error}; name a place of yours with --out") from None
+        raise BadInput(f"{error}; use --out to name a file that you may write") from None
 
 
 def picture(topology: str, modems: int | None = None, hosts_per_modem: int | None = None) -> Figure:
     """Return a topology's picture as a figure, which a notebook shows."""
     if topology not in _PICTURES:
-        raise BadInput(f"{unknown('topology', topology, _PICTURES)} (there is: {', '.join(_PICTURES)})")
+        raise BadInput(f"{unknown('topology', topology, _PICTURES)} (topologies: {', '.join(_PICTURES)})")
     for name, count in (("modems", modems), ("hosts_per_modem", hosts_per_modem)):
         if count is not None and (not isinstance(count, int) or count < 1):
             raise BadInput(f"{name}: use a whole number of at least 1 (got {shown(count)})")

@@ -65,7 +65,7 @@ _PLAIN = [
     (r"valid boolean.*", "use true or false"),
     (r"valid string", "use text"),
     (r"valid (tuple|list)", "use a list, such as [A, B]"),
-    (r"valid dictionary.*", "this is a group of settings, and takes no value itself"),
+    (r"valid dictionary.*", "this is a group of settings: set its fields instead"),
     (r"greater than or equal to (.*)", r"use at least \1"),
     (r"less than or equal to (.*)", r"use at most \1"),
     (r"greater than (.*)", r"use more than \1"),

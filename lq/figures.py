@@ -93,7 +93,7 @@ def mark(where: Figure | Axes, reasons: Sequence[str]) -> None:
     `where` is the axes, or a figure, of which all axes are marked; the reasons stand above the first. They
     are added to those that are there.
     """
-    expect(where, (Figure, Axes), "what is marked", "give a figure of matplotlib, or an axes of it")
+    expect(where, (Figure, Axes), "the first argument", "give a figure of matplotlib, or its axes")
     every = [where] if isinstance(where, Axes) else where.axes
     if not every:
         raise BadInput("the figure has no axes yet: draw first, then mark it")

@@ -161,4 +161,4 @@ def test_saving_in_jupyterlab_changes_no_file_of_the_tree(tmp_path):
 def test_the_originals_or_others_but_not_both():
     done = support.run([*support.LQ, "lab", "--edit", "somewhere"])
     assert done.returncode == 2
-    assert "give one of the two" in done.stderr
+    assert "give only one of the two" in done.stderr

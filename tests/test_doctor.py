@@ -241,7 +241,7 @@ def test_few_open_files_are_told_with_the_hosts_that_they_are_enough_for():
 def test_it_fits_eighty_columns(checks_here, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     print_checks(checks_here)
-    table, _, _ = capsys.readouterr().out.partition("\nTo mend it:")  # these are to be copied
+    table, _, _ = capsys.readouterr().out.partition("\nHow to fix it:")  # these are to be copied
     lines = table.splitlines()
     assert len(lines) >= len(checks_here)
     assert max(map(len, lines)) <= 80

@@ -459,7 +459,7 @@ def test_odd_values_are_drawn_all_the_same(damaged, name, column, value):
 def test_a_server_that_the_run_did_not_have_is_named(damaged):
     path = damaged / "queries.parquet"
     pd.read_parquet(path).assign(server="x").to_parquet(path)
-    with pytest.raises(BadInput, match=r"queries\.parquet is damaged: the run has no server"):
+    with pytest.raises(BadInput, match=r"queries\.parquet is damaged: the run does not have a server"):
         plots.save(Run(damaged))
 
 

@@ -223,7 +223,7 @@ def test_where_nobody_is_probed_after_the_takeover_the_figures_say_so(tmp_path):
     probes = early.table("probes")
     probes[probes["due"] < 0].to_parquet(early.directory / "probes.parquet")
     assert early.recovery.empty
-    assert "no subscriber was sent a probe after the takeover" in said(plots.recovery_curve(early))
+    assert "no probe was sent to a subscriber after the takeover" in said(plots.recovery_curve(early))
     assert plots.save(early)
     probes.head(1).to_parquet(early.directory / "probes.parquet")
     assert plots.save(early)

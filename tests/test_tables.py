@@ -102,12 +102,12 @@ def test_units_are_in_one_style(printed):
     found = printed("summary", 100)
     for name, value in {
         "median time until a subscriber is back": "32.2 ms",
-        "time until the last is back": "4.5 s",
+        "time until the last subscriber is back": "4.5 s",
         "time without a controller": "3.12 s",
         "server's processor time": "710 ms",
         "server memory max": "3.0 MiB",
         "share of the subscribers' probes lost": "25 %",
-        "queries in each second": "0.478 /s",
+        "queries per second": "0.478 /s",
         "subscribers": "12,000",
         "seed": "1234567",
         "time until all modems had registered": "-",
@@ -121,7 +121,7 @@ def test_units_are_in_one_style(printed):
 def test_explain_tells_each_setting_with_its_default_values_and_meaning(printed):
     lines = printed("settings", 80).splitlines()
     at = lines.index("wan.delay = 0.0   (0 to 10)")
-    assert lines[at + 1].strip() == "seconds one way"
+    assert lines[at + 1].strip() == "delay in each direction, in seconds"
     assert any(line.startswith("topology.modems = not set   (1 to 65,000)") for line in lines)
 
 

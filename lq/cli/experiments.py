@@ -1,4 +1,4 @@
-"""Commands around experiments: run, show, shell, doctor, lab."""
+"""Commands about experiments: run, show, shell, doctor, lab."""
 
 from __future__ import annotations
 
@@ -29,27 +29,33 @@ WORKING_FOLDER = Path("lq-notebooks")
 @app.command()
 def run(
     scenario: Annotated[
-        str | None, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")
+        str | None, typer.Argument(help="Name of a scenario, or a .yaml file with a specification.")
     ] = None,
-    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
-    backend: Annotated[str | None, typer.Option(help="What emulates the network: mininet.")] = None,
+    topology: Annotated[str | None, typer.Option(help="Figure of the draft: cable or dsl.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="The network's implementation: mininet (real packets).")
+    ] = None,
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
     server: Annotated[str | None, typer.Option(help="DHCP server: builtin, dhcpd or dnsmasq.")] = None,
-    controller: Annotated[str | None, typer.Option(help="Controller framework: ryu or os-ken.")] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="Framework of the controller: ryu or os-ken.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any other field, as KEY=VALUE; see --explain.", metavar="KEY=VALUE"),
+        typer.Option("--set", help="Set any other field; see --explain. Repeatable.", metavar="KEY=VALUE"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random choices.")] = None,
     out: Out = None,
-    figures: Annotated[bool, typer.Option(help="Draw them now; `lq plot` can later.")] = True,
+    figures: Annotated[
+        bool, typer.Option(help="Draw the figures now; `lq plot` can draw them later.")
+    ] = True,
     as_json: AsJson = False,
-    explain: Annotated[bool, typer.Option("--explain", help="List the fields that can be set.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="List all fields with their meaning.")] = False,
 ) -> None:
     """Run one experiment in a sealed lab.
 
-    --explain lists the scenarios, with the question that each asks.
+    --explain lists the scenarios with their questions.
     """
     from lq.experiments import spec as specification
 
@@ -58,7 +64,7 @@ def run(
         print_settings(specification.fields())
         return
     if scenario is None:
-        raise BadInput(f"name a scenario: {', '.join(specification.SCENARIOS)}, or a .yaml file")
+        raise BadInput(f"name a scenario ({', '.join(specification.SCENARIOS)}) or a .yaml file")
     named = {
         "topology.figure": topology,
         "backend": backend,
@@ -92,11 +98,11 @@ def run(
 
 @app.command()
 def show(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.", metavar="cable|dsl")],
+    topology: Annotated[str, typer.Argument(help="Figure of the draft: cable or dsl.", metavar="cable|dsl")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
     out: Annotated[
-        Path | None, typer.Option(help="The picture's file, .png or .svg.", metavar="FILE")
+        Path | None, typer.Option(help="File for the picture: .png or .svg.", metavar="FILE")
     ] = None,
 ) -> None:
     """Draw the network as a picture."""
@@ -110,11 +116,11 @@ def show(
 
 @app.command()
 def shell(
-    topology: Annotated[str, typer.Argument(help="The draft's figure: cable or dsl.", metavar="cable|dsl")],
+    topology: Annotated[str, typer.Argument(help="Figure of the draft: cable or dsl.", metavar="cable|dsl")],
     modems: Modems = None,
     hosts_per_modem: HostsPerModem = None,
 ) -> None:
-    """Start the live lab, with leases, and give a Mininet prompt in it. Everything vanishes on exit."""
+    """Start a live lab with leases, and open a Mininet prompt in it. The lab vanishes on exit."""
     from lq.experiments.run import shell as live
 
     raise typer.Exit(live(_topology(topology, modems, hosts_per_modem)))
@@ -122,7 +128,7 @@ def shell(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what this machine can do, and how to mend what it cannot."""
+    """Test what this machine can do, and tell how to fix what it cannot."""
     from lq import doctor as machine
 
     checks = machine.check()
@@ -139,39 +145,46 @@ def lab(
     directory: Annotated[
         Path | None,
         typer.Argument(
-            help=f"Working folder for copies of the notebooks, {WORKING_FOLDER} if not given; one with "
-            "notebooks of your own is opened as it is.",
+            help=f"Working folder for copies of the notebooks; default: {WORKING_FOLDER}. A folder that "
+            "already has notebooks of your own is opened without changes.",
             metavar="DIR",
         ),
     ] = None,
     edit: Annotated[
-        bool, typer.Option("--edit", help="Open the notebooks of the source tree themselves.")
+        bool, typer.Option("--edit", help="Open the original notebooks in the source tree.")
     ] = False,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     port: Annotated[
-        int, typer.Option(help="Port on this machine's loopback; the next free one.", min=1, max=65535)
+        int,
+        typer.Option(
+            help="Port on the loopback interface of this machine; if it is in use, the next free one.",
+            min=1,
+            max=65535,
+        ),
     ] = 8888,
 ) -> None:
     """Open JupyterLab on copies of the notebooks.
 
-    What you have changed in them is never overwritten: a new version of a notebook is put beside yours. A
-    copy that is deleted is made anew the next time.
+    Your changes are never overwritten: a new version of a notebook is put beside yours. A deleted copy is
+    made again the next time.
     """
     from lq import copies
 
     if edit and directory is not None:
-        raise BadInput("--edit opens the notebooks of the source tree, DIR others: give one of the two")
+        raise BadInput(
+            "--edit opens the notebooks of the source tree, DIR opens others: give only one of the two"
+        )
     originals = Path(__file__).resolve().parents[2] / "notebooks"
     folder = originals if edit else directory or WORKING_FOLDER
     ours = not edit and (directory is None or copies.is_ours(folder))
     if (edit or ours) and not originals.is_dir():
         raise BadInput(
-            "the notebooks are not part of the installed package: name a directory, or use a source tree"
+            "the installed package does not contain the notebooks: name a directory, or use a source tree"
         )
     for line in copies.fill(originals, folder) if ours else []:
         typer.echo(line, err=True)
     if not os.path.isdir(folder):  # also of a name that no file can have
-        raise BadInput(f"{folder} is no directory")
+        raise BadInput(f"{folder} is not a directory: name one that exists")
     from jupyterlab.labapp import LabApp
 
     typer.echo(f"JupyterLab opens on {folder.resolve()}", err=True)

@@ -1,4 +1,4 @@
-"""Commands around the protocol: serve, query, conform, bench."""
+"""Commands about the protocol: serve, query, conform, bench."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lq.cli.shared import AsJson, app, finite, print_benchmark
 from lq.errors import BadInput, RunFailed
 from lq.progress import Bars
 
-LONGEST = 3600  # seconds that are waited
+LONGEST = 3600  # seconds: the longest wait
 
 
 class LogLevel(str, Enum):
@@ -30,30 +30,31 @@ class LogLevel(str, Enum):
 
 @app.command()
 def serve(
-    config: Annotated[Path, typer.Argument(help="The server's configuration, in YAML.")],
+    config: Annotated[Path, typer.Argument(help="YAML file with the server's configuration.")],
     counters: Annotated[
         Path | None,
-        typer.Option(help="Write the counters there as JSON, at SIGUSR1 and at the end.", metavar="FILE"),
+        typer.Option(
+            help="File for the counters, as JSON; written on SIGUSR1 and at the end.", metavar="FILE"
+        ),
     ] = None,
-    synthetic: Annotated[
-        int, typer.Option(help="First store so many made-up bindings.", min=0, metavar="N")
-    ] = 0,
+    synthetic: Annotated[int, typer.Option(help="Store N made-up bindings first.", min=0, metavar="N")] = 0,
     import_leases: Annotated[
-        Path | None, typer.Option(help="First import the lease file of an ISC dhcpd.", metavar="FILE")
+        Path | None, typer.Option(help="Import the lease file of an ISC dhcpd first.", metavar="FILE")
     ] = None,
     log: Annotated[
-        LogLevel, typer.Option(help="What to write on standard error: info adds all that is dropped.")
+        LogLevel,
+        typer.Option(help="Level of the log on standard error; info also lists every dropped message."),
     ] = LogLevel.warning,
 ) -> None:
-    """Run the DHCP server on its own, in the foreground.
+    """Run the DHCP server alone, in the foreground.
 
-    It prints `ready ADDRESS:PORT` when it listens, and its counters at SIGUSR1 and at the end.
+    It prints `ready ADDRESS:PORT` when it listens. It prints its counters on SIGUSR1 and at the end.
     """
     from lq.server import daemon, importer
     from lq.server import synthetic as made_up
 
     if synthetic:
-        typer.echo(f"{made_up.fill(config, synthetic)} bindings made up", err=True)
+        typer.echo(f"{made_up.fill(config, synthetic)} made-up bindings stored", err=True)
     if import_leases is not None:
         typer.echo(importer.fill(config, import_leases), err=True)
     raise typer.Exit(daemon.serve(config, counters, log.value))
@@ -61,26 +62,34 @@ def serve(
 
 @app.command()
 def query(
-    server: Annotated[str, typer.Argument(help="The server's address.")],
+    server: Annotated[str, typer.Argument(help="Address of the server.")],
     giaddr: Annotated[
         str | None,
-        typer.Option(help="Our own address, to which the answer comes. Required.", metavar="ADDRESS"),
+        typer.Option(
+            help="An address of this machine, to which the answer goes. Required.", metavar="ADDRESS"
+        ),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Ask by IP address.", metavar="IP")] = None,
-    mac: Annotated[str | None, typer.Option(help="Ask by hardware address.", metavar="MAC")] = None,
+    address: Annotated[str | None, typer.Option(help="Ask about this IP address.", metavar="IP")] = None,
+    mac: Annotated[str | None, typer.Option(help="Ask about this hardware address.", metavar="MAC")] = None,
     htype: Annotated[int, typer.Option(help="Hardware type of --mac.", min=0, max=255)] = 1,
     client_id: Annotated[
-        str | None, typer.Option(help="Ask by client identifier: text, or octets as 01:02:...")
+        str | None, typer.Option(help="Ask about this client identifier: text, or octets such as 01:02:...")
     ] = None,
-    dialect: Annotated[str, typer.Option(help="rfc4388 or draft-03.")] = "rfc4388",
+    dialect: Annotated[str, typer.Option(help="Wire format: rfc4388 or draft-03.")] = "rfc4388",
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait first; doubles.", min=0.01, max=LONGEST, callback=finite)
+        float,
+        typer.Option(
+            help="Seconds to wait for the first answer; each further wait is twice as long.",
+            min=0.01,
+            max=LONGEST,
+            callback=finite,
+        ),
     ] = 1.0,
-    attempts: Annotated[int, typer.Option(help="How often to send it.", min=1, max=10)] = 4,
-    port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
+    attempts: Annotated[int, typer.Option(help="Number of transmissions at most.", min=1, max=10)] = 4,
+    port: Annotated[int, typer.Option(help="UDP port at both ends.", min=1, max=65535)] = 67,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a DHCP server one leasequery, in one of the three forms.
+    """Send a DHCP server one leasequery: by IP address, hardware address or client identifier.
 
     Exit status: 0 active, 3 known, 4 unknown, 5 unimplemented, 6 no answer.
     """
@@ -89,7 +98,7 @@ def query(
 
     if giaddr is None:
         raise BadInput(
-            "a query needs --giaddr, our own address, and one of --address, --mac, --client-id to ask about"
+            "set --giaddr to an address of this machine, and ask with one of --address, --mac and --client-id"
         )
     try:
         numbers = named(dialect)
@@ -117,8 +126,8 @@ BENCHMARKS = {
     "forward": "packets per second through the concentrator, beside a learning bridge",
     "lab": "time for a network to come up and to vanish, beside stock Mininet",
     "flood": "queries and controller load under an endless scan of all addresses",
-    "fidelity": "healthy runs that are valid, and runs starved on purpose that are not",
-    "durability": "what flipped bytes and SIGKILL do to the server's database, beside SQLite alone",
+    "fidelity": "share of healthy runs that are valid, and of deliberately starved runs that are not",
+    "durability": "effect of flipped bytes and SIGKILL on the server's database, beside SQLite alone",
 }
 QUICK: dict[str, dict[str, Any]] = {
     "server": {"rounds": 1, "queries": 50_000, "leases": 500, "large": False},
@@ -133,19 +142,19 @@ QUICK: dict[str, dict[str, Any]] = {
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help=f"The benchmark: {', '.join(BENCHMARKS)}.")],
+    name: Annotated[str, typer.Argument(help=f"Name of the benchmark: {', '.join(BENCHMARKS)}.")],
     quick: Annotated[
-        bool, typer.Option("--quick", help="Smaller and fewer rounds, for a first look.")
+        bool, typer.Option("--quick", help="Fewer and smaller rounds, for a first look.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a benchmark, each beside its peer in the same run."""
+    """Run a benchmark, together with the program that it is compared with."""
     from importlib import import_module
 
     from lq.errors import unknown
 
     if name not in BENCHMARKS:
-        raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (there is: {', '.join(BENCHMARKS)})")
+        raise BadInput(f"{unknown('benchmark', name, BENCHMARKS)} (benchmarks: {', '.join(BENCHMARKS)})")
     size = QUICK[name] if quick else {}
     try:
         with Bars() as bar:
@@ -160,75 +169,89 @@ def bench(
 
 @app.command()
 def conform(
-    server: Annotated[str | None, typer.Option(help="The server's address.", metavar="ADDRESS")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="Address of a running server.", metavar="ADDRESS")
+    ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(help="Start this server in a sealed lab and judge it: builtin or dhcpd. Repeatable."),
     ] = None,
     dialect: Annotated[
-        str | None, typer.Option(help="rfc4388 (default) or draft-03; of peers both if not given.")
+        str | None,
+        typer.Option(
+            help="Wire format: rfc4388 or draft-03; default: rfc4388 with --server, both with --peer."
+        ),
     ] = None,
     giaddr: Annotated[
-        str | None, typer.Option(help="Our own address, in a subnet with a pool.", metavar="ADDRESS")
+        str | None,
+        typer.Option(help="An address of this machine, in a subnet with a pool.", metavar="ADDRESS"),
     ] = None,
     other_giaddr: Annotated[
-        str | None, typer.Option(help="A second address of ours.", metavar="ADDRESS")
+        str | None, typer.Option(help="A second address of this machine.", metavar="ADDRESS")
     ] = None,
-    free: Annotated[
-        str | None, typer.Option(help="An address of a pool that nobody has.", metavar="ADDRESS")
-    ] = None,
+    free: Annotated[str | None, typer.Option(help="A free address of a pool.", metavar="ADDRESS")] = None,
     outside: Annotated[
-        str | None, typer.Option(help="One in a subnet of the server, outside its pools.", metavar="ADDRESS")
+        str | None,
+        typer.Option(
+            help="An address in one of the server's subnets and outside its pools.", metavar="ADDRESS"
+        ),
     ] = None,
     foreign: Annotated[
-        str | None, typer.Option(help="One that the server does not manage.", metavar="ADDRESS")
+        str | None, typer.Option(help="An address that the server does not manage.", metavar="ADDRESS")
     ] = None,
     reserved: Annotated[
-        str | None, typer.Option(help="One that is reserved and not yet leased.", metavar="ADDRESS")
+        str | None, typer.Option(help="An address that is reserved and not leased.", metavar="ADDRESS")
     ] = None,
     reserved_mac: Annotated[
-        str | None, typer.Option(help="The hardware address it is reserved for.", metavar="MAC")
+        str | None, typer.Option(help="Hardware address of the reservation.", metavar="MAC")
     ] = None,
     reservation_as_active: Annotated[
-        bool, typer.Option("--reservation-as-active", help="The server is so configured (R6.4-5).")
+        bool,
+        typer.Option("--reservation-as-active", help="The server reports reservations as ACTIVE (R6.4-5)."),
     ] = False,
     longest_lease: Annotated[
-        bool, typer.Option("--longest-lease", help="It prefers the longest lease (R6.4.1-2).")
+        bool, typer.Option("--longest-lease", help="The server prefers the longest lease (R6.4.1-2).")
     ] = False,
     without_leasequery: Annotated[
-        bool, typer.Option("--without-leasequery", help="It is to have no leasequery (R5-3).")
+        bool, typer.Option("--without-leasequery", help="The server is configured without leasequery (R5-3).")
     ] = False,
     unimplemented_type: Annotated[
-        int | None, typer.Option(help="Its number for UNIMPLEMENTED.", min=19, max=255)
+        int | None, typer.Option(help="The server's message type for UNIMPLEMENTED.", min=19, max=255)
     ] = None,
-    r_flag: Annotated[int | None, typer.Option(help="Its R bit, as a number.", min=1, max=32767)] = None,
+    r_flag: Annotated[
+        int | None, typer.Option(help="The server's bit for the R flag, as a number.", min=1, max=32767)
+    ] = None,
     rows: Annotated[
-        list[str] | None, typer.Option("--row", help="Only this row, as R6.4-4. Repeatable.", metavar="ID")
+        list[str] | None,
+        typer.Option("--row", help="Check only this row, such as R6.4-4. Repeatable.", metavar="ID"),
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(help="Seconds to wait first.", min=0.01, max=LONGEST, callback=finite),
+        typer.Option(help="Seconds to wait for the first answer.", min=0.01, max=LONGEST, callback=finite),
     ] = 1.0,
     silence: Annotated[
         float,
-        typer.Option(help="Seconds to wait where none may come.", min=0.01, max=LONGEST, callback=finite),
+        typer.Option(
+            help="Seconds to wait where no answer is expected.", min=0.01, max=LONGEST, callback=finite
+        ),
     ] = 0.5,
     short_lease: Annotated[
-        int, typer.Option(help="Seconds of the lease that is to expire.", min=1, max=3600)
+        int, typer.Option(help="Length of the lease that expires in the test, in seconds.", min=1, max=3600)
     ] = 2,
     patience: Annotated[
-        float, typer.Option(help="Longest lease to wait out, in seconds.", min=1, max=86400, callback=finite)
+        float, typer.Option(help="Longest lease to wait for, in seconds.", min=1, max=86400, callback=finite)
     ] = 30.0,
-    port: Annotated[int, typer.Option(help="UDP port on both sides.", min=1, max=65535)] = 67,
+    port: Annotated[int, typer.Option(help="UDP port at both ends.", min=1, max=65535)] = 67,
     report: Annotated[
-        list[Path] | None, typer.Option(help="Write a report, .html or .md. Repeatable.", metavar="FILE")
+        list[Path] | None,
+        typer.Option(help="Write a report to this file, .html or .md. Repeatable.", metavar="FILE"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a DHCP server by the rules for leasequery, one line for each.
+    """Check a DHCP server against the rules for leasequery, and print one line for each rule.
 
-    It plays clients and a relay agent: it leases about a dozen addresses, lets one expire, declines one, and
-    releases the rest. Exit status: 1 if a MUST is failed, 2 for bad input, else 0.
+    The command plays clients and a relay agent. It leases about a dozen addresses, lets one expire, declines
+    one, and releases the rest. Exit status: 1 if the server fails a MUST, 2 for bad input, else 0.
     """
     from lq.conformance import report as shown
     from lq.conformance.command_line import read_dialect, read_target
@@ -260,7 +283,7 @@ def conform(
         usual = inspect.signature(conform).parameters
         for name, value in own.items():
             if value != usual[name.replace("-", "_")].default:
-                raise BadInput(f"--{name} is for a running server: those that --peer starts are known")
+                raise BadInput(f"--{name} is only for a running server (--server): leave it out with --peer")
     for path in report or []:
         shown.check_path(path)
     with Bars() as bar:

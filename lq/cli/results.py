@@ -1,4 +1,4 @@
-"""Commands around what runs have left: plot, report, compare, gallery."""
+"""Commands about finished runs: plot, report, compare, gallery."""
 
 from __future__ import annotations
 
@@ -28,17 +28,25 @@ def plot(
     run_dirs: Finished,
     kinds: Annotated[
         list[str] | None,
-        typer.Option("--format", help="png, svg or pdf; several, with commas or repeated.", metavar="KIND"),
+        typer.Option(
+            "--format",
+            help="Format: png, svg or pdf. Separate several with commas, or repeat the option.",
+            metavar="KIND",
+        ),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Width and height in inches, 3.5x2.2 say; letters stay readable.", metavar="WxH"),
+        typer.Option(
+            help="Width and height in inches, such as 3.5x2.2; the letters keep their size.", metavar="WxH"
+        ),
     ] = None,
-    dpi: Annotated[int | None, typer.Option(help="Dots per inch of a PNG; 150 if not given.")] = None,
+    dpi: Annotated[
+        int | None, typer.Option(help="Resolution of a PNG in dots per inch; default: 150.")
+    ] = None,
 ) -> None:
-    """Draw the figures of finished runs and sweeps, by default as PNG and SVG.
+    """Draw the figures of finished runs and sweeps; default: PNG and SVG.
 
-    With --size a figure that cannot be read in that size is left out, and a line says so.
+    With --size, a figure that is not legible in that size is left out, and a line says so.
     """
     from lq import plots, reports
     from lq.plots import paper
@@ -52,7 +60,9 @@ def plot(
         for path in written:
             typer.echo(path)
         for name in left_out:
-            typer.echo(f"lq: {name} does not fit into {size} inches, and is left out", err=True)
+            typer.echo(
+                f"lq: {name} is left out: it does not fit into {size} inches; use a larger --size", err=True
+            )
 
 
 @app.command()
@@ -60,12 +70,13 @@ def report(
     run_dirs: Finished,
     out: Annotated[
         Path | None,
-        typer.Option(help="The report's file; by default report.html in the directory.", metavar="FILE"),
+        typer.Option(help="File of the report; default: report.html in the directory.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Write a report of finished runs and sweeps: one HTML file that needs nothing else.
+    """Write a report of finished runs and sweeps: one HTML file that needs no other file.
 
-    It has the verdict, figures, numbers, specification, where all comes from, and how to repeat it.
+    The report holds the verdict, the figures, the numbers, the specification, the versions, and the command
+    that repeats the run.
     """
     from lq import reports
 
@@ -75,17 +86,17 @@ def report(
 @app.command()
 def compare(
     run_dirs: Annotated[
-        list[Path], typer.Argument(help="Directories of finished runs, two at least.", metavar="RUN")
+        list[Path], typer.Argument(help="Directories of at least two finished runs.", metavar="RUN")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the figures and comparison.html there.", metavar="DIR"),
+        typer.Option(help="Directory for the figures and comparison.html.", metavar="DIR"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold runs against each other: settings that differ, numbers with their ratios, and curves.
+    """Compare runs: the settings that differ, the numbers with their ratios, and the curves.
 
-    The first run is what the others are held against.
+    Ratios are relative to the first run.
     """
     from lq import reports
 
@@ -100,7 +111,7 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    """Print the tables; of many runs two at a time beside the first, so that lines stay short."""
+    """Print the tables. Each shows the first run and two others, so that lines stay short."""
     from lq.reports import words
 
     console, names = Console(), list(found.runs)
@@ -123,7 +134,7 @@ def _print(found: Comparison) -> None:
             if rows:
                 console.print(table)
     if not found.settings:
-        console.print("No setting differs: the runs repeat each other.")
+        console.print("No setting differs: the runs are repeats of each other.")
     for line in found.warnings:
         console.print(f"[bold red]{escape(line)}[/]", soft_wrap=True)
 
@@ -131,13 +142,11 @@ def _print(found: Comparison) -> None:
 @app.command()
 def gallery(
     out: Annotated[
-        Path, typer.Option(help="The documentation's directory, in a source tree.", metavar="DIR")
+        Path, typer.Option(help="Directory of the documentation in a source tree.", metavar="DIR")
     ] = Path("docs"),
-    runs: Annotated[Path, typer.Option(help="Where the runs are kept.", metavar="DIR")] = Path(
-        "runs/gallery"
-    ),
+    runs: Annotated[Path, typer.Option(help="Directory of the runs.", metavar="DIR")] = Path("runs/gallery"),
 ) -> None:
-    """Make the documentation's pictures and reports anew, from runs of some minutes; valid ones only."""
+    """Make the documentation's pictures and reports again, from valid runs only. It takes some minutes."""
     from lq.reports import gallery as made
 
     for path in made.make(out, runs):

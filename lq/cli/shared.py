@@ -1,4 +1,4 @@
-"""The application, the options that several commands share, and what people see."""
+"""The application, the options that several commands share, and the printed tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Application(typer.Typer):
-    """Commands whose help is wrapped for the terminal; typer would keep the lines of a docstring."""
+    """Wraps the help of commands for the terminal; typer would keep the lines of a docstring."""
 
     def command(self, name: str | None = None, **keywords: Any) -> Callable[[_Command], _Command]:
         def described(function: _Command) -> _Command:
@@ -55,8 +55,8 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[  # eager: before a command is missed
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # eager: also without a command
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
@@ -64,7 +64,7 @@ def _options(
 
 
 def finite(value: float) -> float:
-    """Refuse what is no number of seconds, though Python reads it as one."""
+    """Refuse infinity and NaN, which Python reads as numbers of seconds."""
     if not math.isfinite(value):
         raise typer.BadParameter("use a finite number")
     return value
@@ -72,15 +72,18 @@ def finite(value: float) -> float:
 
 # -- options that several commands share
 
-Modems = Annotated[int | None, typer.Option(help="Modems; the figure's own two if not given.", metavar="M")]
-HostsPerModem = Annotated[
-    int | None, typer.Option(help="Hosts behind each modem; the figure's own if not given.", metavar="H")
+Modems = Annotated[
+    int | None, typer.Option(help="Number of modems; default: 2, as in the figure.", metavar="M")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Out = Annotated[Path | None, typer.Option(help="Directory for the files, new or empty.", metavar="DIR")]
+HostsPerModem = Annotated[
+    int | None,
+    typer.Option(help="Number of hosts behind each modem; default: as in the figure.", metavar="H"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and no table.")]
+Out = Annotated[Path | None, typer.Option(help="Directory for the files; new or empty.", metavar="DIR")]
 
 
-# -- what people see
+# -- printed tables
 
 
 MOST_WIDTH = 10_000  # columns
@@ -89,9 +92,9 @@ MOST_WIDTH = 10_000  # columns
 def print_rows(
     named: Sequence[str], others: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
 ) -> None:
-    """Print rows as a table, or where the terminal is too narrow for it one below the other.
+    """Print rows as a table. If the terminal is too narrow, print them one below the other.
 
-    The first columns (`named`) say what a row is about, the `others` what is told of it; `-`: nothing.
+    The first columns (`named`) identify a row, the `others` hold its values; `-` stands for no value.
     """
     console = Console()
     table = Table(title=title or None, show_edge=False)
@@ -116,7 +119,7 @@ def print_rows(
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Print a run's summary as a table, and why it is not valid if so."""
+    """Print a run's summary as a table, and the reasons if it is not valid."""
     from lq.reports import words  # draws, too
 
     table = Table(title=f"{summary['scenario']} on {summary['topology']}", show_header=False)
@@ -131,18 +134,18 @@ def print_summary(summary: dict[str, Any]) -> None:
         console.print(f"[bold]{escape(summary['verdict'])}[/]")
     for reason in summary["invalid_reasons"]:
         console.print(f"[bold red]not valid:[/] {escape(reason)}")
-    console.print(f"Everything is in {escape(summary['run_dir'])}", soft_wrap=True)
+    console.print(f"All files are in {escape(summary['run_dir'])}", soft_wrap=True)
 
 
 def print_benchmark(result: dict[str, Any]) -> None:
-    """Print a benchmark's cases beside their peers."""
+    """Print a benchmark's cases, each beside the program that it is compared with."""
     rows = []
     for case in [result, *result["cases"]]:
         ours, peer, ratio, goal, limit = (
             "-" if case.get(key) is None else f"{case[key]:,.3g}" if case[key] < 100 else f"{case[key]:,.0f}"
             for key in ("ours", "peer", "ratio", "goal", "limit")
         )
-        if "limit" in case:  # of what was measured; a goal is one of the ratio
+        if "limit" in case:  # a bound of the measured value; a goal is a bound of the ratio
             goal = f"at most {limit} {case['unit']}: {'met' if case['met'] else '[bold red]not met[/]'}"
         beside = case.get("peer_name") or "-"
         there = peer if peer == "-" else f"{peer} {case['unit']}"
@@ -154,7 +157,7 @@ def print_benchmark(result: dict[str, Any]) -> None:
 
 
 def print_checks(checks: list[Any]) -> None:
-    """Print what this machine can do, and the fix for what it cannot."""
+    """Print the checks of this machine, and the fix for each that fails."""
     table = Table(show_edge=False)
     for heading in ("", "what", "found"):
         table.add_column(heading, overflow="fold")
@@ -164,9 +167,10 @@ def print_checks(checks: list[Any]) -> None:
     console = Console()
     console.print(table)
     if lacking := [check for check in checks if not check.ok]:
-        console.print("\nTo mend it:")
+        console.print("\nHow to fix it:")
         for check in lacking:
-            console.print(f"  {check.name}: {escape(check.fix)}", soft_wrap=True)  # to be copied as it is
+            # Unwrapped, so that it can be copied.
+            console.print(f"  {check.name}: {escape(check.fix)}", soft_wrap=True)
 
 
 def print_scenarios(questions: dict[str, str]) -> None:
@@ -180,9 +184,12 @@ def print_scenarios(questions: dict[str, str]) -> None:
 
 
 def print_settings(settings: Mapping[str, Setting]) -> None:
-    """Print the fields that can be set: each with its default, its values, and its meaning below."""
+    """Print each field with its default and its values, and below it its meaning."""
     console = Console()
-    console.print("\nEach setting: its name, what it is if not given, its values; below what it means.\n")
+    console.print(
+        "\nEach setting has a line with its name, its default and its values. The line below tells its "
+        "meaning.\n"
+    )
     for name, setting in settings.items():
         default = json.dumps(setting.default).strip('"').replace("null", "not set")
         line = Text.assemble((name, "cyan"), f" = {default}   ", (f"({setting.values})", "dim"))

@@ -23,34 +23,45 @@ _SHOWN = ("recovered", "recovery_p50_s", "recovery_max_s", "queries_per_address"
 
 @app.command()
 def sweep(
-    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a specification in a .yaml file.")],
+    scenario: Annotated[
+        str, typer.Argument(help="Name of a scenario, or a .yaml file with a specification.")
+    ],
     grid: Annotated[
         list[str],
-        typer.Option("--grid", help="A key and its values; see `lq run --explain`.", metavar="KEY=A,B,C"),
+        typer.Option(
+            "--grid", help="A field and its values; see `lq run --explain`. Repeatable.", metavar="KEY=A,B,C"
+        ),
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A field that is the same in all runs.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--set", help="Set a field to the same value in all runs. Repeatable.", metavar="KEY=VALUE"
+        ),
     ] = None,
-    topology: Annotated[str | None, typer.Option(help="The draft's figure: cable or dsl.")] = None,
-    repeat: Annotated[int, typer.Option(help="Runs of each point, each with a seed of its own.")] = 1,
+    topology: Annotated[str | None, typer.Option(help="Figure of the draft: cable or dsl.")] = None,
+    repeat: Annotated[int, typer.Option(help="Number of runs at each point, each with its own seed.")] = 1,
     workers: Annotated[
         int | None,
-        typer.Option(help="Labs side by side; by default one for two cores.", metavar="N", min=1),
+        typer.Option(
+            help="Number of labs that run at the same time; default: one for two cores.", metavar="N", min=1
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="Address of a dask scheduler, to spread runs over machines that share this disk."),
+        typer.Option(
+            help="Address of a dask scheduler; it spreads the runs over machines that share this disk."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first repeat.")] = None,
     out: Annotated[
-        Path, typer.Option(help="The sweep's directory; one that was interrupted goes on.", metavar="DIR")
+        Path,
+        typer.Option(help="Directory of the sweep; an interrupted sweep continues in it.", metavar="DIR"),
     ] = Path("runs/sweep"),
     as_json: AsJson = False,
 ) -> None:
-    """Run a grid of experiments, repeated, into one tidy table.
+    """Run a grid of experiments with repeats, and collect them in one tidy table.
 
-    What finished before is not run again, so an interrupted sweep goes on when the same command is given.
+    Finished runs are not repeated, so the same command continues an interrupted sweep.
     """
     from lq.experiments import spec as specification
     from lq.experiments import sweep as sweeping
@@ -63,7 +74,9 @@ def sweep(
         common["seed"] = seed
     what = sweeping.Sweep(scenario, common, _grid(grid), repeat)
     if workers is not None and scheduler is not None:
-        raise BadInput("--workers is for this machine, --scheduler has workers of its own: give one of them")
+        raise BadInput(
+            "--workers is for this machine, and --scheduler has its own workers: give only one of the two"
+        )
     if holds_another(what, out):
         raise BadInput(f"{out} holds another sweep: give --out a new directory")
     with _executor(scheduler) as executor:
@@ -89,7 +102,7 @@ def _grid(texts: list[str]) -> dict[str, list[Any]]:
     axes: dict[str, list[Any]] = {}
     for name, values in map(_axis, texts):
         if name in axes:
-            raise BadInput(f"--grid {name} is given twice: write all its values into one")
+            raise BadInput(f"--grid {name} is given twice: write all its values into one --grid")
         axes[name] = values
     return axes
 
@@ -117,7 +130,10 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
     try:
         client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
-        raise BadInput(f"--scheduler {scheduler}: no scheduler answers there ({error})") from None
+        raise BadInput(
+            f"--scheduler {scheduler}: no scheduler answers at this address ({error}): start it, or "
+            "leave --scheduler out"
+        ) from None
     with client:
         yield client.get_executor(pure=False)
 
@@ -137,7 +153,7 @@ def _print(done: Any, keys: list[str]) -> None:
             told = [_shown(key, row) for key, row in zip(_SHOWN, measured, strict=True)]
             rows.append([*about, str(first["count"]), str(first["invalid"]), *told])
         others = ["runs", "not valid", *map(words.name, _SHOWN)]
-        print_rows(keys, others, rows, "Medians over repeats (interval, where there are six or more)")
+        print_rows(keys, others, rows, "Medians of the repeats (with intervals from six repeats on)")
     for name, error in done.failures.items():
         console.print(f"[bold red]failed:[/] {name}: {escape(error)}")
     console.print(f"The table is {escape(str(done.directory / 'table.parquet'))}", soft_wrap=True)

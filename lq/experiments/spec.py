@@ -86,7 +86,12 @@ def load(scenario_or_path: str | Path, settings: Mapping[str, Any] | None = None
     """
     errors.expect(scenario_or_path, (str, Path), "the scenario", 'give its name, such as "reboot"')
     settings = {} if settings is None else settings
-    errors.expect(settings, Mapping, "what is set", 'write {"wan.delay": 0.02}, a name and a value each')
+    errors.expect(
+        settings,
+        Mapping,
+        "the argument for the settings",
+        'write names with values, such as {"wan.delay": 0.02}',
+    )
     for name in settings:
         errors.expect(name, str, "the name of a setting", 'write it as "wan.delay"')
     scenario_or_path, document = str(scenario_or_path), None
@@ -111,7 +116,7 @@ def read(document: yaml_file.Document) -> Spec:
 
 def _mapping(document: yaml_file.Document) -> dict[str, Any]:
     if not isinstance(document.data, dict):
-        said = "expected a mapping of settings, such as `scenario: reboot`"
+        said = "expected settings, such as `scenario: reboot`"
         raise errors.BadInput(document.within([], said))
     return document.data
 

@@ -79,7 +79,7 @@ def attack_matrix(
         for name, begin, end in zip(labels, edges[:-1], edges[1:], strict=True):
             ax.text((begin + end) / 2, -0.7, name, ha="center", va="bottom", fontweight="bold")
     else:
-        headings.head(ax, "What each attack came to")
+        headings.head(ax, "Outcome of each attack")
     shown = [
         Patch(facecolor=shade, edgecolor="0.6", label=f"{letter} {name}".strip())
         for name, shade, letter in zip(OUTCOMES, _SHADES, _LETTERS, strict=True)
@@ -102,11 +102,11 @@ def lease_curve(run: Run, ax: Axes | None = None) -> Figure:
             label=f"{phase}: {len(waits)} of {len(some)}",
         )  # fmt: skip
     ax.set(
-        xlabel="time since a new host began to ask (s)", ylabel="new hosts with a lease",
+        xlabel="time since a new host first asked (s)", ylabel="new hosts with a lease",
         xlim=(0, longest), ylim=(-0.02, 1.04),
     )  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center right", title="flood")
-    headings.head(ax, "Leases beside a flood from one subscriber")
+    headings.head(ax, "Leases during a flood from one subscriber")
     mark_invalid(ax, [run])
     return figure

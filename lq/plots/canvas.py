@@ -37,7 +37,7 @@ def seconds(duration: float) -> str:
 
 def need_reboot(run: Run) -> None:
     """Raise BadInput for a run in whose first phase the concentrator did not reboot."""
-    expect(run, Run, "what is drawn", "give a run, as run(...) or Run(DIRECTORY) returns it")
+    expect(run, Run, "the first argument", "give a run, as run(...) or Run(DIRECTORY) returns it")
     if not run.rebooted:
         raise BadInput(f"{run.directory}: the concentrator did not reboot, so there is no recovery to draw")
 

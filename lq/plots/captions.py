@@ -7,15 +7,15 @@ import re
 from lq.plots.labels import label
 
 _CAPTIONS = {
-    "recovery": "Recovery: the share of the subscribers that are reachable, against the time since the new "
-    "controller took over. Grey: the time without a controller.",
-    "queries": "Leasequeries in each second, first transmissions and repeats.",
-    "packets": "Probes in each second: sent, and delivered.",
-    "delivered": "The share of the probes that was delivered, by the time they were sent.",
-    "sequence": "The messages about the first subscribers that came back; time goes down.",
-    "attacks": "What each attack came to, by the moment it was made. A letter stands for the worst outcome.",
-    "leases": "The share of the new hosts that hold a lease, beside each flood.",
-    "heat": "Medians for each pair of settings; the darker, the lower.",
+    "recovery": "Recovery: share of the subscribers that are reachable, against the time since the new "
+    "controller took over. In the grey time there was no controller.",
+    "queries": "Leasequeries per second: first transmissions and repeats.",
+    "packets": "Probes per second: sent and delivered.",
+    "delivered": "Share of the probes that were delivered, by the time of sending.",
+    "sequence": "Messages about the first subscribers that came back. Time runs downwards.",
+    "attacks": "Outcome of each attack, by its moment. A letter stands for the worst outcome.",
+    "leases": "Share of the new hosts that hold a lease, during each flood.",
+    "heat": "Medians for each pair of settings. A darker field is a lower value.",
 }
 
 
@@ -25,7 +25,7 @@ def caption(name: str) -> str:
         return _CAPTIONS[name]
     kind, _, which = name.partition("-")
     if kind == "recovery":
-        return f"Recovery curves, part {which}: medians of the repeats; bands: all of them."
+        return f"Recovery curves, part {which}. Lines are medians of the repeats, bands hold all repeats."
     if kind in _CAPTIONS:
         of = f"part {which}" if re.fullmatch(r"\d+", which) else which
         return f"{_CAPTIONS[kind].removesuffix('.')} ({of})."

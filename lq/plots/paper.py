@@ -42,12 +42,12 @@ def read(kinds: Sequence[str], size: str | None, dpi: int | None) -> Paper:
     for kind in wanted:
         if kind not in figures.KINDS:
             known = ", ".join(figures.KINDS)
-            raise BadInput(f"--format: {unknown('format', kind, figures.KINDS)} (there is: {known})")
+            raise BadInput(f"--format: {unknown('format', kind, figures.KINDS)} (formats: {known})")
     paper = Paper(wanted or figures.USUAL, _size(size), figures.DOTS_PER_INCH if dpi is None else dpi)
     if not LEAST_DPI <= paper.dpi <= MOST_DPI:
         raise BadInput(f"--dpi {paper.dpi}: use {LEAST_DPI} to {MOST_DPI} dots per inch")
     if paper.size and paper.size[0] * paper.size[1] * paper.dpi**2 > MOST_DOTS:
-        raise BadInput(f"these are more than {MOST_DOTS:,} dots: use a smaller --size or --dpi")
+        raise BadInput(f"the figure would have more than {MOST_DOTS:,} dots: use a smaller --size or --dpi")
     return paper
 
 
@@ -59,7 +59,7 @@ def _size(text: str | None) -> tuple[float, float] | None:
         raise BadInput(f"--size {shown(text)}: write WIDTHxHEIGHT in inches, for example 3.5x2.2")
     width, height = float(found[1]), float(found[2])
     if not all(LEAST_INCHES <= side <= MOST_INCHES for side in (width, height)):
-        raise BadInput(f"--size {text}: use {LEAST_INCHES:g} to {MOST_INCHES:g} inches for each")
+        raise BadInput(f"--size {text}: use {LEAST_INCHES:g} to {MOST_INCHES:g} inches for each side")
     return width, height
 
 

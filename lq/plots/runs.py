@@ -49,7 +49,7 @@ _FLOWS = {
 }
 
 SINCE_TAKEOVER = "time since the new controller took over (s)"
-NOBODY = "no subscriber was sent a probe after the takeover"
+NOBODY = "no probe was sent to a subscriber after the takeover"
 
 
 def since(run: Run) -> str:
@@ -94,7 +94,7 @@ def recovery_curve(
     runs = [runs] if isinstance(runs, Run) else list(runs)
     labels = [run.directory.name for run in runs] if labels is None else list(labels)
     if not runs or len(labels) != len(runs):
-        raise ValueError(f"{len(runs)} runs and {len(labels)} labels: give one label for each of the runs")
+        raise ValueError(f"{len(runs)} runs and {len(labels)} labels: give one label for each run")
     for run in runs:
         need_reboot(run)
     figure, ax = canvas(ax)
@@ -181,7 +181,7 @@ def query_rate(run: Run, ax: Axes | None = None) -> Figure:
     _mark_phases(ax, run)
     ax.set(xlabel=since(run), ylabel="leasequeries (/s)")
     first, again = (len(part) for part, _ in parts.values())
-    counted = f"counted in {seconds(width)}" if width else ""
+    counted = f"per interval of {seconds(width)}" if width else ""
     headings.head(ax, f"Leasequeries: {first:,} first transmissions, {again:,} repeats", counted)
     mark_invalid(ax, [run])
     return figure
@@ -212,8 +212,8 @@ def delivered_share(run: Run, ax: Axes | None = None) -> Figure:
     outages = _over_the_run(ax, run, "probes delivered")
     ax.set_ylim(-0.02, _HEADROOM)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    note = "; ".join(filter(None, (f"counted in {seconds(width)}", outages)))
-    headings.head(ax, "Share of the probes that was delivered", note)
+    note = "; ".join(filter(None, (f"per interval of {seconds(width)}", outages)))
+    headings.head(ax, "Share of the probes that were delivered", note)
     mark_invalid(ax, [run])
     return figure
 

@@ -83,7 +83,9 @@ def sequence_chart(run: Run, subscribers: int = 3) -> Figure:
     for step in messages:
         if not {step.source, step.target} <= set(titles):
             damaged = run.directory / "queries.parquet"
-            raise BadInput(f"{damaged} is damaged: the run has no server {step.source} or {step.target}")
+            raise BadInput(
+                f"{damaged} is damaged: the run does not have a server {step.source} or {step.target}"
+            )
     height = max(2.0, 1.2 + _ROW * len(messages))
     figure, ax = canvas(None, (2.0 * len(titles), height))
     lane = {name: number for number, name in enumerate(titles)}

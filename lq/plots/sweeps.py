@@ -89,7 +89,7 @@ def medians(
 
 def _need(table: pd.DataFrame, *columns: str) -> None:
     """Raise BadInput unless there is a table with these columns."""
-    expect(table, pd.DataFrame, "what is drawn", "give a sweep's table, as sweep(...).table")
+    expect(table, pd.DataFrame, "the first argument", "give the table of a sweep, as sweep(...).table")
     expect_columns(table, [*columns, "valid"])
 
 
@@ -117,7 +117,9 @@ def _refuse_mixtures(table: pd.DataFrame, groups: Sequence[pd.Series], keys: Seq
     points = point_names(table, differing(table))
     if points.groupby([group.to_numpy() for group in groups], dropna=False).nunique().max() > 1:
         missing = [key for key in differing(table) if key not in keys]
-        raise ValueError(f"points differ in {', '.join(missing)}, too: name them in `by`, or choose rows")
+        raise ValueError(
+            f"the points also differ in {', '.join(missing)}: name these in `by`, or choose rows"
+        )
 
 
 def categories(
@@ -224,13 +226,13 @@ def recovery_bands(groups: Mapping[str, Sequence[Run]], ax: Axes | None = None) 
     ax.set(xlim=(0, grid[-1]), ylim=(-0.02, 1.04), xlabel=SINCE_TAKEOVER, ylabel="subscribers reachable")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     if any(not run.summary["valid"] for run in itertools.chain.from_iterable(groups.values())):
-        headings.warn(ax, [f"{CROSS} some runs not valid"])
+        headings.warn(ax, [f"{CROSS} some runs are not valid"])
     if not every:
         ax.text(0.5, 0.5, NOBODY, transform=ax.transAxes, ha="center", color="0.35")
         return figure
     repeats = {len(some) for some in curves.values() if some}
     number_of = f"{min(repeats)}" if len(repeats) == 1 else f"{min(repeats)} to {max(repeats)}"
-    said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands: all runs"
+    said = "one run for each curve" if repeats == {1} else f"medians of {number_of} runs; bands hold all runs"
     headings.explain(ax, said)
     _legend(ax, where="lower right", alone=alone)
     return figure
@@ -261,7 +263,7 @@ def sweep_table(directory: Path) -> pd.DataFrame:
         if is_number(table[key]):
             tables.check(table, path, {key: "number"})
     if "run_dir" in table and not all(map(_is_below, table["run_dir"])):
-        raise BadInput(f"{path} is damaged: a run_dir is not below the sweep's directory")
+        raise BadInput(f"{path} is damaged: a run_dir is not inside the sweep's directory")
     return table
 
 
@@ -339,4 +341,4 @@ def _explain(ax: Axes, table: pd.DataFrame, *, bands: bool = True) -> None:
         said.append("bands: all runs")
     headings.explain(ax, "; ".join(said))
     if not table["valid"].astype(bool).all():
-        headings.warn(ax, [f"{CROSS} some runs not valid"])
+        headings.warn(ax, [f"{CROSS} some runs are not valid"])

@@ -28,7 +28,7 @@ def queries_so_far(runs: Mapping[str, Run]) -> Figure:
         ax.step(moments, counts, where="post", label=name, linewidth=2, **style)
     ax.set(ylabel="leasequeries so far")
     ax.set_ylim(0, None)
-    _finish(ax, runs, "Leasequeries that had been sent, repeats included")
+    _finish(ax, runs, "Leasequeries sent so far, with repeats")
     return figure
 
 
@@ -42,7 +42,7 @@ def delivered_shares(runs: Mapping[str, Run]) -> Figure:
         )
     ax.set(ylabel="probes delivered", ylim=(-0.02, 1.04))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    _finish(ax, runs, "Share of the probes that was delivered")
+    _finish(ax, runs, "Share of the probes that were delivered")
     return figure
 
 

@@ -40,7 +40,7 @@ def write(directories: Sequence[Path | str], path: Path | str | None = None) -> 
 def made(directories: Sequence[Path]) -> bytes:
     """Return the report as the octets of a file."""
     if not 0 < len(directories) <= MOST_SECTIONS:
-        raise BadInput(f"a report is of 1 to {MOST_SECTIONS} runs and sweeps, and not of {len(directories)}")
+        raise BadInput(f"a report takes 1 to {MOST_SECTIONS} runs and sweeps (got {len(directories)})")
     several = len(directories) > 1
     titles = [_title(directory) for directory in directories]
     heading = "Report of several runs" if several else f"Report: {titles[0]}"

@@ -24,8 +24,8 @@ from lq.results.finished_run import Run
 MOST_RUNS = 12  # whose curves can be told apart
 _NOT_NUMBERS = ("seed",)
 _CAPTIONS = {
-    "queries": "Leasequeries that each run had sent so far, repeats included.",
-    "delivered": "The share of each run's probes that was delivered, by the time they were sent.",
+    "queries": "Leasequeries that each run had sent so far, with repeats.",
+    "delivered": "Share of each run's probes that were delivered, by the time of sending.",
 }
 
 
@@ -123,7 +123,7 @@ class Comparison:
         names = [words.text(name, 60) for name in self.runs]
         parts += [tag("h2", "Settings that differ"), self._settings(names), tag("h2", "Figures")]
         if not self.comparable:
-            parts.append(tag("p", "There are no common curves: the scenarios differ."))
+            parts.append(tag("p", "There are no common curves, because the scenarios differ."))
         parts += sections.shown_figures(self.figures(), "f", captions=_caption)
         parts += [tag("h2", "Numbers"), self._numbers(names)]
         return whole_page("Comparison of runs", *parts)
@@ -131,8 +131,8 @@ class Comparison:
     def _settings(self, names: Sequence[str]) -> Markup:
         rows = [(key, *map(words.setting, values)) for key, values in self.settings.items()]
         if not rows:
-            return tag("p", "None: the runs repeat each other.")
-        return table([Column("setting"), *map(Column, names)], rows, "Settings that are not the same in all")
+            return tag("p", "None: the runs are repeats of each other.")
+        return table([Column("setting"), *map(Column, names)], rows, "Settings that differ between the runs")
 
     def _numbers(self, names: Sequence[str]) -> Markup:
         columns = [Column("measured"), *(Column(name, number=True) for name in names)]
@@ -153,7 +153,7 @@ class Comparison:
 def compare(directories: Sequence[Path | str]) -> Comparison:
     """Return runs side by side. Raises BadInput for fewer than two, or more than `MOST_RUNS`."""
     if not 2 <= len(directories) <= MOST_RUNS:
-        raise BadInput(f"compare 2 to {MOST_RUNS} runs, and not {len(directories)}")
+        raise BadInput(f"compare 2 to {MOST_RUNS} runs (got {len(directories)})")
     found = [Run(directory) for directory in directories]
     return Comparison(dict(zip(_names(found), found, strict=True)))
 

@@ -54,7 +54,7 @@ def make(out: Path, kept: Path) -> list[Path]:
     RunFailed where none of `TRIES` is valid.
     """
     if not out.is_dir():
-        raise BadInput(f"{out} is no directory: name the documentation's with --out")
+        raise BadInput(f"{out} is not a directory: name the directory of the documentation with --out")
     runs = {
         name: _valid(load(scenario, settings), kept / name.replace(" ", "-"))
         for name, (scenario, settings) in RUNS.items()
@@ -89,6 +89,6 @@ def _valid_sweep(what: Sweep, directory: Path) -> Path:
 
 def _not_valid(directory: Path, reasons: list[str]) -> str:
     return (
-        f"{directory.name} was not valid in {TRIES} tries ({'; '.join(reasons)}): leave the machine to it, "
-        f"and remove {directory}-*"
+        f"{directory.name} was not valid in {TRIES} tries ({'; '.join(reasons)}): stop other programs on "
+        f"this machine, and remove {directory}-*"
     )

@@ -16,7 +16,7 @@ from lq.reports.page import Column, Markup, bullets, table, tag
 MOST_REASONS = 50
 MOST_ENTRIES = 50  # of a mapping in a manifest
 MOST_FIGURES = 40
-GOOD = "Valid: the machine kept up with all that was measured."
+GOOD = "Valid: the machine kept up with the measurement."
 BAD = "Not valid: do not publish these figures."
 
 
@@ -25,7 +25,7 @@ def verdict(valid: bool, said: Sequence[str], reasons: Sequence[str]) -> Markup:
     lines = [tag("p", tag("strong", GOOD if valid else BAD))]
     shown = [words.text(reason) for reason in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
-        shown.append(f"and {len(reasons) - MOST_REASONS:,} reasons more, in summary.json")
+        shown.append(f"and {len(reasons) - MOST_REASONS:,} more reasons, in summary.json")
     if shown:
         lines.append(bullets(shown))
     lines += [tag("p", line) for line in said]
@@ -43,7 +43,7 @@ def shown_figures(
         parts.append(tag("figure", Markup(picture), tag("figcaption", says)))
     if len(drawn) > MOST_FIGURES:
         parts.append(
-            tag("p", f"{len(drawn) - MOST_FIGURES:,} figures more are left out; `lq plot` draws them all.")
+            tag("p", f"{len(drawn) - MOST_FIGURES:,} more figures are left out; `lq plot` draws them all.")
         )
     return parts
 
@@ -58,26 +58,26 @@ def differences(spec: Spec, leave_out: Iterable[str] = ()) -> Markup:
     """Return the settings that are not the scenario's defaults."""
     found = [row for row in specification.differences(spec) if row.key not in set(leave_out)]
     if not found:
-        return tag("p", f"Every setting is the default of {spec.scenario}.")
+        return tag("p", f"Every setting has the default value of {spec.scenario}.")
     columns = [Column("setting"), Column("here"), Column("default"), Column("meaning")]
     rows = [
         (row.key, words.setting(row.value), words.setting(row.default), words.text(row.meaning))
         for row in found
     ]
-    return table(columns, rows, f"Settings that are not the defaults of {spec.scenario}")
+    return table(columns, rows, f"Settings that differ from the defaults of {spec.scenario}")
 
 
 def provenance(manifest: Mapping[str, Any], more: Iterable[tuple[str, str]] = ()) -> Markup:
     """Return the table of where a run comes from; no path and no name of the machine is in it."""
     rows = [(title, _told(manifest[key])) for key, title in _ORIGIN.items() if manifest.get(key) is not None]
     columns = [Column("what"), Column("found")]
-    return table(columns, [*more, *rows], "Where the figures come from")
+    return table(columns, [*more, *rows], "Origin of the figures")
 
 
 _ORIGIN = {
     "started": "started",
     "seed": "seed",
-    "commit": "commit of the source (+: changed since)",
+    "commit": "commit of the source (+: with changes)",
     "versions": "packages",
     "python": "Python",
     "servers": "DHCP server",
@@ -85,7 +85,7 @@ _ORIGIN = {
     "openvswitch": "Open vSwitch",
     "datapath": "datapath",
     "datapath_meaning": "which is",
-    "wan": "the way to the servers",
+    "wan": "path to the servers",
     "kernel": "kernel",
     "machine": "machine",
     "processors": "processors",

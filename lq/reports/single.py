@@ -51,14 +51,14 @@ def section(run: Run, number: int, *, several: bool) -> Markup:
         *_servers(run),
         tag("h3", "Specification"),
         sections.differences(spec),
-        tag("h3", "Where it comes from"),
+        tag("h3", "Origin"),
         sections.provenance(run.manifest, [("run", words.text(run.directory.resolve().name, 100))]),
         tag("h3", "How to repeat it"),
     ]
     if command is not None:
         parts += [tag("p", "This command repeats the run:"), tag("pre", command)]
     parts += [
-        tag("p", "So does `lq run spec.yaml`, with this file as spec.yaml:"),
+        tag("p", "`lq run spec.yaml` does the same, with this file as spec.yaml:"),
         tag("pre", yaml, class_="yaml"),
     ]
     return tag("section", *parts, id=sections.anchor(number), class_="own" if several else "only")
@@ -76,7 +76,7 @@ def outcome(summary: Mapping[str, Any]) -> list[str]:
     lines = [line]
     sent, again = summary.get("queries_sent"), summary.get("queries_resent")
     if isinstance(sent, int) and isinstance(again, int):
-        lines.append(f"the concentrator sent {sent:,} leasequeries, and {again:,} repeats")
+        lines.append(f"the concentrator sent {sent:,} leasequeries and repeated {again:,}")
     return lines
 
 
@@ -99,7 +99,7 @@ def _phases(phases: pd.DataFrame) -> Sequence[str]:
         for key in _PHASES
         if key in some
     ]
-    what = "Phases: one after the other"
+    what = "Phases in order"
     if len(phases) > MOST_PHASES:
         what += f"; the first {MOST_PHASES} of {len(phases)}"
     return [table(columns, rows, what)]

@@ -120,5 +120,8 @@ def whole(directory: Path, most: int) -> str:
     found = yaml_file.load(directory / "spec.yaml")
     text = yaml_file.dump(specification.read(found).model_dump(mode="json"))
     if len(text) > most:
-        raise BadInput(f"{directory / 'spec.yaml'} is too long for a report: more than {most:,} characters")
+        raise BadInput(
+            f"{directory / 'spec.yaml'} has more than {most:,} characters, which is too long for a "
+            "report: shorten it"
+        )
     return text

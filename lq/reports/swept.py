@@ -48,7 +48,7 @@ def section(directory: Path, number: int, *, several: bool) -> Markup:
         tag("h3", "Specification"),
         tag("p", f"The grid: {'; '.join(_axis(found, key) for key in keys)}." if keys else "One point."),
         sections.differences(spec, [*keys, *_LEFT_TO_GRID]),
-        tag("h3", "Where it comes from"),
+        tag("h3", "Origin"),
         sections.provenance(first.manifest, _of_all(directory, found)),
         tag("h3", "How to repeat it"),
         *_repeat(directory, found, keys, first),
@@ -95,9 +95,9 @@ def _points(found: pd.DataFrame) -> Markup:
         point = [words.setting(_plain(same[0][key])) for key in by]
         counts = [str(same[0]["count"]), str(same[0]["invalid"])]
         rows.append([*point, *counts, *(_median(key, row) for key, row in zip(wanted, same, strict=True))])
-    what = "Medians of the repeats, with intervals (95 %) from six repeats on"
+    what = "Medians of the repeats, with 95 % intervals from six repeats on"
     if parts and len(parts[0]) > MOST_POINTS:
-        what += f"; the first {MOST_POINTS} of {len(parts[0]):,} points, all are in table.parquet"
+        what += f"; the first {MOST_POINTS} of {len(parts[0]):,} points (all are in table.parquet)"
     return table(columns, rows, what)
 
 
@@ -121,11 +121,15 @@ def _of_all(directory: Path, found: pd.DataFrame) -> list[tuple[str, str]]:
     rows = [
         ("sweep", words.text(directory.resolve().name, 100)),
         ("runs", f"{len(found):,}"),
-        ("last run started", started[-1]),
+        ("start of the last run", started[-1]),
     ]
     if len(alike) > 1:
         rows.append(
-            ("note", f"{len(alike)} sets of versions, kernels and datapaths: below is the first run's")
+            (
+                "note",
+                f"the runs have {len(alike)} sets of versions, kernels and datapaths; below is that of "
+                "the first run",
+            )
         )
     return rows
 
@@ -133,7 +137,10 @@ def _of_all(directory: Path, found: pd.DataFrame) -> list[tuple[str, str]]:
 def _repeat(directory: Path, found: pd.DataFrame, keys: Sequence[str], first: Run) -> list[str]:
     command = _command(directory, found, keys, first)
     if command is None:
-        said = "sweep.yaml names every run, and each run's own spec.yaml repeats it: lq run DIR/spec.yaml."
+        said = (
+            "sweep.yaml names every run. Each run has its own spec.yaml, which repeats it: lq run "
+            "DIR/spec.yaml."
+        )
         return [tag("p", said)]
     return [tag("p", "This command runs the sweep again:"), tag("pre", command)]
 

@@ -22,13 +22,13 @@ _NAMES = {
     "leasequery_p99_s": "time until 99 % of the queries are answered",
     "work_cpu_s": "controller's processor time since the takeover",
     "switch_cpu_s": "switch's processor time",
-    "queries_per_s": "queries in each second",
-    "queries_refresh": "queries about locations that were about to end",
+    "queries_per_s": "queries per second",
+    "queries_refresh": "queries about locations that were about to expire",
     "registration_s": "time until all modems had registered",
     "probes_sent": "probes sent since the takeover",
-    "probes_delivered": "probes delivered of these",
-    "packet_ins": "packets that the switch handed to the controller",
-    "unaddressed": "subscribers that were sent no probe",
+    "probes_delivered": "probes delivered of those",
+    "packet_ins": "packets that the switch passed to the controller",
+    "unaddressed": "subscribers that got no probe",
     "outage_s": "time without a controller",
 }
 

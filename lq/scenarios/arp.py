@@ -28,7 +28,7 @@ class Arp(Part):
     """The scenario `arp`: the same reboot twice, by broadcast ARP and by leasequery."""
 
     spoofer: bool = Field(True, description="the first host answers every ARP request for a neighbour")
-    duration: float = Field(5.0, gt=0, le=600, description="seconds watched after each reboot")
+    duration: float = Field(5.0, gt=0, le=600, description="seconds of watching after each reboot")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,10 @@ def _phase(network: Network, options: Arp, tell: Progress, mode: str, leases: Ma
 def refuses(spec: Common, options: Arp) -> str | None:
     """Frames are counted at hosts that are nodes."""
     if spec.topology.population or spec.topology.subscribers < 2:
-        return "frames are counted at each host: at least two hosts, and topology.population=false"
+        return (
+            "arp counts frames at each of several hosts: set at least two hosts, and "
+            "topology.population=false"
+        )
     return None
 
 
@@ -157,8 +160,8 @@ _KEYS = (
 
 SCENARIO = Scenario(
     name="arp",
-    question="Broadcast ARP or leasequery: what does each host have to process, and can a neighbour steal "
-    "its traffic (R4.1-1)?",
+    question="The same reboot with broadcast ARP and with leasequery. How much must each host "
+    "process, and can a neighbour steal its traffic (R4.1-1)?",
     place=7,
     options=Arp,
     section="arp",

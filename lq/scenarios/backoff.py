@@ -41,18 +41,25 @@ class Backoff(Part):
 
     server: Literal["dead", "slow", "silent", "returning"] = Field(
         "dead",
-        description="it is killed; answers late; answers no leasequery; is killed and comes back",
+        description="state of the first server; dead: it is killed; slow: it answers late; silent: it "
+        "answers no leasequery; returning: it is killed and comes back",
     )
     heard: bool = Field(
         False,
-        description="it has answered leasequeries before it dies, so it is known to support them; else the "
-        "concentrator reboots when it is dead (not with silent, slow)",
+        description="true: the server answers leasequeries before it dies, so the concentrator knows that "
+        "it supports them (dead, returning); false: the concentrator reboots when the server "
+        "has failed",
     )
-    duration: float = Field(45.0, gt=0, le=3600, description="seconds for which its packets are counted")
-    after: float = Field(15.0, ge=0, le=3600, description="seconds until it comes back (returning)")
-    late: float = Field(12.0, gt=0, le=20, description="seconds by which its answers are late (slow)")
+    duration: float = Field(
+        45.0, gt=0, le=3600, description="seconds for which the packets that reach the server are counted"
+    )
+    after: float = Field(15.0, ge=0, le=3600, description="seconds until the server comes back (returning)")
+    late: float = Field(12.0, gt=0, le=20, description="delay of the server's answers in seconds (slow)")
     addresses: int = Field(
-        200, ge=0, le=60000, description="addresses of nobody's that there is traffic for, too"
+        200,
+        ge=0,
+        le=60000,
+        description="number of addresses without a host that get traffic, in addition to the subscribers",
     )
 
 
@@ -131,9 +138,12 @@ def refuses(spec: Common, options: Backoff) -> str | None:
     """A server is heard before it fails only if it answers; a late answer is not to overtake others."""
     never = options.server in ("silent", "slow") or spec.server.kind == "dnsmasq"
     if options.heard and never:
-        return "backoff.heard=true needs a server that answers leasequery, and is then dead or returning"
+        return (
+            "backoff.heard=true needs a server that answers leasequery first: set "
+            "backoff.server=dead or returning, and server.kind=builtin or dhcpd"
+        )
     if options.server == "slow" and spec.wan.reordering:
-        return "a reordered answer would not be late: leave wan.reordering out, or another backoff.server"
+        return "a reordered answer would not be late: leave wan.reordering out, or set another backoff.server"
     return None
 
 
@@ -305,8 +315,8 @@ KEYS = (
 
 SCENARIO = Scenario(
     name="backoff",
-    question="The server is dead, slow, silent, or comes back: how many queries reach it, and is that "
-    "within the draft's bounds (6.6)?",
+    question="The server is dead, slow or silent, or it comes back. How many queries reach it, and "
+    "does the concentrator respect the draft's limits (6.6)?",
     place=5,
     options=Backoff,
     section="backoff",

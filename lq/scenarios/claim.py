@@ -99,7 +99,8 @@ def judge(spec: Common, phases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 SCENARIO = Scenario(
     name="claim",
-    question="One query for each subscriber after a reboot, whatever is scanned: is that so (R7-5)?",
+    question="After a reboot, somebody scans all addresses. Is there still only one query per "
+    "subscriber (R7-5)?",
     place=3,
     options=Attack,
     section=denial.SECTION,

@@ -31,20 +31,25 @@ class Attack(Part):
 
     kind: Literal["scan", "spoof"] = Field(
         "scan",
-        description="from the Internet to one address after the other, or from a host, as if from them",
+        description="scan: packets from the Internet to one address after the other; spoof: packets of one "
+        "host with the source address of others",
     )
     pattern: Literal["sequential", "random", "out-of-range", "mixed", "hit-list"] = Field(
         "sequential",
-        description="which addresses (dos): of the range in order or shuffled, of none of the concentrator's "
-        "networks, half of these and half of those, or the subscribers' own",
+        description="which addresses (dos); sequential: the range in order; random: the range shuffled; "
+        "out-of-range: addresses of other networks; mixed: half random, half out-of-range; "
+        "hit-list: the subscribers' addresses",
     )
     addresses: int | None = Field(
-        500, ge=1, le=65519, description="how many of the range, over and over; the whole range if null"
+        500,
+        ge=1,
+        le=65519,
+        description="number of addresses of the range, used again and again; null: the whole range",
     )
     rate: float = Field(1000.0, gt=0, le=100_000, description="packets per second")
-    duration: float = Field(10.0, gt=0, le=3600, description="seconds of the attack")
+    duration: float = Field(10.0, gt=0, le=3600, description="length of the attack in seconds")
     during_reboot: bool = Field(
-        True, description="the concentrator reboots as the attack begins; false: the attack alone (dos)"
+        True, description="the concentrator reboots as the attack begins; false: there is no reboot (dos)"
     )
 
 
@@ -69,7 +74,9 @@ KEYS = (
 def refuses(spec: Common, options: Attack) -> str | None:
     """Return why there can be no such flood."""
     if options.kind == "spoof" and spec.topology.population:
-        return "a host that spoofs is a node of its own: topology.population=false or attack.kind=scan"
+        return (
+            "a host that spoofs must be a node of its own: set topology.population=false or attack.kind=scan"
+        )
     return None
 
 

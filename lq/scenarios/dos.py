@@ -29,7 +29,8 @@ def dos(network: Network, options: Attack, tell: Progress) -> Result:
 
 SCENARIO = Scenario(
     name="dos",
-    question="A flood for or from a great many addresses: what does it cost, and whom?",
+    question="A flood goes to, or comes from, a great many addresses. What does it cost, and whom "
+    "does it harm?",
     place=2,
     options=Attack,
     section=denial.SECTION,

@@ -32,18 +32,21 @@ class Failover(Part):
 
     case: Literal["death", "disagreement"] = Field(
         "death",
-        description="a server dies; or a host moves, and only one server hears of it",
+        description="death: one server dies; disagreement: a host moves, and only one server learns of it",
     )
     when: Literal["before", "during", "after"] = Field(
         "during",
-        description="the server with the most leases dies before the concentrator does, while it is down, or "
-        "when the new one has taken over (death)",
+        description="when the server with the most leases dies (death); before: before the concentrator is "
+        "killed; during: while it is down; after: after the new one has taken over",
     )
     shared: bool = Field(
-        True, description="each server has a copy of the other's bindings, as a failover pair (death)"
+        True, description="each server has a copy of the other's bindings, as in a failover pair (death)"
     )
     returns: float | None = Field(
-        None, ge=0, le=3600, description="seconds until the dead server comes back; null: it does not (death)"
+        None,
+        ge=0,
+        le=3600,
+        description="seconds until the dead server comes back; null: it stays dead (death)",
     )
 
 
@@ -152,12 +155,12 @@ def _move(network: Network, host: str, modem: str) -> str:
 def refuses(spec: Common, options: Failover) -> str | None:
     """There must be two servers; what one of them is to know of the other is copied."""
     if spec.server.count != 2:
-        return "failover is between two servers: set server.count=2"
+        return "failover needs two servers: set server.count=2"
     copied = options.shared or options.case == "disagreement"
     if copied and spec.server.kind != "builtin":
         return "only the built-in server's bindings can be copied: set failover.shared=false"
     if options.case == "disagreement" and (spec.topology.population or spec.topology.modems == 1):
-        return "a host moves to another modem: at least two modems, and topology.population=false"
+        return "a host moves to another modem: set topology.modems=2 or more, and topology.population=false"
     return None
 
 
@@ -255,8 +258,8 @@ KEYS_OF_DISAGREEMENT = (
 
 SCENARIO = Scenario(
     name="failover",
-    question="One of two servers dies around the reboot, or they disagree: who comes back, whose answer "
-    "counts (R4.4-1, R6.7-1)?",
+    question="One of two servers dies around the reboot, or the two disagree. Which subscribers come"
+    " back, and which answer wins (R4.4-1, R6.7-1)?",
     place=6,
     options=Failover,
     section="failover",

@@ -32,7 +32,8 @@ def reboot(
 
 SCENARIO = Scenario(
     name="reboot",
-    question="The concentrator loses its memory: how long until each subscriber is reachable again?",
+    question="The concentrator loses its memory. How long does it take until each subscriber is "
+    "reachable again?",
     place=1,
     options=NoOptions,
     play=reboot,

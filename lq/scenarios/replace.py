@@ -16,7 +16,7 @@ def replace(network: Network, options: NoOptions, tell: Progress) -> Result:
 
 SCENARIO = Scenario(
     name="replace",
-    question="Another concentrator takes its place, with other addresses of its own: do the hosts notice?",
+    question="Another concentrator, with its own addresses, takes over. Do the hosts notice it?",
     place=4,
     options=NoOptions,
     play=replace,

@@ -20,7 +20,7 @@ from lq.scenarios.scenario import NoOptions, Scenario, SideBySide
 def refuses(spec: Common, options: NoOptions) -> str | None:
     """Both must speak the same leasequery."""
     if spec.server.dialect != "rfc4388":
-        return "servers compares with ISC dhcpd, which speaks RFC 4388: leave server.dialect out"
+        return "the scenario servers uses ISC dhcpd, which speaks only RFC 4388: leave server.dialect out"
     return None
 
 
@@ -60,7 +60,7 @@ COMPARED = (
 
 SCENARIO = Scenario(
     name="servers",
-    question="The built-in server and ISC dhcpd under the same reboot: who answers how well?",
+    question="The built-in server and ISC dhcpd serve under the same reboot. How well does each one answer?",
     place=10,
     options=NoOptions,
     refuses=refuses,

@@ -35,32 +35,37 @@ CONTROLLER_GROWTH = 64 << 20  # the same of a controller
 class Starve(Part):
     """The floods of the scenario `starve`, in turns, each with newcomers and free addresses."""
 
-    defences: bool = Field(True, description="false switches off every limit that is not set by itself")
+    defences: bool = Field(True, description="false: every limit is off unless it is set explicitly")
     floods: tuple[DhcpFlood, ...] = Field(
         FLOODS,
         min_length=1,
         max_length=len(FLOODS),
-        description="DISCOVERs; REQUESTs without an offer; those, each followed by DECLINE; INFORMs, each "
-        "with another option",
+        description="the floods; discover: DISCOVERs; request: REQUESTs without an offer; decline: such "
+        "REQUESTs, each followed by a DECLINE; inform: INFORMs, each with another option",
     )
     identities: tuple[Identities, ...] = Field(
         ("one", "many"),
         min_length=1,
         max_length=2,
-        description="whose they are: the attacker's own hardware address with ever other client identifiers, "
-        "or ever other hardware addresses (inform: its own alone)",
+        description="the clients in the flood's messages; one: the attacker's hardware address with many "
+        "client identifiers (inform: the attacker itself); many: many hardware addresses",
     )
-    rate: float = Field(1000.0, gt=0, le=20_000, description="messages a second of a flood")
-    duration: float = Field(8.0, ge=2, le=600, description="seconds of each flood")
+    rate: float = Field(1000.0, gt=0, le=20_000, description="messages per second of a flood")
+    duration: float = Field(8.0, ge=2, le=600, description="length of each flood in seconds")
     clients: int = Field(
         4,
         ge=1,
         le=100,
-        description="new hosts that look for a lease during each flood, each on its own circuit",
+        description="number of new hosts that look for a lease during each flood, each on its own circuit",
     )
-    pool: int = Field(200, ge=20, le=5000, description="addresses that are free as each flood begins")
+    pool: int = Field(
+        200, ge=20, le=5000, description="number of addresses that are free when each flood begins"
+    )
     demand: float = Field(
-        20.0, ge=0, le=1000, description="packets a second for addresses that the concentrator must ask about"
+        20.0,
+        ge=0,
+        le=1000,
+        description="packets per second to addresses that the concentrator must ask about",
     )
 
     @property
@@ -199,7 +204,7 @@ def refuses(spec: Common, options: Starve) -> str | None:
     if problem := adversaries.no_nodes(spec):
         return problem
     if spec.server.count != 1:
-        return "starve fills one server's pool: set server.count=1"
+        return "starve fills the pool of one server: set server.count=1"
     return adversaries.too_few_modems(spec, options)
 
 
@@ -305,7 +310,8 @@ KEYS = (
 
 SCENARIO = Scenario(
     name="starve",
-    question="One subscriber floods with DHCP: do others still get a lease, and answers to leasequery?",
+    question="One subscriber floods the network with DHCP messages. Do the others still get leases, "
+    "and does leasequery still work?",
     place=9,
     options=Starve,
     section="starve",

@@ -101,19 +101,12 @@ class Flight:
 class Bounds(RuleBasedStateMachine):
     """An observer between the concentrator and its server."""
 
-    @initialize(
-        seed=st.integers(0, 2**16),
-        jitter=st.sampled_from([0.0, 0.05, 2.0]),
-        warm=st.booleans(),
-        ask_by=st.sampled_from(["address", "mac-upstream"]),
-    )
-    def begin(self, seed, jitter, warm, ask_by):
+    @initialize(seed=st.integers(0, 2**16), jitter=st.sampled_from([0.0, 0.05, 2.0]), warm=st.booleans())
+    def begin(self, seed, jitter, warm):
         self.model = populated_model()
         self.leased = set(range(LEASED))
         self.link = Link(delay=0.01, jitter=jitter)
-        self.world = World(
-            engine(**SETTINGS, seed=seed, ask_by=ask_by), {SERVER: self.model}, self.link, seed
-        )
+        self.world = World(engine(**SETTINGS, seed=seed), {SERVER: self.model}, self.link, seed)
         self.world.on_effect, self.world.on_reply = self.observe, self.sees_reply
         self.flights: dict[int, Flight] = {}  # by xid, until an answer comes
         self.last_sent = self.heard = self.fast_until = float("-inf")

@@ -73,5 +73,5 @@ def test_on_a_busy_machine_nothing_is_written(tmp_path, playing):
 
 
 def test_a_missing_directory_is_named(tmp_path):
-    with pytest.raises(BadInput, match="is no directory"):
+    with pytest.raises(BadInput, match="is not a directory: name"):
         gallery.make(tmp_path / "missing", tmp_path)

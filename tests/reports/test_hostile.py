@@ -76,7 +76,15 @@ def test_the_attack_has_reached_every_part_of_the_page(tmp_path):
     page = Page(
         reports.write([attacked(tmp_path / "run", ATTACK).directory], tmp_path / "report.html").read_text()
     )
-    heads = ("Not valid", "Figures", "Numbers", "Phases", "Specification", "Where the figures", "scenario: ")
+    heads = (
+        "Not valid",
+        "Figures",
+        "Numbers",
+        "Phases",
+        "Specification",
+        "Origin of the figures",
+        "scenario: ",
+    )
     starts = [page.text.index(head) for head in heads]
     assert starts == sorted(starts)
     parts = [page.text[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
@@ -108,7 +116,7 @@ def test_a_report_is_bounded(tmp_path):
     text = reports.write([run.directory], tmp_path / "report.html").read_text()
     assert len(text) < 3_000_000
     page = Page(text)
-    assert f"and {5_000 - sections.MOST_REASONS:,} reasons more" in page.text
+    assert f"and {5_000 - sections.MOST_REASONS:,} more reasons" in page.text
     assert "the first 8 of 100" in page.text
     assert "key400" in page.text
     assert "key900" not in page.text
@@ -119,7 +127,7 @@ def test_a_specification_that_is_too_long_is_refused(tmp_path):
     spec = run.spec.model_dump(mode="json")
     spec["concentrator"]["trusted_circuits"] = ["x" * 9_000] * 10
     (run.directory / "spec.yaml").write_text(json.dumps(spec))
-    with pytest.raises(BadInput, match=r"spec\.yaml is too long"):
+    with pytest.raises(BadInput, match=r"spec\.yaml has more than 65,536 characters"):
         reports.write([run.directory])
 
 

@@ -51,9 +51,9 @@ def test_a_report_says_what_came_of_the_run(plain, page):
     for said in (
         "Valid: the machine kept up",
         "3 of 3 subscribers came back after the reboot, half of them within 18.3 ms, the last after 400 ms.",
-        "The concentrator sent 3 leasequeries, and 0 repeats.",
+        "The concentrator sent 3 leasequeries and repeated 0.",
         "probes.interval",
-        "seconds between two probes of the same host",
+        "mean time between two probes of one host in one direction, in seconds",
         "lq run reboot --set probes.interval=0.1",
         "6.18.44",
         "0123456789ab",
@@ -67,7 +67,7 @@ def test_a_report_says_what_came_of_the_run(plain, page):
 def test_figures_and_tables_are_accessible(page):
     figures = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
     assert len(figures) == 5
-    assert figures[0].startswith("Recovery: the share of the subscribers that are reachable")
+    assert figures[0].startswith("Recovery: share of the subscribers that are reachable")
     assert "Recovery after a reboot of the concentrator: 3 subscribers." in figures[0]
     assert page.tags.count("caption") == page.tags.count("table") == 3
     assert set(page.values("scope")) == {"col", "row"}
@@ -91,7 +91,7 @@ def test_a_run_that_is_not_valid_says_why(tmp_path):
 
 def test_phases_have_a_table(tmp_path):
     page = page_of(finished(tmp_path / "two", phases=TWO).directory)
-    assert "Phases: one after the other" in page.text
+    assert "Phases in order" in page.text
     assert "takeover at" in page.text
 
 
@@ -285,6 +285,6 @@ def test_names_of_keys_have_no_units_and_no_underscores(plain):
 
 def test_a_manifest_is_json_of_any_kind(tmp_path):
     run = finished(tmp_path / "odd", manifest={"versions": [1, {"a": None}], "seed": {"b": [2]}, "wan": 3.5})
-    assert "Where the figures come from" in page_of(run.directory).text
+    assert "Origin of the figures" in page_of(run.directory).text
     assert json.loads((run.directory / "manifest.json").read_text())["wan"] == 3.5
     assert files.exists(run.directory)

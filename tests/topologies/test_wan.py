@@ -216,7 +216,7 @@ def test_the_same_for_netem(impairment, arguments):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"wan.reordering": 0.1}, "give wan.delay"),
+        ({"wan.reordering": 0.1}, "set wan.delay"),
         ({"wan.reordering": 1, "wan.delay": 0.1}, "wan.reordering"),
         ({"wan.duplication": 1.1}, "wan.duplication"),
         ({"wan.duplication": -0.1}, "wan.duplication"),

@@ -10,8 +10,8 @@ from lq.scenarios.scenario import Scenario
 
 SCENARIO = Scenario(
     name="hijack",
-    question="Whom do server and concentrator believe: can a subscriber, or somebody on or off the path, "
-    "take over, cut off or spy on another?",
+    question="An attacker lies to the server and to the concentrator. Can it take over, cut off or "
+    "spy on a subscriber?",
     place=8,
     options=Hijack,
     section="hijack",

@@ -34,37 +34,51 @@ UNDEFENDED: Settings = {
 class Hijack(Part):
     """The forgeries of the scenario `hijack` (`lq.scenarios.trials`)."""
 
-    defences: bool = Field(True, description="false switches off every defence that is not set by itself")
+    defences: bool = Field(True, description="false: every defence is off unless it is set explicitly")
     attackers: tuple[Attacker, ...] = Field(
         tuple(ATTACKS),
         min_length=1,
         max_length=len(ATTACKS),
-        description="who attacks: a subscriber; a host of the Internet; somebody on the way to the server",
+        description="the attackers; subscriber: a host of the access network; off-path: a host of the "
+        "Internet; on-path: a node between concentrator and server",
     )
     moments: tuple[Moment, ...] = Field(
         MOMENTS,
         min_length=1,
         max_length=len(MOMENTS),
-        description="when: before the reboot, during it (until the table is full again), after it",
+        description="when the attacks take place; before: before the reboot; during: from the kill until "
+        "the table is full again; after: after the reboot",
     )
     rounds: int = Field(
-        5, ge=1, le=100, description="times that each attack is tried at a moment, one each second"
+        5,
+        ge=1,
+        le=100,
+        description="number of times that each attack is tried at each moment, one per second",
     )
     guesses: int = Field(
         3_000,
         ge=1,
         le=100_000,
-        description="transaction identifiers that the attacker off the path guesses, for each of its three "
-        "attacks that need one, at a moment",
+        description="number of transaction identifiers that the off-path attacker guesses at each moment, "
+        "for each of its three attacks that need one",
     )
     grace: float = Field(
-        2.0, ge=0, le=60, description="seconds from the takeover in which lost probes are the reboot's"
+        2.0,
+        ge=0,
+        le=60,
+        description="seconds after the takeover in which lost probes count as the reboot's effect",
     )
     patience: float = Field(
-        1.5, ge=0.1, le=60, description="seconds without any probe, outside that, from which one is cut off"
+        1.5,
+        ge=0.1,
+        le=60,
+        description="seconds without any probe after which a host counts as cut off, outside hijack.grace",
     )
     move_timeout: float = Field(
-        20.0, ge=1, le=600, description="seconds to wait for the honest host that is plugged in elsewhere"
+        20.0,
+        ge=1,
+        le=600,
+        description="longest wait for the honest host that moves to another modem, in seconds",
     )
 
     @property
@@ -92,5 +106,8 @@ def refuses(spec: Common, options: Hijack) -> str | None:
     if problem := adversaries.no_nodes(spec):
         return problem
     if spec.probes.direction == "up" or spec.probes.pattern != "steady":
-        return "hijack judges what victims are sent: set probes.pattern=steady and direction=down or both"
+        return (
+            "hijack watches the probes to each victim: set probes.pattern=steady and "
+            "probes.direction=down or both"
+        )
     return adversaries.too_few_modems(spec, options)

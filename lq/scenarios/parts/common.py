@@ -23,8 +23,10 @@ class World(Part):
     """The network, what runs in it, its traffic, and the reboot."""
 
     scenario: str = Field("reboot", description="the experiment")
-    backend: Literal["mininet"] = Field("mininet", description="real packets in Mininet")
-    seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of everything random")
+    backend: Literal["mininet"] = Field(
+        "mininet", description="the network; mininet: real packets in Mininet"
+    )
+    seed: int = Field(1, ge=0, le=MOST_SEED, description="seed of all random choices")
     topology: Topology = Topology()
     modems: Modems = Modems()
     wan: Wan = Wan()
@@ -69,7 +71,7 @@ class Common(World):
         if wrong is None:
             return None
         there = ", ".join(fixed) + (f", {hosts[0]} to {hosts[-1]}" if hosts else "")
-        why = "" if hosts else "; with topology.population=true hosts are not nodes"
+        why = "" if hosts else " (with topology.population=true, hosts are not nodes)"
         return f"capture.nodes: no captures at {wrong!r}, but at {there}{why}"
 
     @property

@@ -15,17 +15,24 @@ class Modems(Part):
     """How the concentrator learns which modem is on which circuit."""
 
     registration: Literal["frames", "told"] = Field(
-        "frames", description="the modems register with each new concentrator, or it is told beforehand"
+        "frames",
+        description="frames: the modems register with each new concentrator; told: the concentrator is "
+        "given the list at its start",
     )
     delay: float = Field(
-        0.0, ge=0, le=3600, description="seconds from the concentrator's coming up to the modems' registering"
+        0.0,
+        ge=0,
+        le=3600,
+        description="seconds between the start of the concentrator and the registration of the modems",
     )
 
 
 class Controller(Part):
     """The concentrator's control software."""
 
-    framework: Literal["ryu", "os-ken"] = Field("ryu", description="controller framework")
+    framework: Literal["ryu", "os-ken"] = Field(
+        "ryu", description="the framework that the controller is written for"
+    )
 
 
 class Concentrator(Part):
@@ -33,68 +40,94 @@ class Concentrator(Part):
 
     mode: Literal["leasequery", "glean-only", "arp"] = Field(
         "leasequery",
-        description="how lost locations are found again: by asking the server, not at all, by broadcast ARP",
+        description="how the concentrator finds lost locations again; leasequery: it asks the server; "
+        "glean-only: it waits for DHCP messages; arp: it broadcasts ARP requests",
     )
     ask_by: Literal["address", "mac-upstream"] = Field(
         "address",
-        description="what queries are about: IP addresses; or, of an unknown host upstream, its MAC address",
+        description="the key of a query; address: always the IP address; mac-upstream: the MAC address if "
+        "an unknown host sends upstream",
     )
-    window: int = Field(100, ge=1, le=10000, description="queries outstanding to a server at most (6.6)")
+    window: int = Field(100, ge=1, le=10000, description="largest number of open queries to one server (6.6)")
     retry_first: float = Field(
-        1.0, ge=0.01, le=60, description="seconds until a query is sent again; doubles"
+        1.0,
+        ge=0.01,
+        le=60,
+        description="seconds until a query is sent for the second time; each further wait is twice as long",
     )
-    retry_last: float = Field(60.0, ge=0.01, le=600, description="seconds between two transmissions at most")
+    retry_last: float = Field(
+        60.0, ge=0.01, le=600, description="longest time between two transmissions of a query, in seconds"
+    )
     server_timer: float = Field(
-        10.0, ge=0.1, le=60, description="seconds of a server's silence until only one query polls it (6.6)"
+        10.0,
+        ge=0.1,
+        le=60,
+        description="seconds without an answer after which the concentrator polls a server with one query "
+        "only (6.6)",
     )
-    negative_cache: bool = Field(True, description="remember KNOWN and UNKNOWN (R7-3)")
+    negative_cache: bool = Field(
+        True, description="the concentrator remembers the answers KNOWN and UNKNOWN (R7-3)"
+    )
     ciaddr_restriction: bool = Field(
-        True, description="ask only about the attached access networks, not about all routed here (R7-4)"
+        True,
+        description="the concentrator asks only about addresses of the attached access networks; false: "
+        "about all addresses that are routed to it (R7-4)",
     )
-    known_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that KNOWN is cached (6.5)")
-    unknown_time: float = Field(300.0, ge=0.1, le=86400, description="seconds that UNKNOWN is cached (6.5)")
+    known_time: float = Field(
+        300.0, ge=0.1, le=86400, description="seconds for which the answer KNOWN is cached (6.5)"
+    )
+    unknown_time: float = Field(
+        300.0, ge=0.1, le=86400, description="seconds for which the answer UNKNOWN is cached (6.5)"
+    )
     refresh: bool = Field(
         True,
-        description="ask again before a location ends, since renewals at the server are not gleaned (R4.3-1)",
+        description="the concentrator asks again before a location expires, because it does not see "
+        "renewals that go to the server by unicast (R4.3-1)",
     )
     admit_reserved: bool = Field(
-        False, description="KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
+        False, description="an answer KNOWN with the R flag of draft-03 counts as a lease (R6.5-3)"
     )
     circuit_queries: int = Field(
         50,
         ge=0,
         le=MOST_QUERIES,
-        description="queries that one circuit may cause in a quota interval; 0: any number",
+        description="number of queries that one circuit may cause in one quota interval; 0: no limit",
     )
     network_queries: int = Field(
         0,
         ge=0,
         le=MOST_QUERIES,
-        description="queries that the network side may cause in a quota interval; 0: any number",
+        description="number of queries that the network side may cause in one quota interval; 0: no limit",
     )
-    quota_interval: float = Field(10.0, ge=0.1, le=3600, description="seconds of a quota interval")
+    quota_interval: float = Field(10.0, ge=0.1, le=3600, description="length of a quota interval in seconds")
     circuit_messages: int | None = Field(
         None,
         ge=0,
         le=MOST_QUERIES,
-        description="DHCP messages of one circuit that are passed on in a quota interval; 0: any number; if "
-        "not given 100, or 20 for each host of a modem if that is more",
+        description="number of DHCP messages of one circuit that are forwarded in one quota interval; 0: no"
+        " limit; default: 100, or 20 for each host of a modem if that is more",
     )
     moves: Literal["when-gone", "always", "never"] = Field(
         "when-gone",
-        description="when a client may take over an address that another circuit has: when the host there no "
-        "longer answers ARP, always, or not before its lease has ended (R1-5)",
+        description="when a client may take over an address of another circuit; when-gone: when the host "
+        "there no longer answers ARP; always: at once; never: only when the lease there has "
+        "ended (R1-5)",
     )
     verify_replies: bool = Field(
-        True, description="believe a server's reply only as the answer to an open request of a client"
+        True,
+        description="the concentrator accepts a server's reply only if it answers an open request of a "
+        "client",
     )
     verify_unicast: bool = Field(
-        True, description="let hosts send to a server only what they may say, and only for themselves"
+        True,
+        description="the concentrator forwards a host's unicast message to a server only if its type is "
+        "allowed and it is about the host itself",
     )
     trusted_circuits: tuple[str, ...] = Field(
         (),
         max_length=4094,
-        description="circuits whose access node inserts option 82 itself, by their tags (17 or 2.17), or all",
+        description="circuits whose access node inserts option 82, by their tags (17 or 2.17); all: every "
+        "circuit",
     )
 
     @field_validator("trusted_circuits", mode="before")

@@ -16,19 +16,26 @@ class Probes(Part):
         None,
         ge=0.001,
         le=60,
-        description="seconds between two probes of the same host in a direction, the mean over all hosts; if "
-        "not given 0.05, or what makes 5,000 probes a second for all; at most 100,000 a second for all",
+        description="mean time between two probes of one host in one direction, in seconds; default: 0.05, "
+        "or longer if all hosts together would exceed 5,000 probes per second; the limit is "
+        "100,000 per second",
     )
     pattern: Literal["steady", "poisson", "zipf"] = Field(
         "steady",
-        description="each host in turn at equal distances; at random moments; or so and some hosts far more "
-        "often than others",
+        description="steady: each host in turn, at equal intervals; poisson: at random times; zipf: at "
+        "random times, some hosts far more often than others",
     )
     exponent: float = Field(
-        1.0, ge=0, le=5, description="of zipf: the host of rank r has a share in proportion to r^-exponent"
+        1.0,
+        ge=0,
+        le=5,
+        description="exponent s of zipf: the host of rank r gets a share of the probes in proportion to "
+        "1/r^s",
     )
     direction: Literal["down", "up", "both"] = Field(
-        "down", description="probes to the hosts, from them, or both: then a host is back with both"
+        "down",
+        description="down: probes go to the hosts; up: they come from the hosts; both: a host counts as "
+        "back when both directions work",
     )
     warmup: float = Field(1.0, ge=0, le=600, description="seconds of traffic before the reboot")
 
@@ -36,15 +43,19 @@ class Probes(Part):
 class Reboot(Part):
     """The reboot and the time after it."""
 
-    downtime: float = Field(0.0, ge=0, le=600, description="seconds between the kill and the new start")
+    downtime: float = Field(
+        0.0, ge=0, le=600, description="seconds between the kill of the concentrator and its new start"
+    )
     timeout: float | None = Field(
         None,
         gt=0,
         le=3600,
-        description="seconds to wait for all subscribers to be back, after modems.delay; if not given 10, "
-        "or 180 with loss on the WAN",
+        description="longest wait until all subscribers are back, in seconds, after modems.delay; default: "
+        "10, or 180 if wan.loss is not 0",
     )
-    settle: float = Field(1.0, ge=0, le=600, description="seconds to go on watching after the last came back")
+    settle: float = Field(
+        1.0, ge=0, le=600, description="seconds of watching after the last subscriber is back"
+    )
 
 
 class Capture(Part):
@@ -53,8 +64,8 @@ class Capture(Part):
     nodes: tuple[str, ...] = Field(
         (),
         max_length=8,
-        description="each gets a file NAME.pcap: host1 (and so on); internet; network, what passes between "
-        "it and the concentrator; concentrator, what passes its access port, with tags",
+        description="nodes that get a file NAME.pcap: host1, host2, ...; internet; network: its link to the"
+        " concentrator; concentrator: its access port, with tags",
     )
 
     @field_validator("nodes", mode="before")

@@ -14,41 +14,49 @@ class Server(Part):
     """The DHCP servers."""
 
     kind: Literal["builtin", "dhcpd", "dnsmasq"] = Field(
-        "builtin", description="which server answers; dnsmasq has no leasequery"
+        "builtin", description="the DHCP server; dnsmasq does not support leasequery"
     )
     count: int = Field(
-        1, ge=1, le=2, description="servers; two share the pool, and the relay forwards to both (failover: 2)"
+        1,
+        ge=1,
+        le=2,
+        description="number of servers; two servers share the pool, and the relay forwards to both "
+        "(failover: 2)",
     )
     dialect: Literal["rfc4388", "draft-03"] = Field(
-        "rfc4388", description="the wire form of leasequery, at both ends; draft-03: built-in server only"
+        "rfc4388", description="wire format of leasequery at both ends; draft-03 needs the built-in server"
     )
-    lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="seconds that a lease lasts")
+    lease_time: int = Field(3600, ge=60, le=0x7FFFFFFF, description="lease time in seconds")
     service_time: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="seconds that each message takes the built-in server, one after the other; 0: its own",
+        description="seconds that the built-in server spends on each message, one message after the other; "
+        "0: no added time",
     )
     verify_source: bool = Field(
         True,
-        description="the built-in server believes a message only from its giaddr, else from its ciaddr",
+        description="the built-in server accepts a message only if it comes from its giaddr, or without "
+        "giaddr from its ciaddr",
     )
     any_requester: bool = Field(
-        False, description="the built-in server answers leasequery of anybody, not of the concentrator alone"
+        False,
+        description="the built-in server answers leasequeries from any requester; false: only from the "
+        "concentrator",
     )
     leases_per_circuit: int | None = Field(
         None,
         ge=0,
         le=65536,
-        description="addresses that the clients of a circuit may use up (built-in server); 0: any number; if "
-        "not given 16, or twice topology.hosts_per_modem if that is more",
+        description="number of addresses that the clients of one circuit may use (built-in server); 0: no "
+        "limit; default: 16, or twice topology.hosts_per_modem if that is more",
     )
     leases_per_client: int = Field(
         8,
         ge=0,
         le=65536,
-        description="addresses that a hardware address or a client identifier may use up (built-in server); "
-        "0: any number",
+        description="number of addresses that one hardware address or one client identifier may use "
+        "(built-in server); 0: no limit",
     )
 
     @model_validator(mode="after")
