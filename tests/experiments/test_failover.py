@@ -64,7 +64,7 @@ def test_of_two_answers_that_disagree_the_later_transaction_counts(tmp_path):
     [
         ({"server.count": 1}, "server.count=2"),
         ({"server.kind": "dhcpd"}, "failover.shared=false"),
-        ({"failover.case": "disagreement", "topology.modems": 1}, "two modems"),
+        ({"failover.case": "disagreement", "topology.modems": 1}, "topology.modems=2"),
         ({"failover.when": "never"}, "failover.when"),
     ],
 )

@@ -166,7 +166,7 @@ def sweep_command(directory, *options):
 def test_a_key_given_twice_is_refused(tmp_path):
     done = support.run(sweep_command(tmp_path / "s", "--grid", "seed=1,2", "--grid", "seed=3"))
     assert done.returncode == 2
-    assert done.stderr == "lq: --grid seed is given twice: write all its values into one\n"
+    assert done.stderr == "lq: --grid seed is given twice: write all its values into one --grid\n"
     assert not (tmp_path / "s").exists()
 
 
