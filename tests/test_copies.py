@@ -65,8 +65,8 @@ def test_what_somebody_changed_is_left_and_the_new_version_is_put_beside(origina
     for name in ("01.ipynb", "02.ipynb"):
         (originals / name).write_text(f"second {name}")
     assert copies.fill(originals, folder) == [
-        "01.ipynb: yours is left as it is; the new version is 01.new.ipynb",
-        "02.ipynb: the new version",
+        "01.ipynb: yours is unchanged; the new version is 01.new.ipynb",
+        "02.ipynb: replaced by the new version",
     ]
     assert content(folder) == {
         "01.ipynb": "mine",
@@ -102,7 +102,7 @@ def test_odd_folders_are_left_alone_or_named(originals, tmp_path):
     os.mkfifo(folder / "pipe")
     (originals / "01.ipynb").write_text("second")
     assert copies.fill(originals, folder) == [
-        "01.ipynb: yours is left as it is; the new version is 01.new.ipynb"
+        "01.ipynb: yours is unchanged; the new version is 01.new.ipynb"
     ]
     assert (own / "thesis.ipynb").read_text() == "{}"
     (folder / copies.RECORD).write_text("[")

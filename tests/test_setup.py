@@ -383,9 +383,9 @@ def test_where_no_python_fits_it_says_which_were_found(tmp_path):
     assert len(said.splitlines()) == 1
     assert f"{tmp_path}/bin/python3 (Python 3.9.2)" in said
     assert f"{tmp_path}/bin/python3.14 (Python 3.15.0)" in said
-    assert f"{tmp_path}/bin/python3.11 (not a working Python)" in said
+    assert f"{tmp_path}/bin/python3.11 (not a Python that runs)" in said
     named = find(PYTHON="python3").stderr
-    assert named.startswith("setup: PYTHON=python3 is Python 3.9.2; use Python 3.10 to")
+    assert named.startswith("setup: PYTHON=python3 is Python 3.9.2; needed is Python 3.10 to")
     assert find(PYTHON="/no/such").stderr == "setup: PYTHON=/no/such: no such program\n"
     (tmp_path / "bin/python3.12").symlink_to(sys.executable)
     assert find().stdout == f"{tmp_path}/bin/python3.12\n"

@@ -103,7 +103,7 @@ def test_an_installation_that_is_ended_leaves_services_disabled_at_the_latest_af
     process.communicate(timeout=DEADLINE)
     if kind == signal.SIGKILL:
         assert system.policy.exists()
-        assert "repairing an interrupted installation" in system.install("--")
+        assert "mending an installation that was interrupted" in system.install("--")
     assert not system.policy.exists()
     assert system.disabled() == BROUGHT
 
