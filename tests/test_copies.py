@@ -101,9 +101,7 @@ def test_odd_folders_are_left_alone_or_named(originals, tmp_path):
     (folder / "01.ipynb").symlink_to(own / "thesis.ipynb")
     os.mkfifo(folder / "pipe")
     (originals / "01.ipynb").write_text("second")
-    assert copies.fill(originals, folder) == [
-        "01.ipynb: yours is unchanged; the new version is 01.new.ipynb"
-    ]
+    assert copies.fill(originals, folder) == ["01.ipynb: yours is unchanged; the new version is 01.new.ipynb"]
     assert (own / "thesis.ipynb").read_text() == "{}"
     (folder / copies.RECORD).write_text("[")
     with pytest.raises(BadInput, match="is damaged"):
