@@ -31,6 +31,7 @@ from lq.live.lab import _show
 from lq.sandbox.tools import find
 from lq.widget import snapshot
 from tests import support
+from tests.support import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -58,13 +59,6 @@ def interrupted(when=lambda: time.sleep(0.3)):
         thread.join()
     else:
         pytest.fail("it was over before it was interrupted")
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_figure_is_up_with_leases_and_tables(lab):

@@ -94,7 +94,7 @@ def test_a_command_that_is_not_waited_for_is_killed_with_what_it_has_started(how
             lambda: how == "given up",
             print,
         )
-    assert support.soon(lambda: not marked(f"^sleep {mark}$"))  # a killed process takes a moment to vanish
+    support.wait_for(lambda: not marked(f"^sleep {mark}$"))  # a killed process takes a moment to vanish
 
 
 def test_what_leaves_its_session_keeps_nobody_waiting_when_the_command_is_killed():

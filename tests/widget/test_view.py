@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import weakref
 
 import pytest
@@ -15,6 +14,7 @@ from IPython.utils.capture import capture_output
 from lq import Lab
 from lq.errors import BadInput
 from lq.widget import front
+from tests.support import wait_for
 
 pytestmark = pytest.mark.lab
 STILL = "a still picture, of "
@@ -31,13 +31,6 @@ def shell():
     InteractiveShell.instance()
     yield
     InteractiveShell.clear_instance()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def displayed(view):
